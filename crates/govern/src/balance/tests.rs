@@ -1,0 +1,123 @@
+use super::*;
+use crate::seeded::Seeded;
+use proptest::prelude::*;
+
+fn keys(weights: &[u32]) -> Vec<Candidate> {
+    weights.iter().map(|&weight| Candidate { weight, eligible: true }).collect()
+}
+
+/// How often each candidate is picked over every residue of `sum`, once each.
+fn over_all_residues(candidates: &[Candidate], sum: u64) -> Vec<u64> {
+    let mut counts = vec![0; candidates.len()];
+    for residue in 0..sum {
+        counts[pick(candidates, residue).unwrap()] += 1;
+    }
+    counts
+}
+
+#[test]
+fn two_one_one_is_exactly_50_25_25() {
+    assert_eq!(over_all_residues(&keys(&[2, 1, 1]), 4), [2, 1, 1]);
+    assert_eq!(over_all_residues(&keys(&[2, 1, 1]), 400), [200, 100, 100]);
+}
+
+#[test]
+fn every_small_set_of_weights_gets_exactly_its_shares() {
+    for a in 0..6_u32 {
+        for b in 0..6_u32 {
+            for c in 0..6_u32 {
+                let sum = u64::from(a + b + c);
+                let shares = over_all_residues(&keys(&[a, b, c]), sum.max(3));
+                let wanted = if sum == 0 { [1, 1, 1] } else { [a, b, c].map(u64::from) };
+                if sum == 0 || sum >= 3 {
+                    assert_eq!(shares, wanted, "weights {a}:{b}:{c}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn an_ineligible_key_is_skipped_and_the_rest_keep_their_proportions() {
+    let mut candidates = keys(&[2, 7, 1, 3]);
+    candidates[1].eligible = false;
+    assert_eq!(over_all_residues(&candidates, 6), [2, 0, 1, 3]);
+}
+
+#[test]
+fn zero_weights_are_uniform_only_among_themselves() {
+    let mut candidates = keys(&[0, 4, 0]);
+    assert_eq!(over_all_residues(&candidates, 4), [0, 4, 0]);
+    candidates[1].eligible = false;
+    assert_eq!(over_all_residues(&candidates, 2), [1, 0, 1]);
+}
+
+#[test]
+fn nobody_eligible_is_none() {
+    assert_eq!(pick(&[], 7), None);
+    assert_eq!(pick(&[Candidate { weight: 5, eligible: false }], 7), None);
+}
+
+#[test]
+fn the_largest_weights_do_not_overflow() {
+    let candidates = keys(&[u32::MAX; 8]);
+    for random in [0, 1, u64::MAX / 2, u64::MAX] {
+        assert!(pick(&candidates, random).is_some());
+    }
+}
+
+#[test]
+fn random_traffic_stays_within_the_chi_square_bound() {
+    let weights = [50_u32, 25, 12, 6, 4, 2, 1, 0];
+    let candidates = keys(&weights);
+    let (rounds, sum) = (200_000_u32, 100.0);
+    for seed in 1..=10 {
+        let mut random = Seeded(seed);
+        let mut counts = [0_u32; 8];
+        for _ in 0..rounds {
+            counts[pick(&candidates, random.next()).unwrap()] += 1;
+        }
+        assert_eq!(counts[7], 0);
+        let chi: f64 = (0..7)
+            .map(|i| {
+                let expected = f64::from(rounds) * f64::from(weights[i]) / sum;
+                (f64::from(counts[i]) - expected).powi(2) / expected
+            })
+            .sum();
+        // 6 degrees of freedom: 27.9 is exceeded by chance once in 10,000.
+        assert!(chi < 27.9, "seed {seed}: chi-square {chi}, counts {counts:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn the_pick_is_eligible_and_weighted_if_any_is(
+        set in prop::collection::vec((0_u32..5, any::<bool>()), 0..12),
+        random in any::<u64>(),
+    ) {
+        let candidates: Vec<_> =
+            set.iter().map(|&(weight, eligible)| Candidate { weight, eligible }).collect();
+        let eligible = || candidates.iter().filter(|candidate| candidate.eligible);
+        match pick(&candidates, random) {
+            None => prop_assert_eq!(eligible().count(), 0),
+            Some(index) => {
+                prop_assert!(candidates[index].eligible);
+                prop_assert!(candidates[index].weight > 0 || eligible().all(|other| other.weight == 0));
+            }
+        }
+    }
+}
+
+/// A measurement, not a check: `cargo test -p govern --release -- --ignored --nocapture pick_time`.
+#[test]
+#[ignore = "prints a measurement"]
+fn pick_time_for_eight_keys() {
+    let candidates = keys(&[2, 1, 1, 4, 3, 0, 9, 5]);
+    let (rounds, mut random, mut sum) = (20_000_000_u64, Seeded(1), 0);
+    let start = std::time::Instant::now();
+    for _ in 0..rounds {
+        sum += pick(std::hint::black_box(&candidates), random.next()).unwrap();
+    }
+    let nanos = start.elapsed().as_nanos() / u128::from(rounds);
+    println!("pick over 8 keys: {nanos} ns (sum {sum})");
+}

@@ -1,0 +1,222 @@
+use super::*;
+use crate::balance::{Candidate, pick};
+use crate::seeded::Seeded;
+
+const POLICY: Policy = Policy {
+    rate_limited: Ladder { first_ms: 500, max_ms: 30_000 },
+    retry_after_cap_ms: 300_000,
+    refused: Ladder { first_ms: 60_000, max_ms: 600_000 },
+    quota: Ladder { first_ms: 300_000, max_ms: 3_600_000 },
+    faults: Ladder { first_ms: 2_000, max_ms: 30_000 },
+    faults_before_cooling: 3,
+};
+
+/// Faults one after another, each as soon as the cool-down of the last is over; the cool-downs.
+fn ladder(class: FaultClass, times: usize) -> Vec<u64> {
+    let (mut health, mut now) = (HealthState::default(), 1_000);
+    let mut waits = Vec::new();
+    for _ in 0..times {
+        health.on_fault(&POLICY, class, None, now);
+        let until = end(&health, now);
+        waits.push(until - now);
+        now = until;
+    }
+    waits
+}
+
+fn end(health: &HealthState, now: u64) -> u64 {
+    match health.verdict(now) {
+        Availability::Ready => now,
+        Availability::Cooling { until_ms, .. } => until_ms,
+    }
+}
+
+#[test]
+fn the_default_policy_is_the_documented_one() {
+    assert_eq!(Policy::default(), POLICY);
+}
+
+#[test]
+fn each_cause_doubles_up_to_its_own_limit() {
+    assert_eq!(ladder(FaultClass::RateLimited, 8), [500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
+    for class in [FaultClass::Authentication, FaultClass::Permission] {
+        assert_eq!(ladder(class, 6), [60_000, 120_000, 240_000, 480_000, 600_000, 600_000]);
+    }
+    assert_eq!(ladder(FaultClass::Quota, 5), [300_000, 600_000, 1_200_000, 2_400_000, 3_600_000]);
+    for class in [FaultClass::ServerError, FaultClass::ConnectFailed, FaultClass::FirstByteTimeout] {
+        assert_eq!(ladder(class, 8), [0, 0, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
+    }
+    assert_eq!(ladder(FaultClass::RateLimited, 200)[199], 30_000);
+}
+
+#[test]
+fn errors_of_the_request_never_cool_the_target() {
+    for class in FaultClass::ALL.into_iter().filter(|&class| reason(class).is_none()) {
+        assert_eq!(ladder(class, 50), [0; 50], "{}", class.label());
+    }
+    let counted = FaultClass::ALL.into_iter().filter(|&class| reason(class).is_some()).count();
+    assert_eq!(counted, 12);
+}
+
+#[test]
+fn retry_after_is_kept_to_the_millisecond_and_capped() {
+    let mut health = HealthState::default();
+    health.on_fault(&POLICY, FaultClass::RateLimited, Some(2_000), 10);
+    assert_eq!(
+        health.verdict(2_009),
+        Availability::Cooling { until_ms: 2_010, why: CoolReason::RateLimited }
+    );
+    assert_eq!(health.verdict(2_010), Availability::Ready);
+    health.on_fault(&POLICY, FaultClass::RateLimited, Some(86_400_000), 5_000);
+    assert_eq!(end(&health, 5_000), 305_000);
+}
+
+#[test]
+fn a_retry_after_of_zero_cools_like_none() {
+    let mut health = HealthState::default();
+    health.on_fault(&POLICY, FaultClass::RateLimited, Some(0), 0);
+    assert_eq!(end(&health, 0), 500);
+}
+
+#[test]
+fn success_resets_the_ladders() {
+    let mut health = HealthState::default();
+    for now in [0, 1] {
+        health.on_fault(&POLICY, FaultClass::ServerError, None, now);
+    }
+    health.on_success(2);
+    health.on_fault(&POLICY, FaultClass::ServerError, None, 3);
+    assert_eq!(health.verdict(3), Availability::Ready);
+    health.on_fault(&POLICY, FaultClass::RateLimited, None, 4);
+    health.on_success(504);
+    health.on_fault(&POLICY, FaultClass::RateLimited, None, 505);
+    assert_eq!(end(&health, 505), 1_005);
+}
+
+#[test]
+fn an_old_call_that_succeeds_does_not_cut_a_retry_after_short() {
+    let mut health = HealthState::default();
+    health.on_fault(&POLICY, FaultClass::RateLimited, Some(5_000), 0);
+    health.on_success(100);
+    assert_eq!(end(&health, 100), 5_000);
+    // For faults it does: the target evidently works.
+    let mut health = HealthState::default();
+    for _ in 0..3 {
+        health.on_fault(&POLICY, FaultClass::ServerError, None, 0);
+    }
+    assert_eq!(end(&health, 1), 2_000);
+    health.on_success(1);
+    assert_eq!(health.verdict(1), Availability::Ready);
+}
+
+#[test]
+fn a_hundred_parallel_failures_are_one_step_of_the_ladder() {
+    for class in [FaultClass::ServerError, FaultClass::RateLimited, FaultClass::Authentication] {
+        let mut health = HealthState::default();
+        for late in 0..100 {
+            health.on_fault(&POLICY, class, None, 50 + late);
+        }
+        let first = POLICY.ladder(reason(class).unwrap()).first_ms;
+        let begun = if class == FaultClass::ServerError { 52 } else { 50 };
+        assert_eq!(end(&health, 150), begun + first, "{}", class.label());
+    }
+}
+
+#[test]
+fn of_overlapping_causes_the_longest_is_in_force() {
+    let mut health = HealthState::default();
+    health.on_fault(&POLICY, FaultClass::Quota, None, 0);
+    health.on_fault(&POLICY, FaultClass::RateLimited, Some(1_000), 10);
+    assert_eq!(health.verdict(20), Availability::Cooling { until_ms: 300_000, why: CoolReason::Quota });
+    health.on_fault(&POLICY, FaultClass::RateLimited, Some(300_000), 20);
+    assert_eq!(health.verdict(20), Availability::Cooling { until_ms: 300_020, why: CoolReason::RateLimited });
+}
+
+#[test]
+fn an_overloaded_target_that_names_a_longer_wait_gets_it_once_it_cools() {
+    let mut health = HealthState::default();
+    for _ in 0..3 {
+        health.on_fault(&POLICY, FaultClass::Overloaded, Some(7_000), 0);
+    }
+    assert_eq!(end(&health, 0), 7_000);
+}
+
+/// A minute of outage, one request each 4 s with three attempts: few probes, back within 30 s.
+#[test]
+fn an_outage_costs_few_attempts_and_recovery_is_found_within_30_s() {
+    let mut health = HealthState::default();
+    let (mut attempts, mut back) = (0, None);
+    for now in (0..120_000).step_by(4_000) {
+        let up = now >= 60_000;
+        for _ in 0..3 {
+            if health.verdict(now) != Availability::Ready {
+                break;
+            }
+            if up {
+                health.on_success(now);
+                back = back.or(Some(now));
+                break;
+            }
+            attempts += 1;
+            health.on_fault(&POLICY, FaultClass::Overloaded, None, now);
+        }
+    }
+    // Three that open it at 0 s, then one each at 4, 8, 16 and 32 s.
+    assert_eq!(attempts, 7);
+    assert!(back.unwrap() < 90_000, "served again at {back:?}");
+}
+
+/// 1,000 callers over four keys for ten minutes of fake time. Key 0 answers 429 with a Retry-After to
+/// one call in ten, key 3 answers 401 to all; keys 1 and 2 are well.
+#[test]
+fn a_thousand_callers_never_touch_a_cooling_key_and_the_others_keep_their_shares() {
+    let weights = [4_u32, 2, 1, 1];
+    for seed in 1..=5 {
+        let mut random = Seeded(seed);
+        let mut keys: Vec<HealthState> = vec![HealthState::default(); 4];
+        let mut forbidden_until = 0;
+        let (mut picks, mut while_out) = ([0_u32; 4], [0_u32; 4]);
+        let mut due: Vec<u64> = (0..1_000).map(|_| random.next() % 1_000).collect();
+        for now in 0..600_000_u64 {
+            let caller = (now % 1_000) as usize;
+            if due[caller] > now {
+                continue;
+            }
+            due[caller] = now + 500 + random.next() % 1_000;
+            let candidates: Vec<Candidate> = weights
+                .iter()
+                .zip(&keys)
+                .map(|(&weight, key)| Candidate { weight, eligible: key.verdict(now) == Availability::Ready })
+                .collect();
+            let key = pick(&candidates, random.next()).unwrap();
+            picks[key] += 1;
+            if now < forbidden_until && !candidates[3].eligible {
+                while_out[key] += 1;
+            }
+            match key {
+                0 if random.next().is_multiple_of(10) => {
+                    assert!(now >= forbidden_until, "picked {} ms early", forbidden_until - now);
+                    let hint = 50 + random.next() % 2_000;
+                    forbidden_until = now + hint;
+                    keys[0].on_fault(&POLICY, FaultClass::RateLimited, Some(hint), now);
+                }
+                0 => {
+                    assert!(now >= forbidden_until, "picked {} ms early", forbidden_until - now);
+                    keys[0].on_success(now);
+                }
+                3 => keys[3].on_fault(&POLICY, FaultClass::Authentication, None, now),
+                _ => keys[key].on_success(now),
+            }
+        }
+        // 0 s, 60, 180 and 420 s: 60 + 120 + 240 + 480.
+        assert_eq!(picks[3], 4, "seed {seed}");
+        assert_eq!(while_out[0], 0);
+        let (two, one) = (f64::from(while_out[1]), f64::from(while_out[2]));
+        let total = two + one;
+        assert!(total > 50_000.0, "seed {seed}: the simulation hardly ran: {total}");
+        // Chi-square with one degree of freedom: 15.1 is exceeded by chance once in 10,000.
+        let (a, b) = (total * 2.0 / 3.0, total / 3.0);
+        let chi = (two - a).powi(2) / a + (one - b).powi(2) / b;
+        assert!(chi < 15.1, "seed {seed}: {two} and {one}");
+    }
+}

@@ -1,0 +1,23 @@
+//! Decisions: which provider key, when to back off, whether to go on, what it costs.
+//!
+//! Everything here is pure and sync. `now` and randomness are arguments; nothing sleeps, locks, logs or
+//! allocates on the request path. So a thousand callers and an hour of outages are a test of some
+//! milliseconds, and every decision can be replayed.
+//!
+//! * [`balance`]: a weighted pick among eligible provider keys.
+//! * [`cooldown`]: what a target's own answers say about its health.
+//! * [`backoff`], [`retry_hint`] and [`moment`]: how long to wait, and what the provider asked for.
+//! * [`verdict`]: retry, another key, the next planned model, or stop.
+//! * [`price`] and [`catalog`]: what tokens cost, as integers of a nano-dollar.
+
+pub mod backoff;
+pub mod balance;
+pub mod catalog;
+pub mod cooldown;
+pub mod moment;
+pub mod price;
+pub mod retry_hint;
+pub mod verdict;
+
+#[cfg(test)]
+mod seeded;

@@ -1,0 +1,52 @@
+//! A whole chat answer in the pivot.
+
+use serde_json::Value;
+
+use super::{Extra, Part, Usage};
+
+/// What the model answered.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Response {
+    /// The provider's id of the answer; may be empty.
+    pub id: String,
+    /// The model that answered, as the provider names it.
+    pub model: String,
+    /// Unix seconds, where the wire has them.
+    pub created: Option<u64>,
+    pub choices: Vec<Choice>,
+    pub usage: Option<Usage>,
+    pub service_tier: Option<String>,
+    pub extra: Extra,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Choice {
+    /// Assistant parts: `Text`, `Thinking`, `RedactedThinking`, `ToolCall`, `Refusal`, `Opaque`.
+    pub parts: Vec<Part>,
+    pub finish: Option<Finish>,
+    /// OpenAI's `logprobs` object of the choice, whole.
+    pub logprobs: Option<Value>,
+    pub extra: Extra,
+}
+
+/// Why the answer ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finish {
+    pub reason: FinishReason,
+    /// The provider's own word, kept (`pause_turn`, `model_context_window_exceeded`, …).
+    pub native: String,
+    /// The stop sequence that was hit, where the wire tells.
+    pub stop_sequence: Option<String>,
+    /// Details of a refusal or stop (Anthropic `stop_details`), whole.
+    pub details: Option<Value>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FinishReason {
+    Stop,
+    Length,
+    ToolCalls,
+    ContentFilter,
+    /// The provider says that it failed inside the answer.
+    Error,
+}

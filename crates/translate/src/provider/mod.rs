@@ -1,0 +1,21 @@
+//! Vendors as data: wire, base URL, credential scheme, quirks; and what each model takes.
+//!
+//! Adding a provider is a row below `table/`; adding a rule for a model is a line in `models.json`.
+//! No other file of the project knows a vendor's name.
+
+mod model;
+mod quirk;
+mod table;
+
+pub use model::{ModelRules, SamplingRule, ThinkingStyle};
+pub use quirk::{Fix, Quirks, ReasoningField, UsageStyle};
+pub use table::{CredentialScheme, ProviderSpec, all, find};
+
+/// Where a request goes, as encoders need to know it.
+#[derive(Debug, Clone, Copy)]
+pub struct Destination<'a> {
+    pub quirks: &'a Quirks,
+    pub rules: &'a ModelRules,
+    /// The model as this provider names it.
+    pub model: &'a str,
+}

@@ -1,0 +1,212 @@
+//! What a model takes: rules that age fast, read from `models.json`.
+//!
+//! The file is a list; for each field the first entry that matches the model and gives the field
+//! counts. A name no entry knows falls through to the general entries at the end.
+
+use std::borrow::Cow;
+use std::sync::OnceLock;
+
+use serde::Deserialize;
+
+use crate::Wire;
+
+/// How a model is asked to reason (Anthropic wire).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ThinkingStyle {
+    /// No reasoning parameter is accepted.
+    None,
+    /// `thinking: {type: enabled, budget_tokens}`.
+    Budget,
+    /// `thinking: {type: adaptive}` with `output_config.effort`.
+    Adaptive,
+}
+
+/// Which sampling parameters a model takes (Anthropic wire).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SamplingRule {
+    /// All.
+    Free,
+    /// `temperature` or `top_p`, not both.
+    NotBoth,
+    /// Neither `temperature` other than 1, nor `top_p`, nor `top_k`.
+    Fixed,
+}
+
+/// What one model takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ModelRules {
+    /// Most output tokens: the default of wires that need one, and the cap.
+    pub max_output_tokens: u64,
+    pub thinking: ThinkingStyle,
+    /// Efforts above `high` are known.
+    pub xhigh_effort: bool,
+    pub sampling: SamplingRule,
+    /// Native JSON-schema output.
+    pub structured_output: bool,
+    /// An assistant message may stand last, to be continued.
+    pub prefill: bool,
+    /// Takes `developer` messages (OpenAI reasoning families).
+    pub developer_role: bool,
+    /// An OpenAI reasoning model: rejects sampling parameters and `max_tokens`.
+    pub openai_reasoning: bool,
+}
+
+impl ModelRules {
+    /// The rules for a model as its provider names it. Vendor prefixes (`anthropic/`, `us.anthropic.`),
+    /// dates, case and dots for dashes make no difference. Not meant for every request: keep the answer
+    /// with the target.
+    #[must_use]
+    pub fn of(provider: &str, wire: Wire, model: &str) -> Self {
+        let lower = model.to_ascii_lowercase();
+        let name = family_name(&lower);
+        let matches = || entries().iter().filter(|entry| entry.matches(provider, wire, &name));
+        Self {
+            max_output_tokens: matches().find_map(|entry| entry.max_output_tokens).unwrap_or(4096),
+            thinking: matches().find_map(|entry| entry.thinking).unwrap_or(ThinkingStyle::None),
+            xhigh_effort: matches().find_map(|entry| entry.xhigh_effort).unwrap_or_default(),
+            sampling: matches().find_map(|entry| entry.sampling).unwrap_or(SamplingRule::Free),
+            structured_output: matches().find_map(|entry| entry.structured_output).unwrap_or_default(),
+            prefill: matches().find_map(|entry| entry.prefill).unwrap_or_default(),
+            developer_role: matches().find_map(|entry| entry.developer_role).unwrap_or_default(),
+            openai_reasoning: matches().find_map(|entry| entry.openai_reasoning).unwrap_or_default(),
+        }
+    }
+}
+
+/// One entry of `models.json`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    /// For readers of the file.
+    #[serde(rename = "about")]
+    _about: Option<String>,
+    provider: Option<String>,
+    /// As [`Wire::name`].
+    wire: Option<String>,
+    /// Patterns of [`family_name`]s; `*` stands for any text.
+    models: Vec<String>,
+    max_output_tokens: Option<u64>,
+    thinking: Option<ThinkingStyle>,
+    xhigh_effort: Option<bool>,
+    sampling: Option<SamplingRule>,
+    structured_output: Option<bool>,
+    prefill: Option<bool>,
+    developer_role: Option<bool>,
+    openai_reasoning: Option<bool>,
+}
+
+impl Entry {
+    fn matches(&self, provider: &str, wire: Wire, name: &str) -> bool {
+        self.wire.as_deref().is_none_or(|known| known == wire.name())
+            && self.provider.as_deref().is_none_or(|known| known == provider)
+            && self.models.iter().any(|pattern| glob(pattern, name))
+    }
+}
+
+fn entries() -> &'static [Entry] {
+    static ENTRIES: OnceLock<Vec<Entry>> = OnceLock::new();
+    // The file is part of the binary; a test reads it whole.
+    ENTRIES.get_or_init(|| parse().unwrap_or_default())
+}
+
+fn parse() -> Result<Vec<Entry>, serde_json::Error> {
+    serde_json::from_str(include_str!("models.json"))
+}
+
+/// The name without what vendors put before it, in the spelling of the patterns.
+fn family_name(lower: &str) -> Cow<'_, str> {
+    let from = lower.find("claude").or_else(|| lower.rfind('/').map(|at| at + 1)).unwrap_or(0);
+    let name = lower.get(from..).unwrap_or(lower);
+    if name.contains('.') { name.replace('.', "-").into() } else { name.into() }
+}
+
+/// Whether `*` in the pattern can be replaced so that it becomes the name.
+fn glob(pattern: &str, name: &str) -> bool {
+    let Some((head, mut rest)) = pattern.split_once('*') else { return pattern == name };
+    let Some(mut name) = name.strip_prefix(head) else { return false };
+    while let Some((middle, after)) = rest.split_once('*') {
+        let Some(at) = name.find(middle) else { return false };
+        name = name.get(at + middle.len()..).unwrap_or_default();
+        rest = after;
+    }
+    name.ends_with(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claude(model: &str) -> (u64, ThinkingStyle, SamplingRule) {
+        let rules = ModelRules::of("anthropic", Wire::Anthropic, model);
+        (rules.max_output_tokens, rules.thinking, rules.sampling)
+    }
+
+    #[test]
+    fn file_is_read_and_general_entries_give_every_field() {
+        let entries = parse().unwrap();
+        let known = |name: &String| Wire::ALL.iter().any(|wire| wire.name() == name);
+        assert!(entries.iter().all(|entry| entry.wire.as_ref().is_none_or(known)));
+        for wire in Wire::ALL {
+            let last = entries.iter().rfind(|entry| entry.matches("p", wire, "no such model")).unwrap();
+            assert!(last.max_output_tokens.is_some() && last.thinking.is_some() && last.sampling.is_some());
+            let flags = [last.xhigh_effort, last.structured_output, last.prefill, last.developer_role];
+            assert!(flags.iter().all(Option::is_some) && last.openai_reasoning.is_some(), "{wire:?}");
+        }
+    }
+
+    #[test]
+    fn claude_families_have_their_rules_however_they_are_written() {
+        use SamplingRule::{Fixed, Free, NotBoth};
+        use ThinkingStyle::{Adaptive, Budget, None};
+        let cases = [
+            ("claude-3-haiku-20240307", (4096, None, Free)),
+            ("claude-3-5-haiku-latest", (8192, None, Free)),
+            ("anthropic/claude-3.7-sonnet:thinking", (64000, Budget, Free)),
+            ("claude-sonnet-4-20250514", (64000, Budget, Free)),
+            ("anthropic/claude-sonnet-4", (64000, Budget, Free)),
+            ("claude-opus-4-20250514", (32000, Budget, Free)),
+            ("claude-opus-4@20250514", (32000, Budget, Free)),
+            ("claude-opus-4-1-20250805", (32000, Budget, NotBoth)),
+            ("us.anthropic.claude-sonnet-4-5-20250929-v1:0", (64000, Budget, NotBoth)),
+            ("anthropic/claude-haiku-4.5", (64000, Budget, NotBoth)),
+            ("claude-opus-4-6", (128_000, Adaptive, NotBoth)),
+            ("claude-opus-4-7", (128_000, Adaptive, Fixed)),
+            ("Claude-Sonnet-5", (128_000, Adaptive, Fixed)),
+            ("claude-of-the-future", (128_000, Adaptive, Fixed)),
+            ("kimi-k2", (32000, Budget, Free)),
+        ];
+        for (model, expected) in cases {
+            assert_eq!(claude(model), expected, "{model}");
+        }
+        let prefill = |model| ModelRules::of("anthropic", Wire::Anthropic, model).prefill;
+        assert!(prefill("claude-opus-4-5") && !prefill("claude-opus-4-6") && !prefill("claude-opus-5"));
+        let xhigh = |model| ModelRules::of("anthropic", Wire::Anthropic, model).xhigh_effort;
+        assert!(!xhigh("claude-opus-4-6") && xhigh("claude-opus-4-7"));
+    }
+
+    #[test]
+    fn openai_reasoning_families_are_known() {
+        let rules = |model| ModelRules::of("openai", Wire::OpenAiChat, model);
+        for model in ["o1", "o3-mini", "o4-mini-2025-04-16", "gpt-5", "gpt-5.2-codex", "openai/gpt-5-nano"] {
+            assert!(rules(model).openai_reasoning && rules(model).developer_role, "{model}");
+        }
+        for model in ["gpt-4o", "gpt-4.1", "gpt-5-chat-latest", "gpt-oss-120b", "olmo", "claude-sonnet-4-5"] {
+            assert!(!rules(model).openai_reasoning, "{model}");
+        }
+        assert!(!rules("o1-mini").developer_role);
+    }
+
+    #[test]
+    fn star_stands_for_any_text() {
+        for (pattern, name) in [("a*", "a"), ("*", ""), ("a*c", "abc"), ("a*b*c", "a1b2b3c"), ("abc", "abc")]
+        {
+            assert!(glob(pattern, name), "{pattern} {name}");
+        }
+        for (pattern, name) in [("a*", "b"), ("a*c", "ab"), ("abc", "abcd"), ("a*ba", "a"), ("ab*ba", "aba")]
+        {
+            assert!(!glob(pattern, name), "{pattern} {name}");
+        }
+    }
+}

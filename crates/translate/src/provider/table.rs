@@ -1,0 +1,208 @@
+//! The rows: what a vendor is, and where its facts are listed.
+//!
+//! A row says where and how to call; what a single model takes is `models.json`'s. Rows are grouped by
+//! who runs the models, in alphabetical order within each group.
+
+mod hosts;
+mod labs;
+mod local;
+
+use std::sync::LazyLock;
+
+use super::{Fix, Quirks, ReasoningField, UsageStyle};
+use crate::Wire;
+
+/// How a provider key travels upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CredentialScheme {
+    /// `Authorization: Bearer KEY`.
+    Bearer,
+    /// The key alone in the named header (`x-api-key`, `api-key`).
+    Header(&'static str),
+    /// No key is needed; one that is configured goes as Bearer.
+    Optional,
+}
+
+/// One vendor.
+#[derive(Debug, Clone, Copy)]
+pub struct ProviderSpec {
+    /// The name in configs and in `provider/model`.
+    pub name: &'static str,
+    /// Other names it is known by. Never the name under which hosts list a vendor's models
+    /// (`qwen/…`, `moonshotai/…`): such a model would be sent to the wrong provider.
+    pub aliases: &'static [&'static str],
+    /// The name for people.
+    pub display_name: &'static str,
+    /// Scheme, host and path before the operation's path; `None` when the config must give it.
+    pub base_url: Option<&'static str>,
+    pub wire: Wire,
+    /// Path of chat below the base URL (`/v1/chat/completions`, `/v1/messages`).
+    pub chat_path: &'static str,
+    /// Path of embeddings below the base URL, where the vendor has them.
+    pub embeddings_path: Option<&'static str>,
+    pub credential: CredentialScheme,
+    /// Environment variables that may hold a key, first match wins.
+    pub env: &'static [&'static str],
+    /// Headers every call needs (`anthropic-version`).
+    pub headers: &'static [(&'static str, &'static str)],
+    pub quirks: Quirks,
+}
+
+/// Every preset, sorted by name.
+#[must_use]
+pub fn all() -> &'static [ProviderSpec] {
+    &ROWS
+}
+
+/// The preset of that name, or the one known by it as an alias.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static ProviderSpec> {
+    match ROWS.binary_search_by(|row| row.name.cmp(name)) {
+        Ok(at) => ROWS.get(at),
+        Err(_) => ROWS.iter().find(|row| row.aliases.contains(&name)),
+    }
+}
+
+static ROWS: LazyLock<Vec<ProviderSpec>> = LazyLock::new(|| {
+    let mut rows = [labs::ROWS, hosts::ROWS, local::ROWS].concat();
+    rows.sort_by_key(|row| row.name);
+    rows
+});
+
+const CHAT: &str = "/v1/chat/completions";
+const EMBEDDINGS: Option<&str> = Some("/v1/embeddings");
+
+/// Takes what OpenAI takes.
+const EXACT: Quirks = Quirks {
+    fixes: &[Fix::DropEmptyTools],
+    stream_usage: true,
+    reasoning_echo: ReasoningField::None,
+    usage: UsageStyle::Wire,
+};
+
+/// What holds for nearly every host of open models: the old name of the token limit, no developer role.
+const PLAIN: Quirks = Quirks {
+    fixes: &[Fix::Rename("max_completion_tokens", "max_tokens"), Fix::DeveloperToSystem, Fix::DropEmptyTools],
+    stream_usage: true,
+    reasoning_echo: ReasoningField::ReasoningContent,
+    usage: UsageStyle::Wire,
+};
+
+/// A host of open models without facts of its own.
+const HOST: ProviderSpec = ProviderSpec {
+    name: "",
+    aliases: &[],
+    display_name: "",
+    base_url: None,
+    wire: Wire::OpenAiChat,
+    chat_path: CHAT,
+    embeddings_path: None,
+    credential: CredentialScheme::Bearer,
+    env: &[],
+    headers: &[],
+    quirks: PLAIN,
+};
+
+/// The given fixes and the removal of what only OpenAI itself has a meaning for.
+macro_rules! without_openai_fields {
+    ($($fix:expr),* $(,)?) => {
+        &[
+            $($fix,)*
+            $crate::provider::Fix::DropEmptyTools,
+            $crate::provider::Fix::Drop("store"),
+            $crate::provider::Fix::Drop("verbosity"),
+            $crate::provider::Fix::Drop("prompt_cache_options"),
+            $crate::provider::Fix::Drop("prompt_cache_retention"),
+            $crate::provider::Fix::Drop("safety_identifier"),
+            $crate::provider::Fix::Drop("modalities"),
+            $crate::provider::Fix::Drop("audio"),
+            $crate::provider::Fix::Drop("moderation"),
+        ]
+    };
+}
+use without_openai_fields;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn rows_are_sorted_and_names_unique() {
+        assert!(all().len() >= 40, "{}", all().len());
+        assert!(all().is_sorted_by(|a, b| a.name < b.name));
+        let mut seen = HashSet::new();
+        for row in all() {
+            for name in std::iter::once(&row.name).chain(row.aliases) {
+                assert!(seen.insert(*name), "{name} stands twice");
+                assert!(!name.is_empty() && !name.contains(['/', ' ']), "{name}");
+                assert_eq!(find(name).unwrap().name, row.name);
+            }
+        }
+        assert!(find("nobody").is_none());
+    }
+
+    #[test]
+    fn urls_and_paths_have_their_form() {
+        for row in all() {
+            if let Some(url) = row.base_url {
+                let rest = url.strip_prefix("https://").or(url.strip_prefix("http://"));
+                let host = rest.unwrap_or_else(|| panic!("{url}")).split('/').next().unwrap();
+                assert!(host.contains('.') && !url.ends_with('/') && !url.contains(['?', '#', ' ']), "{url}");
+                assert!(!row.display_name.is_empty());
+            }
+            for path in std::iter::once(row.chat_path).chain(row.embeddings_path) {
+                assert!(path.starts_with('/') && !path.ends_with('/'), "{}: {path}", row.name);
+            }
+        }
+    }
+
+    #[test]
+    fn keys_come_from_variables_of_one_provider_only() {
+        let mut seen = HashSet::new();
+        for variable in all().iter().flat_map(|row| row.env) {
+            assert!(seen.insert(variable), "{variable} stands twice");
+            assert!(variable.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_'));
+        }
+        for row in all() {
+            let reachable = row.base_url.is_some() && row.credential != CredentialScheme::Optional;
+            assert!(!reachable || !row.env.is_empty(), "{} cannot be used without a config", row.name);
+        }
+    }
+
+    #[test]
+    fn fixes_do_not_contradict_each_other() {
+        for row in all() {
+            let mut dropped = HashSet::new();
+            for fix in row.quirks.fixes {
+                match fix {
+                    Fix::Drop(field) => assert!(dropped.insert(*field), "{}: {field}", row.name),
+                    Fix::Rename(from, to) => {
+                        assert!(from != to && !dropped.contains(from), "{}: {from}", row.name)
+                    }
+                    _ => {}
+                }
+            }
+            if dropped.contains("stream_options") {
+                assert!(!row.quirks.stream_usage, "{}", row.name);
+            }
+        }
+    }
+
+    #[test]
+    fn known_rows_stand_as_the_vendors_document_them() {
+        let url = |name: &str| {
+            let row = find(name).unwrap();
+            format!("{}{}", row.base_url.unwrap_or("-"), row.chat_path)
+        };
+        assert_eq!(url("openai"), "https://api.openai.com/v1/chat/completions");
+        assert_eq!(url("groq"), "https://api.groq.com/openai/v1/chat/completions");
+        assert_eq!(url("zai"), "https://api.z.ai/api/paas/v4/chat/completions");
+        assert_eq!(url("google"), "https://generativelanguage.googleapis.com/v1beta/openai/chat/completions");
+        assert_eq!(url("anthropic"), "https://api.anthropic.com/v1/messages");
+        assert_eq!(url("mock"), "-/v1/chat/completions");
+        assert_eq!(find("anthropic").unwrap().credential, CredentialScheme::Header("x-api-key"));
+        assert_eq!(find("xai").unwrap().quirks.usage, UsageStyle::OutputExcludesReasoning);
+    }
+}

@@ -1,0 +1,84 @@
+//! Servers that users run themselves, and the mock that is built in. The config gives their base URL.
+
+use super::{CredentialScheme, EMBEDDINGS, EXACT, HOST, PLAIN, ProviderSpec, without_openai_fields};
+use crate::provider::{Fix, Quirks, ReasoningField};
+
+pub(super) const ROWS: &[ProviderSpec] = &[
+    ProviderSpec {
+        name: "llamacpp",
+        aliases: &["llama.cpp", "llamafile"],
+        display_name: "llama.cpp server",
+        env: &["LLAMACPP_API_KEY"],
+        ..LOCAL
+    },
+    ProviderSpec {
+        name: "lm_studio",
+        aliases: &["lmstudio"],
+        display_name: "LM Studio",
+        env: &["LM_STUDIO_API_KEY"],
+        ..LOCAL
+    },
+    ProviderSpec {
+        name: "mock",
+        display_name: "Built-in mock",
+        quirks: Quirks { fixes: &[], ..EXACT },
+        ..LOCAL
+    },
+    ProviderSpec {
+        name: "ollama",
+        display_name: "Ollama",
+        env: &["OLLAMA_API_KEY"],
+        quirks: OLLAMA,
+        ..LOCAL
+    },
+    ProviderSpec {
+        name: "sgl",
+        aliases: &["sglang"],
+        display_name: "SGLang",
+        env: &["SGLANG_API_KEY"],
+        quirks: ENGINE,
+        ..LOCAL
+    },
+    ProviderSpec {
+        name: "vllm",
+        aliases: &["hosted_vllm"],
+        display_name: "vLLM",
+        env: &["VLLM_API_KEY"],
+        quirks: Quirks { reasoning_echo: ReasoningField::Reasoning, ..ENGINE },
+        ..LOCAL
+    },
+];
+
+const LOCAL: ProviderSpec =
+    ProviderSpec { embeddings_path: EMBEDDINGS, credential: CredentialScheme::Optional, ..HOST };
+
+/// vLLM and SGLang: whether there is a developer role depends on the model's template.
+const ENGINE: Quirks = Quirks {
+    fixes: without_openai_fields![
+        Fix::DeveloperToSystem,
+        Fix::Drop("metadata"),
+        Fix::Drop("prediction"),
+        Fix::Drop("prompt_cache_key"),
+        Fix::Drop("web_search_options"),
+        Fix::Drop("service_tier"),
+    ],
+    ..PLAIN
+};
+
+const OLLAMA: Quirks = Quirks {
+    fixes: without_openai_fields![
+        Fix::Rename("max_completion_tokens", "max_tokens"),
+        Fix::Drop("metadata"),
+        Fix::Drop("prediction"),
+        Fix::Drop("prompt_cache_key"),
+        Fix::Drop("web_search_options"),
+        Fix::Drop("logit_bias"),
+        Fix::Drop("n"),
+        Fix::Drop("parallel_tool_calls"),
+        Fix::Drop("tool_choice"),
+        Fix::Drop("service_tier"),
+        Fix::Drop("user"),
+    ],
+    reasoning_echo: ReasoningField::Reasoning,
+    ..PLAIN
+};

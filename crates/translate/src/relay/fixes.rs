@@ -1,0 +1,149 @@
+//! A provider's quirks applied to a request body, by span.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+
+use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::edit::{Edits, quoted};
+use super::members::{Members, slice, string};
+use crate::loss::Losses;
+use crate::provider::{Fix, Quirks};
+
+/// Applies the fixes to a body an encoder made. A body that is no JSON object comes back as it is.
+#[must_use]
+pub fn apply_quirks(body: Vec<u8>, quirks: &Quirks, losses: &mut Losses) -> Vec<u8> {
+    if quirks.fixes.is_empty() {
+        return body;
+    }
+    let Ok(members) = Members::scan(&body) else { return body };
+    let mut edits = Edits::new(&body, &members);
+    collect(&mut edits, quirks, losses);
+    match edits.apply() {
+        Cow::Borrowed(_) => body,
+        Cow::Owned(edited) => edited,
+    }
+}
+
+/// Collects the edits that the fixes ask for, in their order.
+pub(super) fn collect(edits: &mut Edits<'_>, quirks: &Quirks, losses: &mut Losses) {
+    for fix in quirks.fixes {
+        match *fix {
+            Fix::Drop(field) => drop_field(edits, field, losses),
+            Fix::Rename(from, to) => rename(edits, from, to, losses),
+            Fix::Respell(field, from, to) => respell(edits, field, from, to),
+            Fix::DeveloperToSystem => developer_to_system(edits),
+            Fix::DropEmptyTools => drop_empty_tools(edits, losses),
+        }
+    }
+}
+
+fn drop_field(edits: &mut Edits<'_>, field: &'static str, losses: &mut Losses) {
+    let Some(at) = edits.find(field) else { return };
+    if edits.value(at) != b"null" {
+        losses.report(field, "the provider does not take this field");
+    }
+    edits.remove(at);
+}
+
+fn rename(edits: &mut Edits<'_>, from: &'static str, to: &'static str, losses: &mut Losses) {
+    let Some(at) = edits.find(from) else { return };
+    let Some(other) = edits.find(to) else { return edits.rename(at, to) };
+    if edits.value(at) != edits.value(other) {
+        losses.report(from, format!("the provider knows it as {to}, which was given too"));
+    }
+    edits.remove(at);
+}
+
+fn respell(edits: &mut Edits<'_>, field: &str, from: &str, to: &str) {
+    let Some(at) = edits.find(field) else { return };
+    if string(edits.value(at)).is_some_and(|text| text == from) {
+        edits.replace_value(at, quoted(to).into_bytes());
+    }
+}
+
+/// A role written with escapes (`"\u0064eveloper"`) is not looked for: the word's absence spares
+/// nearly every body the second pass.
+fn developer_to_system(edits: &mut Edits<'_>) {
+    let Some(at) = edits.find("messages") else { return };
+    let span = edits.value_span(at);
+    let messages = slice(edits.body(), &span);
+    if memchr::memmem::find(messages, b"\"developer\"").is_none() {
+        return;
+    }
+    let roles = developer_roles(messages);
+    let spans = roles.into_iter().map(|role| span.start + role.start..span.start + role.end);
+    edits.replace_nested(spans, b"\"system\"");
+}
+
+/// An empty list of tools says nothing, and is refused by some; so is a choice among no tools.
+fn drop_empty_tools(edits: &mut Edits<'_>, losses: &mut Losses) {
+    let tools = edits.find("tools");
+    if tools.is_some_and(|at| !is_empty_list(edits.value(at))) {
+        return;
+    }
+    if let Some(at) = tools {
+        edits.remove(at);
+    }
+    if let Some(at) = edits.find("tool_choice") {
+        if !matches!(edits.value(at), b"null" | b"\"auto\"" | b"\"none\"") {
+            losses.report("tool_choice", "no tools were given to choose from");
+        }
+        edits.remove(at);
+    }
+    if let Some(at) = edits.find("parallel_tool_calls") {
+        edits.remove(at);
+    }
+}
+
+fn is_empty_list(value: &[u8]) -> bool {
+    let inner = value.strip_prefix(b"[").and_then(|rest| rest.strip_suffix(b"]"));
+    value == b"null" || inner.is_some_and(|inner| inner.iter().all(u8::is_ascii_whitespace))
+}
+
+/// The spans, within the list's text, of the role values that are `"developer"`.
+fn developer_roles(messages: &[u8]) -> Vec<Range<usize>> {
+    let Ok(Elements(elements)) = serde_json::from_slice::<Elements<'_>>(messages) else { return Vec::new() };
+    let base = messages.as_ptr() as usize;
+    let mut roles = Vec::new();
+    for element in elements {
+        let from = (element.as_ptr() as usize).saturating_sub(base);
+        let element = element.as_bytes();
+        let Ok(members) = Members::scan(element) else { continue };
+        let role = members.list.iter().filter(|member| member.is(element, "role"));
+        let role = role.filter(|member| slice(element, &member.value) == b"\"developer\"");
+        roles.extend(role.map(|member| from + member.value.start..from + member.value.end));
+    }
+    roles
+}
+
+/// The elements of a list, as text. Only those that say `"developer"` somewhere.
+struct Elements<'a>(Vec<&'a str>);
+
+impl<'de> Deserialize<'de> for Elements<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(ElementsVisitor)
+    }
+}
+
+struct ElementsVisitor;
+
+impl<'de> Visitor<'de> for ElementsVisitor {
+    type Value = Elements<'de>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let mut elements = Vec::new();
+        while let Some(element) = seq.next_element::<&'de RawValue>()? {
+            if memchr::memmem::find(element.get().as_bytes(), b"\"developer\"").is_some() {
+                elements.push(element.get());
+            }
+        }
+        Ok(Elements(elements))
+    }
+}

@@ -1,0 +1,17 @@
+//! Same wire on both sides: the caller's bytes go through, edited by span.
+//!
+//! Key order, white space and unknown fields survive, so a provider's prompt cache keeps hitting.
+//! Nothing here re-serialises a body.
+
+mod edit;
+mod fixes;
+mod members;
+mod request;
+mod response;
+mod stream;
+
+pub use fixes::apply_quirks;
+pub use members::Members;
+pub use request::{Fallback, Peek, RequestEdits, peek, rewrite_request};
+pub use response::splice_extra_fields;
+pub use stream::{Flow, StreamPipe, StreamPipeOptions};

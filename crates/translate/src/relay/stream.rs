@@ -1,0 +1,400 @@
+//! One streamed answer, from the provider's bytes to the caller's.
+//!
+//! On one wire frames are looked at and go through as they came; between wires they are decoded and
+//! encoded anew. The pipe never decides whether an answer is good: it says what it saw, and its owner
+//! calls [`StreamPipe::end`] or [`StreamPipe::fail`].
+
+mod hold;
+mod watch;
+
+use hold::Hold;
+
+use crate::frame::{Frame, MAX_EVENT, SseParser};
+use crate::ir::{Event, Failure, FailureKind, Usage};
+use crate::loss::Losses;
+use crate::provider::UsageStyle;
+use crate::wire::{Codec, Echo, FrameVerdict, Observation, StreamDecoder, StreamEncoder, Wire};
+
+#[cfg(test)]
+mod tests;
+
+/// What to do with the upstream body after a push.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flow {
+    Continue,
+    /// The terminator or an in-band failure was seen: call [`StreamPipe::end`] or
+    /// [`StreamPipe::fail`] now. Later bytes are ignored.
+    Complete,
+}
+
+/// How a stream is to be carried.
+#[derive(Debug, Clone)]
+pub struct StreamPipeOptions {
+    /// The caller's dialect.
+    pub caller: Wire,
+    /// The provider's wire.
+    pub upstream: Wire,
+    pub echo: Echo,
+    /// On one wire: the usage-only frame was asked for by us alone, the caller does not get it.
+    /// Between wires [`Echo::stream_usage`] decides.
+    pub withhold_usage: bool,
+    /// Extra fields will be given at the end: from the finish reason on the last data frame is kept
+    /// back.
+    pub hold_last: bool,
+}
+
+/// One streamed answer on its way.
+pub struct StreamPipe {
+    parser: SseParser,
+    lane: Lane,
+    /// [`Self::end`] or [`Self::fail`] had its say.
+    closed: bool,
+    /// Whole frames so far, comments included.
+    frames: u64,
+}
+
+impl StreamPipe {
+    /// A pipe at the start of an answer.
+    #[must_use]
+    pub fn new(options: StreamPipeOptions) -> Self {
+        let (caller, upstream) = (options.caller.codec(), options.upstream.codec());
+        Self::with_codecs(options, caller, upstream)
+    }
+
+    /// As [`Self::new`], with the wires' codecs given.
+    pub(crate) fn with_codecs(
+        options: StreamPipeOptions,
+        caller: &'static dyn Codec,
+        upstream: &'static dyn Codec,
+    ) -> Self {
+        let translation = (options.caller != options.upstream).then(|| Translation {
+            decoder: upstream.stream_decoder(),
+            encoder: caller.stream_encoder(options.echo),
+            events: Vec::new(),
+            started: false,
+            tail: Vec::new(),
+        });
+        let lane = Lane {
+            wire: options.caller,
+            caller,
+            withhold_usage: options.withhold_usage,
+            hold_last: options.hold_last,
+            translation,
+            usage_style: UsageStyle::Wire,
+            seen: Observation::default(),
+            losses: Losses::default(),
+            hold: Hold::default(),
+        };
+        Self { parser: SseParser::new(), lane, closed: false, frames: 0 }
+    }
+
+    /// Counts what this provider's totals include; without it, what the wire says.
+    #[must_use]
+    pub fn with_usage_style(mut self, style: UsageStyle) -> Self {
+        self.lane.usage_style = style;
+        self
+    }
+
+    /// Feeds bytes as they came; appends what may go downstream to `out`, in whole frames.
+    pub fn push(&mut self, chunk: &[u8], out: &mut Vec<u8>) -> Flow {
+        if self.closed || self.lane.is_complete() {
+            return Flow::Complete;
+        }
+        let mut rest = chunk;
+        while self.parser.is_drained() {
+            let Some(frame) = self.parser.frame_in(rest) else { break };
+            let length = frame.raw.len();
+            self.frames = self.frames.wrapping_add(1);
+            if self.lane.frame(&frame, out) == Flow::Complete {
+                return Flow::Complete;
+            }
+            rest = rest.get(length..).unwrap_or_default();
+        }
+        self.parser.push(rest);
+        while let Some(frame) = self.parser.next_frame() {
+            self.frames = self.frames.wrapping_add(1);
+            if self.lane.frame(&frame, out) == Flow::Complete {
+                return Flow::Complete;
+            }
+        }
+        self.overflow()
+    }
+
+    /// Ends a whole answer: what was held goes out, the last data frame with `extra_fields` (JSON) in
+    /// it, then the dialect's terminator, whether the provider sent one or not. False, and nothing
+    /// appended, when no finish reason was seen or the provider failed: call [`Self::fail`] then.
+    pub fn end(&mut self, extra_fields: Option<&str>, out: &mut Vec<u8>) -> bool {
+        if self.closed {
+            return false;
+        }
+        let mut tail = Vec::new();
+        self.drain(&mut tail);
+        if self.lane.seen.finish.is_none() || self.lane.seen.failure.is_some() {
+            // Whole frames of an answer that is not: they go before the error.
+            self.lane.hold.flush(&mut tail);
+            self.lane.hold.data(&tail, true, out);
+            return false;
+        }
+        self.closed = true;
+        out.append(&mut tail);
+        self.lane.close(extra_fields, out);
+        true
+    }
+
+    /// Ends the stream with the dialect's error event. What was held goes before it, as it came:
+    /// `extra_fields` is for whole answers and stays out.
+    pub fn fail(
+        &mut self,
+        failure: &Failure,
+        request_id: &str,
+        extra_fields: Option<&str>,
+        out: &mut Vec<u8>,
+    ) {
+        let _ = extra_fields;
+        if self.closed {
+            return;
+        }
+        self.closed = true;
+        self.lane.hold.flush(out);
+        out.extend_from_slice(&self.lane.caller.encode_stream_failure(failure, request_id));
+    }
+
+    /// Whole frames that came so far, comments included: a sign of life that single bytes are not.
+    #[must_use]
+    pub fn frames(&self) -> u64 {
+        self.frames
+    }
+
+    /// What was learned so far. Usage is as the provider counts; see [`Self::usage`].
+    #[must_use]
+    pub fn seen(&self) -> &Observation {
+        &self.lane.seen
+    }
+
+    /// The last usage seen, in our counting.
+    #[must_use]
+    pub fn usage(&self) -> Option<Usage> {
+        self.lane.seen.usage.map(|usage| self.lane.usage_style.apply(usage))
+    }
+
+    /// Characters of output so far: what an estimate rests on when usage never came.
+    #[must_use]
+    pub fn usage_estimate_chars(&self) -> u64 {
+        self.lane.seen.output_chars
+    }
+
+    /// What the translation could not carry so far.
+    #[must_use]
+    pub fn losses(&self) -> &Losses {
+        &self.lane.losses
+    }
+
+    /// The body ended: an event without its blank line, and the events that the end implies.
+    fn drain(&mut self, out: &mut Vec<u8>) {
+        while !self.lane.is_complete() {
+            let Some(frame) = self.parser.finish() else { break };
+            if ends_blank(frame.raw) {
+                self.lane.frame(&frame, out);
+                continue;
+            }
+            // Closed here, so that what is written next does not become a part of it.
+            let mut whole = frame.raw.to_vec();
+            whole.extend_from_slice(if whole.ends_with(b"\n") { b"\n" } else { b"\n\n" });
+            self.lane.frame(&Frame { raw: &whole, ..frame }, out);
+        }
+        self.overflow();
+        self.lane.source_ended(out);
+    }
+
+    fn overflow(&mut self) -> Flow {
+        if !self.parser.overflowed() {
+            return Flow::Continue;
+        }
+        self.lane.seen.failure.get_or_insert_with(|| Failure {
+            status: 502,
+            kind: FailureKind::Upstream,
+            message: format!("the provider sent a stream event of more than {MAX_EVENT} bytes"),
+            native_type: None,
+            code: None,
+            param: None,
+        });
+        Flow::Complete
+    }
+}
+
+/// The way of one frame.
+struct Lane {
+    wire: Wire,
+    caller: &'static dyn Codec,
+    withhold_usage: bool,
+    hold_last: bool,
+    /// Between wires only.
+    translation: Option<Translation>,
+    usage_style: UsageStyle,
+    seen: Observation,
+    losses: Losses,
+    hold: Hold,
+}
+
+struct Translation {
+    decoder: Box<dyn StreamDecoder>,
+    encoder: Box<dyn StreamEncoder>,
+    /// Reused between frames.
+    events: Vec<Event>,
+    /// The encoder got an event: signs of life may be passed on.
+    started: bool,
+    /// Encoded frames from the finish reason on, before they are told apart. Reused.
+    tail: Vec<u8>,
+}
+
+impl Lane {
+    fn frame(&mut self, frame: &Frame<'_>, out: &mut Vec<u8>) -> Flow {
+        match self.translation {
+            Some(_) => self.translate(frame, out),
+            None => self.relay(frame, out),
+        }
+        if self.is_complete() { Flow::Complete } else { Flow::Continue }
+    }
+
+    fn is_complete(&self) -> bool {
+        self.seen.done || self.seen.failure.is_some()
+    }
+
+    fn relay(&mut self, frame: &Frame<'_>, out: &mut Vec<u8>) {
+        if frame.data.is_empty() {
+            return self.hold.comment(frame.raw, out);
+        }
+        let verdict = self.caller.observe_frame(frame, &mut self.seen);
+        match verdict {
+            FrameVerdict::Relay => self.data(frame.raw, out),
+            FrameVerdict::UsageOnly if self.withhold_usage => {}
+            FrameVerdict::UsageOnly => self.data(frame.raw, out),
+            FrameVerdict::Terminator => self.terminator(frame.raw, out),
+            // The owner's `fail` writes it, once.
+            FrameVerdict::Failure => {}
+            // Counted by the codec.
+            FrameVerdict::Invalid => {}
+        }
+    }
+
+    fn data(&mut self, raw: &[u8], out: &mut Vec<u8>) {
+        let hold = self.hold_last && self.seen.finish.is_some();
+        self.hold.data(raw, hold, out);
+    }
+
+    /// Held whatever comes: nobody knows yet whether the answer was whole.
+    fn terminator(&mut self, raw: &[u8], out: &mut Vec<u8>) {
+        self.seen.done = true;
+        match self.caller.stream_terminator().is_empty() {
+            true => self.hold.data(raw, true, out),
+            false => self.hold.terminator(raw),
+        }
+    }
+
+    fn translate(&mut self, frame: &Frame<'_>, out: &mut Vec<u8>) {
+        let Some(translation) = &mut self.translation else { return };
+        let mut events = std::mem::take(&mut translation.events);
+        if frame.data.is_empty() {
+            events.extend(translation.started.then_some(Event::Ping));
+        } else if translation.decoder.frame(frame, &mut events).is_err() {
+            events.clear();
+            self.seen.skipped = self.seen.skipped.saturating_add(1);
+        }
+        self.encode(&mut events, out);
+        if let Some(translation) = &mut self.translation {
+            translation.events = events;
+        }
+    }
+
+    /// Notes and encodes events, and empties the list. The end and a failure are left to the owner.
+    fn encode(&mut self, events: &mut Vec<Event>, out: &mut Vec<u8>) {
+        for event in events.drain(..) {
+            if self.is_complete() {
+                continue;
+            }
+            watch::note(&mut self.seen, &event);
+            match event {
+                Event::End | Event::Failure(_) => {}
+                Event::Usage(usage) => self.encode_one(&Event::Usage(self.usage_style.apply(usage)), out),
+                event => self.encode_one(&event, out),
+            }
+        }
+    }
+
+    fn encode_one(&mut self, event: &Event, out: &mut Vec<u8>) {
+        let holds = self.hold_last && self.seen.finish.is_some();
+        let Some(translation) = &mut self.translation else { return };
+        translation.started = true;
+        if !holds {
+            self.hold.flush(out);
+            return translation.encoder.event(event, out, &mut self.losses);
+        }
+        let mut tail = std::mem::take(&mut translation.tail);
+        translation.encoder.event(event, &mut tail, &mut self.losses);
+        self.sort(&tail, out);
+        tail.clear();
+        if let Some(translation) = &mut self.translation {
+            translation.tail = tail;
+        }
+    }
+
+    /// Tells the frames of encoded bytes apart, holding back the last.
+    fn sort(&mut self, encoded: &[u8], out: &mut Vec<u8>) {
+        let mut parser = SseParser::new();
+        let mut rest = encoded;
+        while let Some(frame) = parser.frame_in(rest) {
+            if frame.data.is_empty() {
+                self.hold.comment(frame.raw, out);
+            } else if frame.raw == self.caller.stream_terminator() {
+                self.hold.terminator(frame.raw);
+            } else {
+                self.hold.data(frame.raw, true, out);
+            }
+            rest = rest.get(frame.raw.len()..).unwrap_or_default();
+        }
+    }
+
+    /// The provider's body ended, with or without its terminator.
+    fn source_ended(&mut self, out: &mut Vec<u8>) {
+        if self.is_complete() {
+            return;
+        }
+        let Some(translation) = &mut self.translation else { return };
+        let mut events = std::mem::take(&mut translation.events);
+        translation.decoder.end(&mut events);
+        let finishes = |event: &Event| matches!(event, Event::Finish { .. });
+        if self.seen.finish.is_none() && !events.iter().any(finishes) {
+            // Cut off: to close an open tool call would make it look whole.
+            events.retain(|event| !matches!(event, Event::PartStop { .. }));
+        }
+        self.encode(&mut events, out);
+    }
+
+    fn close(&mut self, extra_fields: Option<&str>, out: &mut Vec<u8>) {
+        let terminator = self.caller.stream_terminator();
+        if let Some(translation) = &mut self.translation {
+            let mut tail = Vec::new();
+            translation.encoder.event(&Event::End, &mut tail, &mut self.losses);
+            self.sort(&tail, out);
+            return self.hold.close(extra_fields, terminator, out);
+        }
+        if terminator.is_empty() && !self.seen.done {
+            self.hold.data(last_frame(self.wire), true, out);
+        }
+        self.hold.close(extra_fields, terminator, out);
+    }
+}
+
+/// The data frame that ends a stream, on wires where a data frame does.
+fn last_frame(wire: Wire) -> &'static [u8] {
+    match wire {
+        Wire::Anthropic => b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
+        Wire::OpenAiChat => b"",
+    }
+}
+
+/// The frame is closed by a blank line, or is nothing else.
+fn ends_blank(raw: &[u8]) -> bool {
+    let closed = [&b"\n\n"[..], b"\r\r", b"\n\r\n", b"\n\r", b"\r\r\n"];
+    closed.iter().any(|end| raw.ends_with(end)) || raw.iter().all(|byte| matches!(byte, b'\n' | b'\r'))
+}

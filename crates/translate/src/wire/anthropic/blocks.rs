@@ -1,0 +1,177 @@
+//! Content blocks into parts: the same for what callers send and for what the provider answers. Block
+//! types that other wires have no word for stay whole, as `Part::Opaque`.
+
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use super::Wire;
+use super::types::{Block, Fields, Item, Place};
+use crate::ir::{Document, Image, Part, Source, Text, Thinking, ToolCall, ToolResult};
+use crate::wire::BadRequest;
+
+const A_BLOCK: &str = "an object with a `type`";
+
+/// The parts of a content array.
+pub(super) fn decode_all(blocks: Vec<Block>, place: &Place<'_>) -> Result<Vec<Part>, BadRequest> {
+    blocks.into_iter().enumerate().map(|(index, block)| decode(block, &place.item(index))).collect()
+}
+
+/// One block.
+pub(super) fn decode(block: Block, place: &Place<'_>) -> Result<Part, BadRequest> {
+    let (fields, input) = match block {
+        Item::Object { fields, special } => (fields, special),
+        Item::Other(value) => return Err(place.wrong(&value, A_BLOCK)),
+    };
+    if fields.get("type").and_then(Value::as_str) == Some("tool_use") {
+        return tool_use(Fields::new(fields, place), input);
+    }
+    let mut fields = fields;
+    if let Some(input) = input {
+        let parsed = serde_json::from_str(input.get());
+        let value: Value = parsed.map_err(|err| place.field("input").bad(&err.to_string()))?;
+        fields.insert("input".to_owned(), value);
+    }
+    decode_fields(fields, place)
+}
+
+fn decode_value(value: Value, place: &Place<'_>) -> Result<Part, BadRequest> {
+    match value {
+        Value::Object(fields) => decode_fields(fields, place),
+        other => Err(place.wrong(&other, A_BLOCK)),
+    }
+}
+
+fn decode_fields(map: Map<String, Value>, place: &Place<'_>) -> Result<Part, BadRequest> {
+    let typed = match map.get("type") {
+        Some(Value::String(kind)) => Typed::of(kind, &map),
+        Some(other) => return Err(place.field("type").wrong(other, "the name of a block type")),
+        None => return Err(place.field("type").missing("the name of a block type")),
+    };
+    let Some(typed) = typed else {
+        return Ok(Part::Opaque { wire: Wire::Anthropic, value: Value::Object(map) });
+    };
+    let mut fields = Fields::new(map, place);
+    fields.take("type");
+    match typed {
+        Typed::Text => text(fields),
+        Typed::Image => image(fields),
+        Typed::Document => document(fields),
+        Typed::ToolResult => tool_result(fields),
+        Typed::Thinking => thinking(fields),
+        Typed::RedactedThinking => Ok(Part::RedactedThinking { data: fields.need_text("data")? }),
+    }
+}
+
+/// The block types that have a typed place in the pivot (`tool_use` is read before).
+#[derive(Clone, Copy)]
+enum Typed {
+    Text,
+    Image,
+    Document,
+    ToolResult,
+    Thinking,
+    RedactedThinking,
+}
+
+impl Typed {
+    fn of(kind: &str, fields: &Map<String, Value>) -> Option<Self> {
+        Some(match kind {
+            "text" => Self::Text,
+            "image" => Self::Image,
+            // A document made of blocks has no twin anywhere.
+            "document" if source_type(fields) != Some("content") => Self::Document,
+            "tool_result" => Self::ToolResult,
+            "thinking" => Self::Thinking,
+            "redacted_thinking" => Self::RedactedThinking,
+            _ => return None,
+        })
+    }
+}
+
+fn source_type(fields: &Map<String, Value>) -> Option<&str> {
+    fields.get("source")?.get("type")?.as_str()
+}
+
+fn text(mut fields: Fields<'_>) -> Result<Part, BadRequest> {
+    let text = fields.need_text("text")?;
+    let cache = fields.cache();
+    Ok(Part::Text(Text { text, cache, extra: fields.extra() }))
+}
+
+fn image(mut fields: Fields<'_>) -> Result<Part, BadRequest> {
+    let source = source(&mut fields, false)?;
+    let cache = fields.cache();
+    Ok(Part::Image(Image { source, detail: None, cache, extra: fields.extra() }))
+}
+
+fn document(mut fields: Fields<'_>) -> Result<Part, BadRequest> {
+    let source = source(&mut fields, true)?;
+    let name = fields.text("title")?;
+    let cache = fields.cache();
+    Ok(Part::Document(Document { source, name, cache, extra: fields.extra() }))
+}
+
+fn source(fields: &mut Fields<'_>, text_allowed: bool) -> Result<Source, BadRequest> {
+    let expected = if text_allowed { "base64, url, file, text or content" } else { "base64, url or file" };
+    let place = fields.place().field("source");
+    let Some(value) = fields.take("source") else { return Err(place.missing("an object")) };
+    let mut inner = Fields::of(value, &place)?;
+    let kind = inner.need_text("type")?;
+    let source = match kind.as_str() {
+        "base64" => {
+            Source::Base64 { media_type: inner.need_text("media_type")?, data: inner.need_text("data")? }
+        }
+        "url" => Source::Url(inner.need_text("url")?),
+        "file" => Source::File(inner.need_text("file_id")?),
+        "text" if text_allowed => Source::Text {
+            media_type: inner.text("media_type")?.unwrap_or_else(|| "text/plain".to_owned()),
+            text: inner.need_text("data")?,
+        },
+        _ => return Err(place.field("type").wrong(&Value::String(kind), expected)),
+    };
+    let left = inner.rest();
+    fields.keep_rest_of("source", left);
+    Ok(source)
+}
+
+fn tool_use(mut fields: Fields<'_>, input: Option<Box<RawValue>>) -> Result<Part, BadRequest> {
+    fields.take("type");
+    fields.take("input");
+    let place = fields.place();
+    let arguments = match input {
+        Some(raw) if raw.get().starts_with('{') => Box::<str>::from(raw).into_string(),
+        Some(raw) => {
+            let found = serde_json::from_str(raw.get()).unwrap_or_default();
+            return Err(place.field("input").wrong(&found, "an object"));
+        }
+        None => return Err(place.field("input").missing("an object")),
+    };
+    let id = fields.need_text("id")?;
+    let name = fields.need_text("name")?;
+    let cache = fields.cache();
+    Ok(Part::ToolCall(ToolCall { id, name, arguments, cache, extra: fields.extra() }))
+}
+
+fn tool_result(mut fields: Fields<'_>) -> Result<Part, BadRequest> {
+    let call_id = fields.need_text("tool_use_id")?;
+    let place = fields.place().field("content");
+    let parts = match fields.take("content") {
+        None => Vec::new(),
+        Some(Value::String(text)) => vec![Part::text(text)],
+        Some(Value::Array(items)) => {
+            let inner = |(index, item)| decode_value(item, &place.item(index));
+            items.into_iter().enumerate().map(inner).collect::<Result<_, _>>()?
+        }
+        Some(other) => return Err(place.wrong(&other, "a string or an array of blocks")),
+    };
+    let is_error = fields.flag("is_error")?;
+    let cache = fields.cache();
+    Ok(Part::ToolResult(ToolResult { call_id, parts, is_error, cache, extra: fields.extra() }))
+}
+
+/// An empty signature is none: gateways write it where the model that reasoned gave none.
+fn thinking(mut fields: Fields<'_>) -> Result<Part, BadRequest> {
+    let text = fields.need_text("thinking")?;
+    let signature = fields.text("signature")?.filter(|signature| !signature.is_empty());
+    Ok(Part::Thinking(Thinking { text, signature, extra: fields.extra() }))
+}

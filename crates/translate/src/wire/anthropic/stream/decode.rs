@@ -1,0 +1,292 @@
+//! Provider frames into events. One method per kind of frame; unknown kinds are skipped, because the
+//! API adds them without notice. No finish reason is ever made up here.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use crate::frame::Frame;
+use crate::ir::{Delta, Event, PartKind, Usage};
+use crate::wire::anthropic::usage::WireUsage;
+use crate::wire::anthropic::{Wire, error, stop};
+use crate::wire::{BadFrame, StreamDecoder};
+
+/// A stream being read.
+#[derive(Debug, Default)]
+pub(in crate::wire::anthropic) struct Decoder {
+    started: bool,
+    finished: bool,
+    ended: bool,
+    usage: Usage,
+    parts: u32,
+    open: Vec<OpenBlock>,
+}
+
+#[derive(Debug)]
+struct OpenBlock {
+    /// The wire's number.
+    index: u64,
+    /// Ours: counted from 0, whatever the provider counts from.
+    part: u32,
+    kind: BlockKind,
+}
+
+#[derive(Debug)]
+enum BlockKind {
+    Text,
+    Thinking,
+    /// Complete at its start.
+    Whole,
+    /// A call; `pending` are the arguments to give out if no fragment comes.
+    ToolUse {
+        pending: Option<String>,
+    },
+    Opaque,
+}
+
+#[derive(Deserialize)]
+struct WireEvent {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    index: Option<u64>,
+    message: Option<StartMessage>,
+    content_block: Option<WireBlock>,
+    delta: Option<Map<String, Value>>,
+    usage: Option<WireUsage>,
+}
+
+#[derive(Default, Deserialize)]
+struct StartMessage {
+    id: Option<String>,
+    model: Option<String>,
+    usage: Option<WireUsage>,
+}
+
+/// The kinds of frames this decoder acts on.
+const KINDS: [&str; 8] = [
+    "message_start",
+    "content_block_start",
+    "content_block_delta",
+    "content_block_stop",
+    "message_delta",
+    "message_stop",
+    "ping",
+    "error",
+];
+
+/// A kind of event this code does not know may have fields of any shape.
+fn is_news(json: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Named {
+        #[serde(rename = "type")]
+        kind: String,
+    }
+    serde_json::from_slice::<Named>(json).is_ok_and(|event| !KINDS.contains(&event.kind.as_str()))
+}
+
+/// A block's start, with the text of its `input` where it has one.
+type WireBlock = crate::wire::anthropic::types::Block;
+
+impl StreamDecoder for Decoder {
+    fn frame(&mut self, frame: &Frame<'_>, out: &mut Vec<Event>) -> Result<(), BadFrame> {
+        if self.ended || frame.data.is_empty() {
+            return Ok(());
+        }
+        let event: WireEvent = match serde_json::from_slice(frame.data) {
+            Ok(event) => event,
+            Err(err) if err.is_data() && is_news(frame.data) => return Ok(()),
+            Err(err) => return Err(BadFrame(err.to_string())),
+        };
+        let kind = match event.kind.as_deref() {
+            Some(kind) => kind,
+            None if !frame.event.is_empty() => frame.event,
+            None => return Err(BadFrame("the event has no type".to_owned())),
+        };
+        match kind {
+            "message_start" => self.message_start(event.message.unwrap_or_default(), out),
+            "content_block_start" => return self.block_start(event.index, event.content_block, out),
+            "content_block_delta" => return self.block_delta(event.index, event.delta, out),
+            "content_block_stop" => return self.block_stop(event.index, out),
+            "message_delta" => self.message_delta(event.delta.unwrap_or_default(), event.usage, out),
+            "message_stop" => self.message_stop(out),
+            "ping" => out.push(Event::Ping),
+            "error" => {
+                self.ended = true;
+                out.push(Event::Failure(error::decode(200, frame.data)));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, out: &mut Vec<Event>) {
+        if !self.ended {
+            self.close_all(out);
+        }
+    }
+}
+
+impl Decoder {
+    fn message_start(&mut self, message: StartMessage, out: &mut Vec<Event>) {
+        if !self.started {
+            self.started = true;
+            let id = message.id.unwrap_or_default();
+            out.push(Event::Start { id, model: message.model.unwrap_or_default(), created: None });
+        }
+        self.count(message.usage, out);
+    }
+
+    /// Counts are cumulative; a field that is absent or null leaves the earlier count standing.
+    fn count(&mut self, usage: Option<WireUsage>, out: &mut Vec<Event>) {
+        if let Some(usage) = usage {
+            usage.apply(&mut self.usage);
+            out.push(Event::Usage(self.usage));
+        }
+    }
+
+    fn block_start(
+        &mut self,
+        index: Option<u64>,
+        block: Option<WireBlock>,
+        out: &mut Vec<Event>,
+    ) -> Result<(), BadFrame> {
+        let index = index.ok_or_else(|| BadFrame("a block starts without an index".to_owned()))?;
+        let Some(WireBlock::Object { fields, special }) = block else {
+            return Err(BadFrame("a block starts without a content_block object".to_owned()));
+        };
+        if self.open.iter().any(|block| block.index == index) {
+            return Err(BadFrame(format!("block {index} starts twice")));
+        }
+        let part = self.parts;
+        self.parts += 1;
+        let opened = open(fields, special);
+        out.push(Event::PartStart { choice: 0, part, kind: opened.start });
+        out.extend(opened.first.into_iter().map(|delta| Event::PartDelta { choice: 0, part, delta }));
+        self.open.push(OpenBlock { index, part, kind: opened.kind });
+        Ok(())
+    }
+
+    fn block_delta(
+        &mut self,
+        index: Option<u64>,
+        delta: Option<Map<String, Value>>,
+        out: &mut Vec<Event>,
+    ) -> Result<(), BadFrame> {
+        let delta = delta.ok_or_else(|| BadFrame("a block delta without delta".to_owned()))?;
+        let block = self.open.iter_mut().find(|block| Some(block.index) == index);
+        let block = block.ok_or_else(|| BadFrame("a delta for a block that is not open".to_owned()))?;
+        let part = block.part;
+        let delta = block.kind.delta(delta);
+        out.extend(delta.map(|delta| Event::PartDelta { choice: 0, part, delta }));
+        Ok(())
+    }
+
+    fn block_stop(&mut self, index: Option<u64>, out: &mut Vec<Event>) -> Result<(), BadFrame> {
+        let position = self.open.iter().position(|block| Some(block.index) == index);
+        let position = position.ok_or_else(|| BadFrame("a stop for a block that is not open".to_owned()))?;
+        self.open.remove(position).close(out);
+        Ok(())
+    }
+
+    fn message_delta(&mut self, delta: Map<String, Value>, usage: Option<WireUsage>, out: &mut Vec<Event>) {
+        let text = |key| delta.get(key).and_then(Value::as_str).map(str::to_owned);
+        if let Some(native) = text("stop_reason").filter(|_| !self.finished) {
+            self.finished = true;
+            let details = delta.get("stop_details").filter(|details| !details.is_null()).cloned();
+            let finish = stop::finish(native, text("stop_sequence"), details);
+            out.push(Event::Finish { choice: 0, finish });
+        }
+        self.count(usage, out);
+    }
+
+    fn message_stop(&mut self, out: &mut Vec<Event>) {
+        self.close_all(out);
+        self.ended = true;
+        out.push(Event::End);
+    }
+
+    fn close_all(&mut self, out: &mut Vec<Event>) {
+        for block in self.open.drain(..) {
+            block.close(out);
+        }
+    }
+}
+
+impl OpenBlock {
+    fn close(self, out: &mut Vec<Event>) {
+        let (choice, part) = (0, self.part);
+        if let BlockKind::ToolUse { pending: Some(arguments) } = self.kind {
+            out.push(Event::PartDelta { choice, part, delta: Delta::Arguments(arguments) });
+        }
+        out.push(Event::PartStop { choice, part });
+    }
+}
+
+impl BlockKind {
+    /// What a delta means to this block; `None` for nothing, or for a kind that came later than this code.
+    fn delta(&mut self, mut delta: Map<String, Value>) -> Option<Delta> {
+        if matches!(self, Self::Opaque) {
+            return Some(Delta::Opaque(Value::Object(delta)));
+        }
+        let mut text = |key| match delta.shift_remove(key) {
+            Some(Value::String(text)) if !text.is_empty() => Some(text),
+            _ => None,
+        };
+        let kind = text("type")?;
+        match (self, kind.as_str()) {
+            (Self::Text, "text_delta") => text("text").map(Delta::Text),
+            (Self::Text, "citations_delta") => delta.shift_remove("citation").map(Delta::Citation),
+            (Self::Thinking, "thinking_delta") => text("thinking").map(Delta::Thinking),
+            (Self::Thinking, "signature_delta") => text("signature").map(Delta::Signature),
+            (Self::ToolUse { pending }, "input_json_delta") => {
+                let fragment = text("partial_json")?;
+                *pending = None;
+                Some(Delta::Arguments(fragment))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A block just opened: what it is, how it is announced, and what its start already holds.
+struct Opened {
+    kind: BlockKind,
+    start: PartKind,
+    first: Vec<Delta>,
+}
+
+fn open(mut fields: Map<String, Value>, input: Option<Box<RawValue>>) -> Opened {
+    let text = |key: &str| fields.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let given = |text: String, delta: fn(String) -> Delta| (!text.is_empty()).then(|| delta(text));
+    match text("type").as_str() {
+        "text" => {
+            let citations = fields.get("citations").and_then(Value::as_array).cloned().unwrap_or_default();
+            let mut first: Vec<Delta> = given(text("text"), Delta::Text).into_iter().collect();
+            first.extend(citations.into_iter().map(Delta::Citation));
+            Opened { kind: BlockKind::Text, start: PartKind::Text, first }
+        }
+        "thinking" => {
+            let thinking = given(text("thinking"), Delta::Thinking);
+            let first = thinking.into_iter().chain(given(text("signature"), Delta::Signature)).collect();
+            Opened { kind: BlockKind::Thinking, start: PartKind::Thinking, first }
+        }
+        "redacted_thinking" => {
+            let start = PartKind::RedactedThinking { data: text("data") };
+            Opened { kind: BlockKind::Whole, start, first: Vec::new() }
+        }
+        "tool_use" => {
+            let start = PartKind::ToolCall { id: text("id"), name: text("name") };
+            // Some servers give the whole input at the start and no fragments.
+            let whole = input.map(|raw| Box::<str>::from(raw).into_string());
+            let pending = Some(whole.filter(|raw| raw.starts_with('{')).unwrap_or_else(|| "{}".to_owned()));
+            Opened { kind: BlockKind::ToolUse { pending }, start, first: Vec::new() }
+        }
+        _ => {
+            if let Some(value) = input.and_then(|raw| serde_json::from_str(raw.get()).ok()) {
+                fields.insert("input".to_owned(), value);
+            }
+            let start = PartKind::Opaque { wire: Wire::Anthropic, value: Value::Object(fields) };
+            Opened { kind: BlockKind::Opaque, start, first: Vec::new() }
+        }
+    }
+}

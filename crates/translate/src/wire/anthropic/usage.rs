@@ -1,0 +1,165 @@
+//! Token counts of this wire, and their disjoint buckets.
+//!
+//! One function sorts the counts of whole answers, of `message_start`, of `message_delta` and of relayed
+//! frames, so that they cannot disagree. A field counts when it is present and not null, zero included;
+//! only the fields of this wire are read, whatever others a proxy puts beside them.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::tree::{Node, Object};
+use crate::ir::Usage;
+
+/// The `usage` object as it came.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(default)]
+pub(super) struct WireUsage {
+    input_tokens: Count,
+    cache_creation_input_tokens: Count,
+    cache_read_input_tokens: Count,
+    output_tokens: Count,
+    cache_creation: Option<CacheCreation>,
+    output_tokens_details: Option<OutputDetails>,
+    server_tool_use: Option<ServerToolUse>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(default)]
+struct CacheCreation {
+    ephemeral_5m_input_tokens: Count,
+    ephemeral_1h_input_tokens: Count,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(default)]
+struct OutputDetails {
+    thinking_tokens: Count,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(default)]
+struct ServerToolUse {
+    web_search_requests: Count,
+}
+
+/// The fields of `usage` that [`WireUsage`] reads, with those of its inner objects.
+pub(super) const KNOWN: [(&str, &[&str]); 7] = [
+    ("input_tokens", &[]),
+    ("cache_creation_input_tokens", &[]),
+    ("cache_read_input_tokens", &[]),
+    ("output_tokens", &[]),
+    ("cache_creation", &["ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens"]),
+    ("output_tokens_details", &["thinking_tokens"]),
+    ("server_tool_use", &["web_search_requests"]),
+];
+
+impl WireUsage {
+    /// Overwrites the buckets for which this object has a count; the others stay as they were.
+    pub(super) fn apply(&self, usage: &mut Usage) {
+        self.input_tokens.set(&mut usage.input_uncached);
+        self.cache_read_input_tokens.set(&mut usage.cache_read);
+        self.output_tokens.set(&mut usage.output);
+        if let Some(details) = self.output_tokens_details {
+            details.thinking_tokens.set(&mut usage.reasoning);
+        }
+        if let Some(server) = self.server_tool_use {
+            server.web_search_requests.set(&mut usage.web_searches);
+        }
+        self.apply_cache_writes(usage);
+    }
+
+    /// `cache_creation_input_tokens` is the sum of both lifetimes; the split comes in a field of its own,
+    /// which older answers and many `message_delta` lack.
+    fn apply_cache_writes(&self, usage: &mut Usage) {
+        let split = self.cache_creation.unwrap_or_default();
+        split.ephemeral_5m_input_tokens.set(&mut usage.cache_write);
+        split.ephemeral_1h_input_tokens.set(&mut usage.cache_write_1h);
+        let Some(total) = self.cache_creation_input_tokens.0 else { return };
+        let short = total.saturating_sub(usage.cache_write_1h);
+        usage.cache_write = if self.cache_creation.is_some() { usage.cache_write.max(short) } else { short };
+    }
+}
+
+/// The `usage` object to write: every field, zeros included, because newer clients read them unchecked.
+pub(super) fn object(usage: &Usage) -> Object<'static> {
+    let split = Object::new()
+        .with("ephemeral_5m_input_tokens", usage.cache_write)
+        .with("ephemeral_1h_input_tokens", usage.cache_write_1h);
+    Object::new()
+        .with("input_tokens", usage.input_uncached)
+        .with("cache_creation_input_tokens", usage.cache_write.saturating_add(usage.cache_write_1h))
+        .with("cache_read_input_tokens", usage.cache_read)
+        .with("cache_creation", split)
+        .with("output_tokens", usage.output)
+        .with("output_tokens_details", Object::new().with("thinking_tokens", usage.reasoning))
+        .with("server_tool_use", server_tool_use(usage))
+}
+
+fn server_tool_use(usage: &Usage) -> Node<'static> {
+    Object::new().with("web_search_requests", usage.web_searches).with("web_fetch_requests", 0_u64).into()
+}
+
+/// A count that may be absent, null, or (from sloppy servers) a float; anything else counts as absent,
+/// because a bad count must not cost the caller the answer it stands in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Count(pub(super) Option<u64>);
+
+impl Count {
+    fn set(self, bucket: &mut u64) {
+        if let Some(count) = self.0 {
+            *bucket = count;
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Count {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(CountVisitor)
+    }
+}
+
+struct CountVisitor;
+
+impl<'de> Visitor<'de> for CountVisitor {
+    type Value = Count;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a count")
+    }
+
+    fn visit_u64<E>(self, count: u64) -> Result<Count, E> {
+        Ok(Count(Some(count)))
+    }
+
+    fn visit_i64<E>(self, count: i64) -> Result<Count, E> {
+        Ok(Count(u64::try_from(count).ok()))
+    }
+
+    fn visit_f64<E>(self, count: f64) -> Result<Count, E> {
+        // The cast saturates: negative becomes 0, too large becomes the largest.
+        Ok(Count(count.is_finite().then_some(count as u64)))
+    }
+
+    fn visit_unit<E>(self) -> Result<Count, E> {
+        Ok(Count(None))
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Count, E> {
+        Ok(Count(None))
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Count, E> {
+        Ok(Count(None))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Count, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Count(None))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Count, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Count(None))
+    }
+}

@@ -1,0 +1,217 @@
+//! The wires: one folder per format, the same six files in each.
+//!
+//! [`Wire`] is a closed enum so that the compiler finds the missing arm; [`Codec`] is what each folder
+//! implements. A codec never guesses: what it does not understand is kept in `Extra`, `Opaque` or
+//! reported as a loss.
+
+pub mod anthropic;
+pub(crate) mod failure_shapes;
+pub mod openai_chat;
+
+use serde::{Deserialize, Serialize};
+
+use crate::frame::Frame;
+use crate::ir::{Event, Failure, FinishReason, Request, Response, Usage};
+use crate::loss::Losses;
+use crate::provider::Destination;
+
+/// The formats we speak, as dialect (towards callers) and as upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wire {
+    #[serde(rename = "openai_chat")]
+    /// OpenAI Chat Completions (`/v1/chat/completions`), and the embeddings that share its errors.
+    OpenAiChat,
+    /// Anthropic Messages (`/v1/messages`).
+    Anthropic,
+}
+
+impl Wire {
+    /// Every wire, in alphabetical order of its name.
+    pub const ALL: [Self; 2] = [Self::Anthropic, Self::OpenAiChat];
+
+    /// The name used in labels, golden file names and docs.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::OpenAiChat => "openai_chat",
+            Self::Anthropic => "anthropic",
+        }
+    }
+
+    /// The implementation.
+    #[must_use]
+    pub fn codec(self) -> &'static dyn Codec {
+        match self {
+            Self::OpenAiChat => &openai_chat::OpenAiChat,
+            Self::Anthropic => &anthropic::Anthropic,
+        }
+    }
+}
+
+/// One wire: request, response, error, stream.
+pub trait Codec: Sync {
+    /// Reads a caller's chat request.
+    ///
+    /// # Errors
+    /// [`BadRequest`] names the path in the body and what was expected there. Never panics.
+    fn decode_request(&self, body: &[u8]) -> Result<Request, BadRequest>;
+
+    /// Writes a request for `to`. What the wire or the model cannot carry is reported in `losses`.
+    ///
+    /// # Errors
+    /// [`BadRequest`] when the request has no meaning at all on this wire (audio input for a provider
+    /// without ears): better a clear 400 than a silent change of what was asked.
+    fn encode_request(
+        &self,
+        request: &Request,
+        to: &Destination<'_>,
+        losses: &mut Losses,
+    ) -> Result<Vec<u8>, BadRequest>;
+
+    /// Reads a provider's whole answer.
+    ///
+    /// # Errors
+    /// [`BadResponse`] when the body is not an answer of this wire (truncated, HTML, an error object).
+    fn decode_response(&self, body: &[u8]) -> Result<Response, BadResponse>;
+
+    /// Writes a whole answer for the caller.
+    fn encode_response(&self, response: &Response, echo: &Echo, losses: &mut Losses) -> Vec<u8>;
+
+    /// Reads an error body of any of the shapes of providers.md A5, or none of them (HTML, plain text).
+    fn decode_failure(&self, status: u16, body: &[u8]) -> Failure;
+
+    /// Writes an error body for the caller.
+    fn encode_failure(&self, failure: &Failure, request_id: &str) -> Vec<u8>;
+
+    /// Writes an error as the last frame(s) of a stream that already began.
+    fn encode_stream_failure(&self, failure: &Failure, request_id: &str) -> Vec<u8>;
+
+    /// A decoder for one provider stream.
+    fn stream_decoder(&self) -> Box<dyn StreamDecoder>;
+
+    /// An encoder for one caller stream.
+    fn stream_encoder(&self, echo: Echo) -> Box<dyn StreamEncoder>;
+
+    /// Looks at one relayed frame and notes what accounting and fault detection need. Cheap: parses
+    /// typed parts only.
+    fn observe_frame(&self, frame: &Frame<'_>, seen: &mut Observation) -> FrameVerdict;
+
+    /// Looks at one relayed whole answer.
+    ///
+    /// # Errors
+    /// [`BadResponse`] as in [`Codec::decode_response`].
+    fn observe_response(&self, body: &[u8]) -> Result<Observation, BadResponse>;
+
+    /// The bytes that end a stream in this dialect when the provider left them out
+    /// (`data: [DONE]\n\n`); empty where the last event is the end.
+    fn stream_terminator(&self) -> &'static [u8];
+}
+
+/// Turns provider frames into events.
+pub trait StreamDecoder: Send + Sync {
+    /// Appends the events of one frame to `out`.
+    ///
+    /// # Errors
+    /// [`BadFrame`] when the frame is no event of this wire; the caller skips and counts it, the
+    /// decoder's state is as before.
+    fn frame(&mut self, frame: &Frame<'_>, out: &mut Vec<Event>) -> Result<(), BadFrame>;
+
+    /// The body ended: appends the closing events that the frames seen so far imply (open parts are
+    /// stopped), but never a finish reason that was not sent.
+    fn end(&mut self, out: &mut Vec<Event>);
+}
+
+/// Turns events into bytes of a caller's stream.
+pub trait StreamEncoder: Send + Sync {
+    /// Appends the frames for one event to `out`. One event makes zero or more **whole** frames.
+    fn event(&mut self, event: &Event, out: &mut Vec<u8>, losses: &mut Losses);
+}
+
+/// What a response encoder must know that the provider's answer does not hold.
+#[derive(Debug, Clone, Default)]
+pub struct Echo {
+    /// Unique text to build ids from where the provider gave none.
+    pub unique: String,
+    /// Unix seconds now.
+    pub now: u64,
+    /// The model name the caller should see.
+    pub model: String,
+    /// The caller asked for usage in the stream.
+    pub stream_usage: bool,
+}
+
+/// What a relay learned from frames or from a whole body.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Observation {
+    /// Text, reasoning or a tool call began to arrive.
+    pub content: bool,
+    /// A tool call was seen.
+    pub tool_call: bool,
+    /// Set when every choice seen has its finish reason.
+    pub finish: Option<FinishReason>,
+    /// The last cumulative usage.
+    pub usage: Option<Usage>,
+    /// An error the provider sent inside a 200.
+    pub failure: Option<Failure>,
+    /// The model that answered, as the provider names it.
+    pub model: Option<String>,
+    /// The provider's terminator was seen (`[DONE]`, `message_stop`).
+    pub done: bool,
+    /// Frames that were no event of the wire: skipped.
+    pub skipped: u32,
+    /// Characters of text, reasoning and arguments: the base of an estimate when usage never came.
+    pub output_chars: u64,
+    /// Choices opened and finished so far (bit per choice index below 64).
+    pub choices_open: u64,
+    pub choices_finished: u64,
+}
+
+/// What a relay does with a frame it looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FrameVerdict {
+    /// Belongs to the answer.
+    Relay,
+    /// Holds nothing but usage (OpenAI's `choices: []` frame): withheld when only we asked for it.
+    UsageOnly,
+    /// The stream's terminator.
+    Terminator,
+    /// An in-band error: `Observation::failure` is set.
+    Failure,
+    /// No event of this wire: skip it. The codec has counted it in `Observation::skipped`.
+    Invalid,
+}
+
+/// A body that is no request of its dialect. Rendered as a 400 in that dialect.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct BadRequest {
+    /// Dotted path in the body: `messages[3].content`; empty for the body as a whole.
+    pub path: String,
+    /// What was found and what was expected, a full sentence naming the path.
+    pub message: String,
+}
+
+impl BadRequest {
+    /// A complaint about one place in the body.
+    pub fn at(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { path: path.into(), message: message.into() }
+    }
+}
+
+/// A 200 body that is no answer of its wire: treated as an upstream fault (502 class).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadResponse {
+    #[error("the provider's answer is not valid JSON: {0}")]
+    NotJson(String),
+    #[error("the provider's answer has not the shape of its wire: {0}")]
+    WrongShape(String),
+    /// An error object under a 200.
+    #[error("the provider answered 200 with an error: {}", .0.message)]
+    Failure(Failure),
+}
+
+/// A frame that is no event of its wire.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a stream event could not be read: {0}")]
+pub struct BadFrame(pub String);

@@ -1,0 +1,311 @@
+//! Content parts: what stands in a message's `content`, in requests and in answers.
+//!
+//! Media is carried as it came: nothing is fetched, decoded or sniffed beyond the four bytes that tell
+//! a PDF. A part type this wire's relatives invented stays whole ([`Part::Opaque`]).
+
+use serde_json::{Map, Value, json};
+
+use super::fields::{Fields, Path, write_extra};
+use crate::Wire;
+use crate::ir::{CacheMark, Document, Extra, Image, Part, Source, Text, Thinking};
+use crate::loss::Losses;
+use crate::wire::BadRequest;
+
+/// Reads `content`: a string is one text part.
+pub(super) fn content(value: Value, path: &Path<'_>) -> Result<Vec<Part>, BadRequest> {
+    match value {
+        Value::Null => Ok(Vec::new()),
+        Value::String(text) => Ok(vec![Part::text(text)]),
+        Value::Array(list) => {
+            list.into_iter().enumerate().map(|(index, value)| part(value, &path.item(index))).collect()
+        }
+        other => Err(super::fields::wrong(path, &other, "a string or a list of content parts")),
+    }
+}
+
+/// The cache mark of a part that can carry one.
+pub(super) fn mark_of(part: &mut Part) -> Option<&mut Option<CacheMark>> {
+    match part {
+        Part::Text(text) => Some(&mut text.cache),
+        Part::Image(image) => Some(&mut image.cache),
+        Part::Document(document) => Some(&mut document.cache),
+        Part::ToolCall(call) => Some(&mut call.cache),
+        Part::ToolResult(result) => Some(&mut result.cache),
+        _ => None,
+    }
+}
+
+/// Takes `cache_control`, which callers of Claude models send in this dialect too.
+pub(super) fn take_mark(fields: &mut Fields<'_>) -> Option<CacheMark> {
+    fields.take("cache_control").map(|raw| CacheMark { raw })
+}
+
+/// Writes a text part.
+pub(super) fn write_text(text: &Text, path: &Path<'_>, losses: &mut Losses) -> Map<String, Value> {
+    let mut map = typed("text", "text", Value::String(text.text.clone()));
+    write_extra(&mut map, &text.extra, path, losses);
+    map
+}
+
+/// Writes an image part.
+///
+/// # Errors
+/// An image known by a file id only: this wire has no place for one.
+pub(super) fn write_image(
+    image: &Image,
+    path: &Path<'_>,
+    losses: &mut Losses,
+) -> Result<Map<String, Value>, BadRequest> {
+    let url = match &image.source {
+        Source::Base64 { media_type, data } => data_url(media_type, data),
+        Source::Url(url) => url.clone(),
+        Source::File(id) => {
+            let message = format!(
+                "`{path}` is the image file {id:?}, which this provider cannot read: send a URL or base64"
+            );
+            return Err(BadRequest::at(path.to_string(), message));
+        }
+        Source::Text { text, .. } => return Ok(typed("text", "text", Value::String(text.clone()))),
+    };
+    let mut inner = Map::new();
+    inner.insert("url".into(), url.into());
+    if let Some(detail) = &image.detail {
+        inner.insert("detail".into(), detail.as_str().into());
+    }
+    let mut map = typed("image_url", "image_url", Value::Object(inner));
+    write_extra(&mut map, &image.extra, path, losses);
+    Ok(map)
+}
+
+/// Writes a document part. `urls` tells whether the provider fetches documents itself.
+///
+/// # Errors
+/// A document known by its URL only, for a provider that does not fetch.
+pub(super) fn write_document(
+    document: &Document,
+    urls: bool,
+    path: &Path<'_>,
+    losses: &mut Losses,
+) -> Result<Map<String, Value>, BadRequest> {
+    let mut inner = Map::new();
+    let name = document.name.as_deref();
+    match &document.source {
+        Source::Base64 { media_type, data } => {
+            let fallback = if media_type == "application/pdf" { "document.pdf" } else { "document.txt" };
+            inner.insert("filename".into(), name.unwrap_or(fallback).into());
+            inner.insert("file_data".into(), data_url(media_type, data).into());
+        }
+        Source::Url(url) if urls => {
+            inner.insert("filename".into(), name.unwrap_or("document.pdf").into());
+            inner.insert("file_data".into(), url.as_str().into());
+        }
+        Source::Url(_) => {
+            let message =
+                format!("`{path}` is a document by URL, which this provider cannot fetch: send it as base64");
+            return Err(BadRequest::at(path.to_string(), message));
+        }
+        Source::File(id) => {
+            inner.insert("file_id".into(), id.as_str().into());
+            if let Some(name) = name {
+                inner.insert("filename".into(), name.into());
+            }
+        }
+        Source::Text { text, .. } => {
+            let titled = name.map_or_else(|| text.clone(), |name| format!("{name}\n\n{text}"));
+            let mut map = typed("text", "text", Value::String(titled));
+            write_extra(&mut map, &document.extra, path, losses);
+            return Ok(map);
+        }
+    }
+    let mut map = typed("file", "file", Value::Object(inner));
+    write_extra(&mut map, &document.extra, path, losses);
+    Ok(map)
+}
+
+/// The audio part of a request.
+pub(super) fn write_audio(data: &str, format: &str) -> Map<String, Value> {
+    typed("input_audio", "input_audio", json!({"data": data, "format": format}))
+}
+
+/// A call of a `custom` tool, which stands in `tool_calls`, not in `content`.
+pub(super) fn is_custom_call(value: &Value) -> bool {
+    value.get("type").and_then(Value::as_str) == Some("custom")
+}
+
+/// `{"type": kind, field: value}`.
+pub(super) fn typed(kind: &str, field: &str, value: Value) -> Map<String, Value> {
+    let mut map = Map::new();
+    map.insert("type".into(), kind.into());
+    map.insert(field.into(), value);
+    map
+}
+
+fn part(value: Value, path: &Path<'_>) -> Result<Part, BadRequest> {
+    let fields = Fields::of(value, path)?;
+    let kind = match fields.peek("type") {
+        Some(Value::String(kind)) => kind.clone(),
+        Some(other) => return Err(fields.wrong("type", other, "a string")),
+        None => return Err(fields.missing("type", "the kind of content part, such as \"text\"")),
+    };
+    match kind.as_str() {
+        "text" => text(fields),
+        "image_url" => image(fields),
+        "input_audio" => audio(fields),
+        "file" => document(fields),
+        "refusal" => refusal(fields),
+        "thinking" | "reasoning" => Ok(thinking(fields)),
+        _ => Ok(opaque(fields)),
+    }
+}
+
+fn opaque(fields: Fields<'_>) -> Part {
+    Part::Opaque { wire: Wire::OpenAiChat, value: Value::Object(fields.rest()) }
+}
+
+fn text(mut fields: Fields<'_>) -> Result<Part, BadRequest> {
+    fields.take("type");
+    let text = fields.required_text("text")?;
+    let cache = take_mark(&mut fields);
+    Ok(Part::Text(Text { text, cache, extra: fields.extra() }))
+}
+
+fn image(mut fields: Fields<'_>) -> Result<Part, BadRequest> {
+    fields.take("type");
+    let at = fields.path().field("image_url");
+    let (url, detail) = match fields.take("image_url") {
+        Some(Value::String(url)) => (url, None),
+        Some(value) => {
+            let mut inner = Fields::of(value, &at)?;
+            let found = (inner.required_text("url")?, inner.text("detail")?);
+            fields.keep_nested("image_url", inner.rest());
+            found
+        }
+        None => return Err(fields.missing("image_url", "an object with a url")),
+    };
+    let source = image_source(url, &at.field("url"))?;
+    let cache = take_mark(&mut fields);
+    Ok(Part::Image(Image { source, detail, cache, extra: fields.extra() }))
+}
+
+fn image_source(url: String, path: &Path<'_>) -> Result<Source, BadRequest> {
+    if url.is_empty() {
+        return Err(super::fields::wrong(path, &Value::String(url), "a URL or a data: URL"));
+    }
+    match split_data_url(&url) {
+        Some((media_type, data)) => {
+            Ok(Source::Base64 { media_type: media_type.to_owned(), data: data.to_owned() })
+        }
+        None if is_data_url(&url) => {
+            let message = format!("`{path}` is a data: URL that is not `data:<media type>;base64,<data>`");
+            Err(BadRequest::at(path.to_string(), message))
+        }
+        None => Ok(Source::Url(url)),
+    }
+}
+
+/// Audio has no room for leftovers in the pivot: a part that has any stays whole.
+fn audio(mut fields: Fields<'_>) -> Result<Part, BadRequest> {
+    let at = fields.path().field("input_audio");
+    let Some(value) = fields.take("input_audio") else {
+        return Err(fields.missing("input_audio", "an object with data and format"));
+    };
+    let whole = value.clone();
+    let mut inner = Fields::of(value, &at)?;
+    let (data, format) = (inner.required_text("data")?, inner.required_text("format")?);
+    let kind = fields.take("type").unwrap_or_default();
+    let mut rest = fields.rest();
+    if rest.is_empty() && inner.rest().is_empty() {
+        return Ok(Part::Audio { data, format });
+    }
+    rest.insert("type".into(), kind);
+    rest.insert("input_audio".into(), whole);
+    Ok(Part::Opaque { wire: Wire::OpenAiChat, value: Value::Object(rest) })
+}
+
+fn document(mut fields: Fields<'_>) -> Result<Part, BadRequest> {
+    fields.take("type");
+    let at = fields.path().field("file");
+    let Some(value) = fields.take("file") else {
+        return Err(fields.missing("file", "an object with file_data or file_id"));
+    };
+    let mut inner = Fields::of(value, &at)?;
+    let name = inner.text("filename")?;
+    let source = match inner.text("file_data")? {
+        Some(data) => document_source(data, name.as_deref(), &at.field("file_data"))?,
+        None => match inner.text("file_id")? {
+            Some(id) => Source::File(id),
+            None => return Err(inner.missing("file_data", "a data: URL, or a file_id beside it")),
+        },
+    };
+    fields.keep_nested("file", inner.rest());
+    let cache = take_mark(&mut fields);
+    Ok(Part::Document(Document { source, name, cache, extra: fields.extra() }))
+}
+
+fn document_source(data: String, name: Option<&str>, path: &Path<'_>) -> Result<Source, BadRequest> {
+    if let Some((media_type, base64)) = split_data_url(&data) {
+        return Ok(Source::Base64 { media_type: media_type.to_owned(), data: base64.to_owned() });
+    }
+    if data.starts_with("https://") || data.starts_with("http://") {
+        return Ok(Source::Url(data));
+    }
+    // The base64 of `%PDF-`: the reference page calls the field plain base64.
+    let pdf_name = name.is_some_and(|name| name.to_ascii_lowercase().ends_with(".pdf"));
+    if !is_data_url(&data) && (pdf_name || data.starts_with("JVBERi")) {
+        return Ok(Source::Base64 { media_type: "application/pdf".to_owned(), data });
+    }
+    let message = format!("`{path}` has no media type, expected `data:<media type>;base64,<data>`");
+    Err(BadRequest::at(path.to_string(), message))
+}
+
+fn refusal(mut fields: Fields<'_>) -> Result<Part, BadRequest> {
+    let text = fields.required_text("refusal")?;
+    let kind = fields.take("type").unwrap_or_default();
+    let mut rest = fields.rest();
+    if rest.is_empty() {
+        return Ok(Part::Refusal(text));
+    }
+    rest.insert("type".into(), kind);
+    rest.insert("refusal".into(), text.into());
+    Ok(Part::Opaque { wire: Wire::OpenAiChat, value: Value::Object(rest) })
+}
+
+/// Mistral (`thinking`: list of texts) and Databricks (`reasoning`: `summary` list) put reasoning
+/// among the content. A form that is neither stays whole.
+fn thinking(fields: Fields<'_>) -> Part {
+    let map = fields.rest();
+    let text = match map.get("thinking").or_else(|| map.get("summary")) {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Array(list))
+            if list.iter().all(|item| item.get("text").is_some_and(Value::is_string)) =>
+        {
+            list.iter().filter_map(|item| item.get("text")?.as_str()).collect()
+        }
+        _ => return Part::Opaque { wire: Wire::OpenAiChat, value: Value::Object(map) },
+    };
+    let inner = map.get("summary").and_then(|list| list.get(0)).and_then(|item| item.get("signature"));
+    let signature = map.get("signature").or(inner).and_then(Value::as_str).map(str::to_owned);
+    let mut rest = map;
+    for name in ["type", "thinking", "summary", "signature"] {
+        rest.shift_remove(name);
+    }
+    Part::Thinking(Thinking { text, signature, extra: Extra::of(Wire::OpenAiChat, rest) })
+}
+
+fn data_url(media_type: &str, data: &str) -> String {
+    format!("data:{media_type};base64,{data}")
+}
+
+fn is_data_url(url: &str) -> bool {
+    url.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"))
+}
+
+/// Media type and base64 text of `data:<media type>;base64,<data>`.
+fn split_data_url(url: &str) -> Option<(&str, &str)> {
+    if !is_data_url(url) {
+        return None;
+    }
+    let (head, data) = url.get(5..)?.split_once(',')?;
+    let (media_type, encoding) = head.rsplit_once(';')?;
+    (encoding.trim().eq_ignore_ascii_case("base64") && !media_type.is_empty()).then_some((media_type, data))
+}

@@ -1,0 +1,13 @@
+//! Chat requests of this wire, in both directions.
+//!
+//! `decode` takes what the pivot has a place for and keeps the rest; `turns_in` reads messages;
+//! `encode` writes a request for one destination and reports what cannot go there; `turns_out` writes
+//! messages, where the order of tool results matters most.
+
+mod decode;
+mod encode;
+mod turns_in;
+mod turns_out;
+
+pub(super) use decode::decode;
+pub(super) use encode::encode;

@@ -1,0 +1,320 @@
+//! Writes the messages of a request.
+//!
+//! The one order that matters: `tool` messages stand right behind the assistant's calls. Other wires
+//! put results into user messages, beside text, with images inside: results are pulled out first, then
+//! one user message carries the media of all results, then the rest of the turn follows.
+
+use serde_json::{Map, Value, json};
+
+use super::super::fields::{NO_COUNTERPART, Path, call_kind, write_extra};
+use super::super::parts::{is_custom_call, typed, write_audio, write_document, write_image, write_text};
+use super::super::reasoning;
+use super::encode::{keeps_marks, write_mark};
+use crate::Wire;
+use crate::ir::{Extra, Message, Part, Role, Text, ToolCall, ToolResult};
+use crate::loss::Losses;
+use crate::provider::{Destination, ReasoningField};
+use crate::wire::BadRequest;
+
+/// Claude Code's first system line: it changes per session, and means nothing to other providers.
+const BILLING_HEADER: &str = "x-anthropic-billing-header:";
+
+/// The messages written so far.
+pub(super) struct Turns<'a, 'd> {
+    to: &'a Destination<'d>,
+    losses: &'a mut Losses,
+    written: Vec<Value>,
+    /// Media of tool results, waiting until the last `tool` message of the run is written.
+    media: Vec<Value>,
+}
+
+impl<'a, 'd> Turns<'a, 'd> {
+    pub(super) fn new(to: &'a Destination<'d>, losses: &'a mut Losses) -> Self {
+        Self { to, losses, written: Vec::new(), media: Vec::new() }
+    }
+
+    /// Writes all messages, in order.
+    pub(super) fn write(mut self, messages: &[Message]) -> Result<Value, BadRequest> {
+        self.written.reserve(messages.len());
+        let at = Path::Body.field("messages");
+        for (index, message) in messages.iter().enumerate() {
+            let at = at.item(index);
+            match message.role {
+                Role::Assistant => self.assistant(message, &at)?,
+                Role::System | Role::Developer | Role::User | Role::Tool => self.said(message, &at)?,
+            }
+        }
+        self.flush_media();
+        Ok(Value::Array(self.written))
+    }
+
+    fn said(&mut self, message: &Message, path: &Path<'_>) -> Result<(), BadRequest> {
+        let inside = path.field("content");
+        let mut results = 0;
+        for (index, part) in message.parts.iter().enumerate() {
+            if let Part::ToolResult(result) = part {
+                self.tool_result(result, message, &inside.item(index))?;
+                results += 1;
+            }
+        }
+        if message.role == Role::Tool && results > 0 {
+            self.report_rest_of_tool_turn(message, path);
+            return Ok(());
+        }
+        if results > 0 && results == message.parts.len() {
+            self.report_extra(&message.extra, path);
+            return Ok(());
+        }
+        let mut list = Vec::with_capacity(message.parts.len());
+        let mut dropped = false;
+        for (index, part) in message.parts.iter().enumerate() {
+            let at = inside.item(index);
+            if is_billing_line(message.role, part) {
+                self.losses.report(at.to_string(), "Anthropic's billing line is of no use to this provider");
+                dropped = true;
+            } else if !matches!(part, Part::ToolResult(_)) {
+                list.extend(self.content_part(part, &at)?);
+            }
+        }
+        if list.is_empty() && (dropped || results > 0) {
+            return Ok(());
+        }
+        self.flush_media();
+        let mut map = Map::new();
+        map.insert("role".into(), self.role_word(message.role).into());
+        map.insert("content".into(), string_or_list(list));
+        self.finish(map, message, path);
+        Ok(())
+    }
+
+    fn role_word(&self, role: Role) -> &'static str {
+        match role {
+            Role::System => "system",
+            Role::Developer if self.to.rules.developer_role => "developer",
+            Role::Developer => "system",
+            Role::Assistant => "assistant",
+            Role::User | Role::Tool => "user",
+        }
+    }
+
+    fn finish(&mut self, mut map: Map<String, Value>, message: &Message, path: &Path<'_>) {
+        if let Some(name) = &message.name {
+            map.insert("name".into(), name.as_str().into());
+        }
+        write_extra(&mut map, &message.extra, path, self.losses);
+        self.written.push(Value::Object(map));
+    }
+
+    /// A `tool` message has one result; the pivot's leftovers of the message go with its first.
+    fn tool_result(
+        &mut self,
+        result: &ToolResult,
+        message: &Message,
+        path: &Path<'_>,
+    ) -> Result<(), BadRequest> {
+        let inside = path.field("content");
+        let mut texts = Vec::new();
+        let mut media = Vec::new();
+        for (index, part) in result.parts.iter().enumerate() {
+            let written = self.content_part(part, &inside.item(index))?;
+            match part {
+                Part::Image(_) | Part::Document(_) | Part::Audio { .. } => media.extend(written),
+                _ => texts.extend(written),
+            }
+        }
+        if !media.is_empty() {
+            if texts.is_empty() {
+                texts.push(text_part("The result is attached in the next user message."));
+            }
+            self.media.push(text_part(&format!("Attached to the result of tool call {}:", result.call_id)));
+            self.media.append(&mut media);
+        }
+        if result.is_error == Some(true) {
+            mark_error(&mut texts);
+        }
+        match texts.last_mut() {
+            Some(Value::Object(last)) => write_mark(last, result.cache.as_ref(), self.to, path, self.losses),
+            _ if result.cache.is_some() => {
+                self.losses
+                    .report(path.field("cache_control").to_string(), "an empty result carries no mark");
+            }
+            _ => {}
+        }
+        let mut map = Map::new();
+        map.insert("role".into(), "tool".into());
+        map.insert("tool_call_id".into(), result.call_id.as_str().into());
+        map.insert("content".into(), string_or_list(texts));
+        write_extra(&mut map, &result.extra, path, self.losses);
+        if message.role == Role::Tool {
+            if let Some(name) = &message.name {
+                map.insert("name".into(), name.as_str().into());
+            }
+            if let Some(fields) = message.extra.for_wire(Wire::OpenAiChat) {
+                map.extend(fields.iter().map(|(name, value)| (name.clone(), value.clone())));
+            }
+        }
+        self.written.push(Value::Object(map));
+        Ok(())
+    }
+
+    fn report_rest_of_tool_turn(&mut self, message: &Message, path: &Path<'_>) {
+        if message.extra.for_wire(Wire::OpenAiChat).is_none() {
+            self.report_extra(&message.extra, path);
+        }
+        for (index, part) in message.parts.iter().enumerate() {
+            if !matches!(part, Part::ToolResult(_)) {
+                let at = path.field("content");
+                self.losses.report(at.item(index).to_string(), "a tool message holds results only");
+            }
+        }
+    }
+
+    fn report_extra(&mut self, extra: &Extra, path: &Path<'_>) {
+        for name in extra.fields.keys() {
+            self.losses.report(path.field(name).to_string(), NO_COUNTERPART);
+        }
+    }
+
+    fn flush_media(&mut self) {
+        if !self.media.is_empty() {
+            let content = std::mem::take(&mut self.media);
+            self.written.push(json!({"role": "user", "content": content}));
+        }
+    }
+
+    fn assistant(&mut self, message: &Message, path: &Path<'_>) -> Result<(), BadRequest> {
+        self.flush_media();
+        let inside = path.field("content");
+        let mut content = Vec::new();
+        let mut calls = Vec::new();
+        for (index, part) in message.parts.iter().enumerate() {
+            let at = inside.item(index);
+            match part {
+                Part::ToolCall(call) => calls.push(self.tool_call(call, &at)),
+                Part::Opaque { wire: Wire::OpenAiChat, value } if is_custom_call(value) => {
+                    calls.push(value.clone());
+                }
+                Part::Thinking(_) | Part::RedactedThinking { .. } => {}
+                _ if reasoning::is_detail(part) => {}
+                _ => content.extend(self.content_part(part, &at)?),
+            }
+        }
+        let mut map = Map::new();
+        map.insert("role".into(), "assistant".into());
+        let silent = content.is_empty() && !calls.is_empty();
+        map.insert("content".into(), if silent { Value::Null } else { string_or_list(content) });
+        self.reasoning(&mut map, &message.parts, &inside);
+        if !calls.is_empty() {
+            map.insert("tool_calls".into(), Value::Array(calls));
+        }
+        self.finish(map, message, path);
+        Ok(())
+    }
+
+    fn tool_call(&mut self, call: &ToolCall, path: &Path<'_>) -> Value {
+        let mut map = Map::new();
+        map.insert("id".into(), call.id.as_str().into());
+        map.insert("type".into(), call_kind(&call.extra).into());
+        let arguments = if call.arguments.is_empty() { "{}" } else { &call.arguments };
+        map.insert("function".into(), json!({"name": call.name, "arguments": arguments}));
+        write_mark(&mut map, call.cache.as_ref(), self.to, path, self.losses);
+        write_extra(&mut map, &call.extra, path, self.losses);
+        Value::Object(map)
+    }
+
+    fn reasoning(&mut self, map: &mut Map<String, Value>, parts: &[Part], inside: &Path<'_>) {
+        let field = match self.to.quirks.reasoning_echo {
+            ReasoningField::Details => {
+                let list = reasoning::details(parts.iter());
+                if !list.is_empty() {
+                    map.insert("reasoning_details".into(), Value::Array(list));
+                }
+                return;
+            }
+            ReasoningField::None => None,
+            ReasoningField::ReasoningContent => Some("reasoning_content"),
+            ReasoningField::Reasoning => Some("reasoning"),
+        };
+        let text = reasoning::text(parts.iter());
+        if let Some(field) = field.filter(|_| !text.is_empty()) {
+            map.insert(field.into(), text.into());
+        }
+        for (index, part) in parts.iter().enumerate() {
+            if let Some(reason) = reasoning_loss(part, field.is_some()) {
+                self.losses.report(inside.item(index).to_string(), reason);
+            }
+        }
+    }
+
+    /// One piece of content; `None` when it cannot go (and was reported).
+    fn content_part(&mut self, part: &Part, path: &Path<'_>) -> Result<Option<Value>, BadRequest> {
+        let (mut map, mark) = match part {
+            Part::Text(text) => (write_text(text, path, self.losses), text.cache.as_ref()),
+            Part::Image(image) => (write_image(image, path, self.losses)?, image.cache.as_ref()),
+            Part::Document(document) => {
+                let urls = keeps_marks(self.to);
+                (write_document(document, urls, path, self.losses)?, document.cache.as_ref())
+            }
+            Part::Audio { data, format } => (write_audio(data, format), None),
+            Part::Refusal(text) => (typed("refusal", "refusal", text.as_str().into()), None),
+            Part::Opaque { wire: Wire::OpenAiChat, value } => return Ok(Some(value.clone())),
+            Part::Opaque { value, .. } => {
+                let kind = value.get("type").and_then(Value::as_str).unwrap_or("unknown");
+                self.losses.report(path.to_string(), format!("a part of type {kind:?} {NO_COUNTERPART}"));
+                return Ok(None);
+            }
+            Part::ToolCall(_) | Part::ToolResult(_) | Part::Thinking(_) | Part::RedactedThinking { .. } => {
+                self.losses.report(path.to_string(), "has no place in a message of this role");
+                return Ok(None);
+            }
+        };
+        write_mark(&mut map, mark, self.to, path, self.losses);
+        Ok(Some(Value::Object(map)))
+    }
+}
+
+/// What is lost of a reasoning part where only text, or nothing (`echoed` false), is sent back.
+fn reasoning_loss(part: &Part, echoed: bool) -> Option<&'static str> {
+    match part {
+        Part::Thinking(thinking) if echoed => thinking
+            .signature
+            .as_ref()
+            .map(|_| "the signature of the reasoning cannot be sent to this provider"),
+        Part::Thinking(thinking) => (!thinking.text.is_empty() || thinking.signature.is_some())
+            .then_some("reasoning of earlier turns cannot be sent to this provider"),
+        Part::RedactedThinking { .. } => Some("encrypted reasoning cannot be sent to this provider"),
+        _ => reasoning::is_detail(part).then_some("encrypted reasoning cannot be sent to this provider"),
+    }
+}
+
+fn is_billing_line(role: Role, part: &Part) -> bool {
+    let Part::Text(Text { text, .. }) = part else { return false };
+    matches!(role, Role::System | Role::Developer) && text.starts_with(BILLING_HEADER)
+}
+
+/// A lone plain text part is written as a string: that is what most providers' templates expect.
+fn string_or_list(mut list: Vec<Value>) -> Value {
+    if list.is_empty() {
+        return Value::String(String::new());
+    }
+    if let [Value::Object(only)] = list.as_mut_slice()
+        && only.len() == 2
+        && only.get("type").and_then(Value::as_str) == Some("text")
+        && let Some(text) = only.get_mut("text")
+    {
+        return text.take();
+    }
+    Value::Array(list)
+}
+
+fn text_part(text: &str) -> Value {
+    Value::Object(typed("text", "text", text.into()))
+}
+
+fn mark_error(texts: &mut Vec<Value>) {
+    let first = texts.first_mut().and_then(|part| part.get_mut("text"));
+    match first {
+        Some(Value::String(text)) => text.insert_str(0, "Error: "),
+        _ => texts.insert(0, text_part("Error: ")),
+    }
+}

@@ -1,0 +1,199 @@
+//! Reads a provider's whole answer.
+//!
+//! A 200 is no proof of an answer: vLLM, OpenRouter and MiniMax send errors under it (trap 72), and
+//! proxies send HTML. Leftovers of nested objects keep their nesting in `Extra` (`message.annotations`,
+//! `usage.queue_time`), so that writing them back restores the shape.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::super::fields::{Fields, Path};
+use super::super::parts::content;
+use super::super::types::finish_alias;
+use super::super::{reasoning, usage};
+use crate::ir::{Choice, Finish, FinishReason, Part, Response, ToolCall};
+use crate::wire::failure_shapes;
+use crate::wire::{BadRequest, BadResponse};
+
+/// Reads an answer.
+///
+/// # Errors
+/// [`BadResponse`] when the body is not JSON, is an error object, or has no `choices`.
+pub(in crate::wire::openai_chat) fn decode(body: &[u8]) -> Result<Response, BadResponse> {
+    let value: Value = serde_json::from_slice(body).map_err(|error| bad_json(&error))?;
+    let has_choices = value.get("choices").is_some_and(Value::is_array);
+    if !has_choices || value.get("error").is_some_and(says_something) {
+        return Err(not_an_answer(body));
+    }
+    read(value, body).map_err(|bad| BadResponse::WrongShape(bad.message))
+}
+
+/// What a body without an answer is: an error of some shape, or something else.
+pub(in crate::wire::openai_chat) fn not_an_answer(body: &[u8]) -> BadResponse {
+    match failure_shapes::recognise(200, body) {
+        Some(failure) => BadResponse::Failure(failure),
+        None => BadResponse::WrongShape("it has no `choices`".to_owned()),
+    }
+}
+
+/// Tells a body that is no JSON from JSON of the wrong shape.
+pub(in crate::wire::openai_chat) fn bad_json(error: &serde_json::Error) -> BadResponse {
+    if error.is_data() {
+        BadResponse::WrongShape(error.to_string())
+    } else {
+        BadResponse::NotJson(error.to_string())
+    }
+}
+
+/// The finish a word stands for. Tools were called: then `stop` means `tool_calls` (trap 31).
+pub(in crate::wire::openai_chat) fn finish(word: &str, native: &str, calls: bool) -> Option<Finish> {
+    if word.is_empty() {
+        return None;
+    }
+    let reason = match finish_alias(word).unwrap_or(FinishReason::Stop) {
+        FinishReason::Stop if calls => FinishReason::ToolCalls,
+        reason => reason,
+    };
+    let native = if native.is_empty() { word } else { native };
+    Some(Finish { reason, native: native.to_owned(), stop_sequence: None, details: None })
+}
+
+fn says_something(error: &Value) -> bool {
+    match error {
+        Value::Null | Value::Bool(false) => false,
+        Value::String(text) => !text.is_empty(),
+        Value::Object(map) => !map.is_empty(),
+        Value::Array(list) => !list.is_empty(),
+        _ => true,
+    }
+}
+
+fn read(value: Value, body: &[u8]) -> Result<Response, BadRequest> {
+    let mut fields = Fields::of(value, &Path::Body)?;
+    let at = fields.path().field("choices");
+    let mut choices = Vec::new();
+    for (position, value) in fields.list("choices")?.unwrap_or_default().into_iter().enumerate() {
+        let at = at.item(position);
+        choices.push(choice(Fields::of(value, &at)?, position)?);
+    }
+    choices.sort_by_key(|(index, _)| *index);
+    fields.take("error");
+    if fields.peek("object").and_then(Value::as_str) == Some("chat.completion") {
+        fields.take("object");
+    }
+    let mut response = Response {
+        id: loose_text(&mut fields, "id"),
+        model: loose_text(&mut fields, "model"),
+        created: fields.take("created").and_then(|value| value.as_u64()),
+        choices: choices.into_iter().map(|(_, choice)| choice).collect(),
+        usage: read_usage(body),
+        service_tier: fields.text("service_tier")?,
+        ..Response::default()
+    };
+    match fields.take("usage") {
+        Some(Value::Object(map)) => fields.keep_nested("usage", usage::leftovers(map)),
+        Some(other) => fields.put("usage", other),
+        None => {}
+    }
+    response.extra = fields.extra();
+    Ok(response)
+}
+
+/// Read from the text, not from the tree: a cost must not pass through a float.
+fn read_usage(body: &[u8]) -> Option<crate::ir::Usage> {
+    #[derive(Deserialize)]
+    struct Only<'a> {
+        #[serde(default, borrow)]
+        usage: Option<&'a serde_json::value::RawValue>,
+    }
+    let only: Only<'_> = serde_json::from_slice(body).ok()?;
+    only.usage.and_then(usage::read)
+}
+
+/// Some providers leave ids out or send numbers.
+fn loose_text(fields: &mut Fields<'_>, name: &str) -> String {
+    match fields.take(name) {
+        Some(Value::String(text)) => text,
+        Some(other) => other.to_string(),
+        None => String::new(),
+    }
+}
+
+fn choice(mut fields: Fields<'_>, position: usize) -> Result<(u64, Choice), BadRequest> {
+    let index = fields.take("index").and_then(|value| value.as_u64()).unwrap_or(position as u64);
+    let at = fields.path().field("message");
+    let mut parts = Vec::new();
+    if let Some(value) = fields.take("message") {
+        let mut message = Fields::of(value, &at)?;
+        parts = said(&mut message, position)?;
+        fields.keep_nested("message", message.rest());
+    }
+    let calls = parts.iter().any(|part| matches!(part, Part::ToolCall(_)));
+    let word = fields.text("finish_reason")?.unwrap_or_default();
+    let native = fields.text("native_finish_reason")?.unwrap_or_default();
+    let finish = finish(&word, &native, calls);
+    let logprobs = fields.take("logprobs");
+    Ok((index, Choice { parts, finish, logprobs, extra: fields.extra() }))
+}
+
+fn said(message: &mut Fields<'_>, position: usize) -> Result<Vec<Part>, BadRequest> {
+    if message.peek("role").and_then(Value::as_str) == Some("assistant") {
+        message.take("role");
+    }
+    let mut parts = reasoning::take(message)?;
+    let at = message.path().field("content");
+    match message.take("content") {
+        None => {}
+        Some(Value::String(text)) if text.is_empty() => {}
+        Some(value) => parts.extend(content(value, &at)?),
+    }
+    if let Some(refusal) = message.text("refusal")?.filter(|text| !text.is_empty()) {
+        parts.push(Part::Refusal(refusal));
+    }
+    let at = message.path().field("tool_calls");
+    for (index, value) in message.list("tool_calls")?.unwrap_or_default().into_iter().enumerate() {
+        parts.push(tool_call(value, index, &at.item(index))?);
+    }
+    let at = message.path().field("function_call");
+    if let Some(value) = message.take("function_call") {
+        let id = format!("call_fn_{position}");
+        parts.push(Part::ToolCall(function(Fields::of(value, &at)?, id)?));
+    }
+    // Absent lists and nulls say nothing.
+    for name in ["annotations", "audio"] {
+        let empty = message.peek(name).is_none_or(|value| value.as_array().is_some_and(Vec::is_empty));
+        if empty {
+            message.take(name);
+        }
+    }
+    Ok(parts)
+}
+
+/// Lenient where requests are strict: an id can be made up, arguments may be an object.
+fn tool_call(value: Value, index: usize, path: &Path<'_>) -> Result<Part, BadRequest> {
+    let mut fields = Fields::of(value, path)?;
+    let Some(inner) = fields.take("function") else {
+        return Ok(Part::Opaque { wire: crate::Wire::OpenAiChat, value: Value::Object(fields.rest()) });
+    };
+    if fields.peek("type").and_then(Value::as_str) == Some("function") {
+        fields.take("type");
+    }
+    // The place in the list, which streams need and whole answers repeat.
+    fields.take("index");
+    let id = fields.text("id")?.filter(|id| !id.is_empty()).unwrap_or_else(|| format!("call_{index}"));
+    let at = path.field("function");
+    let mut call = function(Fields::of(inner, &at)?, id)?;
+    fields.keep_nested("function", std::mem::take(&mut call.extra.fields));
+    call.extra = fields.extra();
+    Ok(Part::ToolCall(call))
+}
+
+fn function(mut fields: Fields<'_>, id: String) -> Result<ToolCall, BadRequest> {
+    let name = fields.required_text("name")?;
+    let arguments = match fields.take("arguments") {
+        None => String::new(),
+        Some(Value::String(text)) => text,
+        Some(other) => other.to_string(),
+    };
+    Ok(ToolCall { id, name, arguments, cache: None, extra: fields.extra() })
+}

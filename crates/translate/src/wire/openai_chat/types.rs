@@ -1,0 +1,296 @@
+//! The parts of an answer that streams and observers read, typed and borrowed from the body.
+//!
+//! One shape serves both a chunk (`delta`) and a whole answer (`message`). Providers bend the types of
+//! scalars (ids as numbers, counts as floats, content as a list), so scalars are read leniently: a
+//! misshapen one becomes "absent" or its text, and never spoils the frame. Must not interpret.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, de};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::ir::FinishReason;
+
+/// A chunk of a stream, or a whole answer.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Answer<'a> {
+    #[serde(default, borrow)]
+    pub id: Str<'a>,
+    #[serde(default, borrow)]
+    pub model: Str<'a>,
+    #[serde(default, borrow)]
+    pub object: Str<'a>,
+    #[serde(default)]
+    pub created: Count,
+    #[serde(default, borrow)]
+    pub choices: Option<Vec<AnswerChoice<'a>>>,
+    #[serde(default, borrow)]
+    pub usage: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    pub error: Option<&'a RawValue>,
+    /// Groq repeats the usage here in streams.
+    #[serde(default, borrow)]
+    pub x_groq: Option<Groq<'a>>,
+    /// The vectors of an embeddings answer.
+    #[serde(default)]
+    pub data: Option<IgnoredAny>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Groq<'a> {
+    #[serde(default, borrow)]
+    pub usage: Option<&'a RawValue>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct AnswerChoice<'a> {
+    #[serde(default)]
+    pub index: Count,
+    #[serde(default, borrow)]
+    pub delta: Option<Said<'a>>,
+    #[serde(default, borrow)]
+    pub message: Option<Said<'a>>,
+    #[serde(default, borrow)]
+    pub finish_reason: Str<'a>,
+    #[serde(default, borrow)]
+    pub native_finish_reason: Str<'a>,
+    #[serde(default, borrow)]
+    pub logprobs: Option<&'a RawValue>,
+    /// OpenRouter reports a provider's failure inside the choice.
+    #[serde(default, borrow)]
+    pub error: Option<&'a RawValue>,
+}
+
+/// A message, or more of one.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Said<'a> {
+    #[serde(default, borrow)]
+    pub content: Content<'a>,
+    #[serde(default, borrow)]
+    pub refusal: Str<'a>,
+    #[serde(default, borrow)]
+    pub reasoning_content: Str<'a>,
+    #[serde(default, borrow)]
+    pub reasoning: Str<'a>,
+    #[serde(default, borrow)]
+    pub reasoning_details: Option<Vec<Detail<'a>>>,
+    #[serde(default, borrow)]
+    pub tool_calls: Option<Vec<Call<'a>>>,
+    #[serde(default, borrow)]
+    pub function_call: Option<Function<'a>>,
+    #[serde(default)]
+    pub annotations: Option<Vec<Value>>,
+}
+
+/// One entry of `reasoning_details` (OpenRouter).
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Detail<'a> {
+    #[serde(default)]
+    pub index: Count,
+    #[serde(default, borrow)]
+    pub id: Str<'a>,
+    /// Whose encryption or signature it is: `anthropic-claude-v1`, `openai-responses-v1`, ….
+    #[serde(default, borrow)]
+    pub format: Str<'a>,
+    #[serde(default, borrow)]
+    pub text: Str<'a>,
+    #[serde(default, borrow)]
+    pub summary: Str<'a>,
+    #[serde(default, borrow)]
+    pub signature: Str<'a>,
+    #[serde(default, borrow)]
+    pub data: Str<'a>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Call<'a> {
+    #[serde(default)]
+    pub index: Count,
+    #[serde(default, borrow)]
+    pub id: Str<'a>,
+    #[serde(default, borrow)]
+    pub function: Option<Function<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Function<'a> {
+    #[serde(default, borrow)]
+    pub name: Str<'a>,
+    #[serde(default, borrow)]
+    pub arguments: Str<'a>,
+}
+
+/// `content`: nothing, a string, or a list of parts.
+#[derive(Debug, Default)]
+pub(super) enum Content<'a> {
+    #[default]
+    None,
+    Text(Cow<'a, str>),
+    Parts(Vec<Value>),
+}
+
+/// A string, borrowed where it holds no escapes; `null` and absent are `None`, anything else its text.
+#[derive(Debug, Default)]
+pub(super) struct Str<'a>(pub Option<Cow<'a, str>>);
+
+impl Str<'_> {
+    /// The text, empty when absent.
+    pub(super) fn get(&self) -> &str {
+        self.0.as_deref().unwrap_or_default()
+    }
+}
+
+/// A number of 0 or more; `None` for anything else.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Count(pub Option<u64>);
+
+/// The reasons this wire and its relatives spell; `None` for a word we do not know.
+pub(super) fn finish_alias(word: &str) -> Option<FinishReason> {
+    Some(match word {
+        "stop" | "end_turn" | "stop_sequence" | "eos" | "eos_token" | "STOP" | "COMPLETE" | "completed" => {
+            FinishReason::Stop
+        }
+        "length" | "max_tokens" | "model_length" | "MAX_TOKENS" | "max_output_tokens" => FinishReason::Length,
+        "tool_calls" | "function_call" | "tool_use" | "tool_call" => FinishReason::ToolCalls,
+        "content_filter" | "refusal" | "safety" | "SAFETY" | "sensitive" => FinishReason::ContentFilter,
+        "error" | "insufficient_system_resource" | "network_error" | "abort" => FinishReason::Error,
+        _ => return None,
+    })
+}
+
+/// The word this wire has for a reason.
+pub(super) fn finish_word(reason: FinishReason) -> &'static str {
+    match reason {
+        FinishReason::Stop => "stop",
+        FinishReason::Length => "length",
+        FinishReason::ToolCalls => "tool_calls",
+        FinishReason::ContentFilter => "content_filter",
+        FinishReason::Error => "error",
+    }
+}
+
+/// An `error` field that says something: not null, `{}`, `""` or `false`.
+pub(super) fn speaks(error: Option<&RawValue>) -> bool {
+    error.is_some_and(|raw| !matches!(raw.get().trim(), "null" | "{}" | "\"\"" | "false" | "[]"))
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Str<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(StrVisitor)
+    }
+}
+
+struct StrVisitor;
+
+impl<'de> Visitor<'de> for StrVisitor {
+    type Value = Str<'de>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("a string")
+    }
+    fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Str(Some(Cow::Borrowed(text))))
+    }
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Str(Some(Cow::Owned(text.to_owned()))))
+    }
+    fn visit_string<E: de::Error>(self, text: String) -> Result<Self::Value, E> {
+        Ok(Str(Some(Cow::Owned(text))))
+    }
+    fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
+        Ok(Str(None))
+    }
+    fn visit_bool<E: de::Error>(self, flag: bool) -> Result<Self::Value, E> {
+        Ok(Str(Some(Cow::Owned(flag.to_string()))))
+    }
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Self::Value, E> {
+        Ok(Str(Some(Cow::Owned(number.to_string()))))
+    }
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Self::Value, E> {
+        Ok(Str(Some(Cow::Owned(number.to_string()))))
+    }
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<Self::Value, E> {
+        Ok(Str(Some(Cow::Owned(number.to_string()))))
+    }
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        let value = Value::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(Str(Some(Cow::Owned(value.to_string()))))
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
+        let value = Value::deserialize(SeqAccessDeserializer::new(seq))?;
+        Ok(Str(Some(Cow::Owned(value.to_string()))))
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ContentVisitor)
+    }
+}
+
+struct ContentVisitor;
+
+impl<'de> Visitor<'de> for ContentVisitor {
+    type Value = Content<'de>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("a string, a list of parts or null")
+    }
+    fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Content::Text(Cow::Borrowed(text)))
+    }
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Content::Text(Cow::Owned(text.to_owned())))
+    }
+    fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
+        Ok(Content::None)
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
+        Vec::deserialize(SeqAccessDeserializer::new(seq)).map(Content::Parts)
+    }
+}
+
+impl<'de> Deserialize<'de> for Count {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(CountVisitor)
+    }
+}
+
+struct CountVisitor;
+
+impl<'de> Visitor<'de> for CountVisitor {
+    type Value = Count;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("a number")
+    }
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Count, E> {
+        Ok(Count(Some(number)))
+    }
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Count, E> {
+        Ok(Count(u64::try_from(number).ok()))
+    }
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<Count, E> {
+        // `as` saturates; a count above 2^53 is nonsense anyway.
+        Ok(Count((number >= 0.0).then_some(number as u64)))
+    }
+    fn visit_unit<E: de::Error>(self) -> Result<Count, E> {
+        Ok(Count(None))
+    }
+    fn visit_bool<E: de::Error>(self, _: bool) -> Result<Count, E> {
+        Ok(Count(None))
+    }
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Count, E> {
+        Ok(Count(text.parse().ok()))
+    }
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Count, A::Error> {
+        IgnoredAny::deserialize(MapAccessDeserializer::new(map)).map(|_| Count(None))
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Count, A::Error> {
+        IgnoredAny::deserialize(SeqAccessDeserializer::new(seq)).map(|_| Count(None))
+    }
+}

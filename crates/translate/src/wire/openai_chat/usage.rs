@@ -1,0 +1,234 @@
+//! Token counts of this wire, into disjoint buckets and back. One function for whole answers, streams
+//! and observers, so that the three can never disagree.
+//!
+//! `prompt_tokens` includes what was read from and written to the cache (providers.md B13). A cache
+//! count is looked for by presence, never by being non-zero: a reported 0 must not fall through to
+//! another provider's field.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Number, Value, json};
+
+use super::types::Count;
+use crate::ir::Usage;
+
+/// The buckets of a `usage` object; `None` when it is no object of counts.
+pub(super) fn read(raw: &RawValue) -> Option<Usage> {
+    let counts: Counts<'_> = serde_json::from_str(raw.get()).ok()?;
+    let apart = if counts.is_perplexity() { first([counts.reasoning_tokens]) } else { 0 };
+    let input = counts.prompt_tokens_details.unwrap_or_default();
+    let output = counts.completion_tokens_details.unwrap_or_default();
+    let cache_read = first([
+        input.cached_tokens,
+        counts.prompt_cache_hit_tokens,
+        counts.cached_tokens,
+        counts.cache_read_input_tokens,
+    ]);
+    let cache_write = first([input.cache_write_tokens, counts.cache_creation_input_tokens]);
+    let searches = counts.server_tool_use.unwrap_or_default().web_search_requests;
+    Some(Usage {
+        input_uncached: first([counts.prompt_tokens]).saturating_sub(cache_read).saturating_sub(cache_write),
+        cache_read,
+        cache_write,
+        cache_write_1h: 0,
+        output: first([counts.completion_tokens]).saturating_add(apart),
+        reasoning: first([output.reasoning_tokens, counts.reasoning_tokens]),
+        audio_input: first([input.audio_tokens]),
+        audio_output: first([output.audio_tokens]),
+        accepted_prediction: first([output.accepted_prediction_tokens]),
+        rejected_prediction: first([output.rejected_prediction_tokens]),
+        web_searches: first([searches, counts.num_search_queries]),
+        provider_cost_nanos: counts.cost.and_then(cost_nanos),
+    })
+}
+
+/// The members of a `usage` object that [`read`] understands; the others are kept as leftovers.
+pub(super) fn leftovers(usage: Map<String, Value>) -> Map<String, Value> {
+    let mut rest = usage;
+    for name in READ {
+        rest.shift_remove(*name);
+    }
+    for (name, known) in READ_INSIDE {
+        if let Some(Value::Object(inner)) = rest.get_mut(*name) {
+            inner.retain(|key, value| !known.contains(&key.as_str()) && !value.is_null());
+        }
+    }
+    rest.retain(|_, value| !value.is_null() && value.as_object().is_none_or(|inner| !inner.is_empty()));
+    rest
+}
+
+/// The `usage` object as OpenAI writes it: totals first, cache reads and writes inside `prompt_tokens`.
+pub(super) fn write(usage: &Usage) -> Map<String, Value> {
+    let mut map = Map::new();
+    map.insert("prompt_tokens".into(), usage.input_total().into());
+    map.insert("completion_tokens".into(), usage.output.into());
+    map.insert("total_tokens".into(), usage.total().into());
+    let written = usage.cache_write.saturating_add(usage.cache_write_1h);
+    map.insert(
+        "prompt_tokens_details".into(),
+        json!({"cached_tokens": usage.cache_read, "cache_write_tokens": written, "audio_tokens": usage.audio_input}),
+    );
+    map.insert(
+        "completion_tokens_details".into(),
+        json!({
+            "reasoning_tokens": usage.reasoning,
+            "audio_tokens": usage.audio_output,
+            "accepted_prediction_tokens": usage.accepted_prediction,
+            "rejected_prediction_tokens": usage.rejected_prediction,
+        }),
+    );
+    if usage.web_searches > 0 {
+        map.insert("server_tool_use".into(), json!({"web_search_requests": usage.web_searches}));
+    }
+    if let Some(cost) = usage.provider_cost_nanos.and_then(dollars) {
+        map.insert("cost".into(), Value::Number(cost));
+    }
+    map
+}
+
+/// The decimal text of a dollar amount in nano-dollars, exactly: digits below a nano are cut.
+pub(super) fn nanos_of_decimal(text: &str) -> Option<u64> {
+    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
+        None => (text, 0),
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    if whole.is_empty() || !whole.bytes().chain(fraction.bytes()).all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    // The point moves right by 9 places for nanos and by the exponent.
+    let places = i64::try_from(whole.len()).ok()?.saturating_add(i64::from(exponent)).saturating_add(9);
+    let digits = whole.bytes().chain(fraction.bytes());
+    let mut nanos: u64 = 0;
+    let mut taken: i64 = 0;
+    for digit in digits.take(usize::try_from(places).unwrap_or(0)) {
+        nanos = nanos.checked_mul(10)?.checked_add(u64::from(digit - b'0'))?;
+        taken += 1;
+    }
+    for _ in taken..places.max(taken) {
+        if nanos == 0 {
+            return Some(0);
+        }
+        nanos = nanos.checked_mul(10)?;
+    }
+    Some(nanos)
+}
+
+const READ: &[&str] = &[
+    "prompt_tokens",
+    "completion_tokens",
+    "total_tokens",
+    "prompt_cache_hit_tokens",
+    "prompt_cache_miss_tokens",
+    "cached_tokens",
+    "cache_read_input_tokens",
+    "cache_creation_input_tokens",
+    "reasoning_tokens",
+    "num_search_queries",
+    "cost",
+];
+
+const READ_INSIDE: &[(&str, &[&str])] = &[
+    ("prompt_tokens_details", &["cached_tokens", "cache_write_tokens", "audio_tokens"]),
+    (
+        "completion_tokens_details",
+        &["reasoning_tokens", "audio_tokens", "accepted_prediction_tokens", "rejected_prediction_tokens"],
+    ),
+    ("server_tool_use", &["web_search_requests"]),
+];
+
+#[derive(Deserialize)]
+struct Counts<'a> {
+    #[serde(default)]
+    prompt_tokens: Count,
+    #[serde(default)]
+    completion_tokens: Count,
+    #[serde(default)]
+    prompt_tokens_details: Option<InputDetails>,
+    #[serde(default)]
+    completion_tokens_details: Option<OutputDetails>,
+    /// DeepSeek: hit + miss = prompt; a miss is no paid write.
+    #[serde(default)]
+    prompt_cache_hit_tokens: Count,
+    /// Moonshot.
+    #[serde(default)]
+    cached_tokens: Count,
+    /// Proxies that mix Anthropic's names into this wire.
+    #[serde(default)]
+    cache_read_input_tokens: Count,
+    #[serde(default)]
+    cache_creation_input_tokens: Count,
+    /// Perplexity.
+    #[serde(default)]
+    reasoning_tokens: Count,
+    #[serde(default)]
+    citation_tokens: Count,
+    #[serde(default)]
+    num_search_queries: Count,
+    #[serde(default)]
+    server_tool_use: Option<ServerTools>,
+    #[serde(default, borrow)]
+    cost: Option<&'a RawValue>,
+}
+
+impl Counts<'_> {
+    /// Perplexity's deep research counts its reasoning apart from `completion_tokens`.
+    fn is_perplexity(&self) -> bool {
+        self.citation_tokens.0.is_some() || self.num_search_queries.0.is_some()
+    }
+}
+
+#[derive(Default, Deserialize)]
+struct InputDetails {
+    #[serde(default)]
+    cached_tokens: Count,
+    #[serde(default)]
+    cache_write_tokens: Count,
+    #[serde(default)]
+    audio_tokens: Count,
+}
+
+#[derive(Default, Deserialize)]
+struct OutputDetails {
+    #[serde(default)]
+    reasoning_tokens: Count,
+    #[serde(default)]
+    audio_tokens: Count,
+    #[serde(default)]
+    accepted_prediction_tokens: Count,
+    #[serde(default)]
+    rejected_prediction_tokens: Count,
+}
+
+#[derive(Default, Deserialize)]
+struct ServerTools {
+    #[serde(default)]
+    web_search_requests: Count,
+}
+
+/// The first count that is there, zero included.
+fn first<const N: usize>(counts: [Count; N]) -> u64 {
+    counts.iter().find_map(|count| count.0).unwrap_or(0)
+}
+
+/// OpenRouter gives a number, Perplexity an object with `total_cost`.
+fn cost_nanos(raw: &RawValue) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct Parts<'a> {
+        #[serde(borrow)]
+        total_cost: &'a RawValue,
+    }
+    match serde_json::from_str::<Parts<'_>>(raw.get()) {
+        Ok(parts) => nanos_of_decimal(parts.total_cost.get().trim()),
+        Err(_) => nanos_of_decimal(raw.get().trim()),
+    }
+}
+
+fn dollars(nanos: u64) -> Option<Number> {
+    let (whole, fraction) = (nanos / 1_000_000_000, nanos % 1_000_000_000);
+    if fraction == 0 {
+        return Some(whole.into());
+    }
+    // The shortest decimal that reads back is printed, so the text is the exact amount up to 15 digits.
+    format!("{whole}.{fraction:09}").parse::<f64>().ok().and_then(Number::from_f64)
+}

@@ -1,0 +1,254 @@
+//! One exchange through the crate, as the gateway's shell does it.
+
+use serde_json::Value;
+use translate::ir::{Failure, FailureKind, Usage};
+use translate::provider::{self, Destination, ModelRules, ProviderSpec};
+use translate::relay::{
+    Flow, RequestEdits, StreamPipe, StreamPipeOptions, apply_quirks, peek, rewrite_request,
+};
+use translate::wire::{BadRequest, BadResponse, Codec, Echo};
+use translate::{Losses, Wire};
+
+use super::exchange::{Exchange, Kind, Outcome};
+
+const REQUEST_ID: &str = "req_golden";
+const RANDOM_CUTS: usize = 200;
+
+/// Replays the exchange; what it comes to.
+pub fn run(exchange: &Exchange, dialect: Wire, wire: Wire) -> Result<Outcome, String> {
+    let name = exchange.field("provider").unwrap_or_default();
+    let spec = provider::find(name).ok_or_else(|| format!("there is no provider `{name}`"))?;
+    if spec.wire != wire {
+        return Err(format!("`{name}` does not speak {}", wire.name()));
+    }
+    let mut replay = Replay {
+        dialect,
+        wire,
+        spec,
+        model: exchange.field("model").unwrap_or_default(),
+        caller: dialect.codec(),
+        upstream: wire.codec(),
+        losses: Losses::default(),
+        outcome: Outcome::new(),
+    };
+    let status = exchange.field("status").map_or(Ok(200), str::parse).map_err(|_| "`status` is no number")?;
+    let request = exchange.section(Kind::DownstreamRequest).unwrap_or_default();
+    if let Some(echo) = replay.request(request.as_bytes()) {
+        if let Some(body) = exchange.section(Kind::UpstreamStream) {
+            replay.stream(body.as_bytes(), &echo)?;
+        } else if let Some(body) = exchange.section(Kind::UpstreamResponse) {
+            replay.response(status, body.as_bytes(), &echo);
+        }
+    }
+    Ok(replay.finish())
+}
+
+struct Replay<'a> {
+    dialect: Wire,
+    wire: Wire,
+    spec: &'static ProviderSpec,
+    model: &'a str,
+    caller: &'static dyn Codec,
+    upstream: &'static dyn Codec,
+    losses: Losses,
+    outcome: Outcome,
+}
+
+impl Replay<'_> {
+    fn finish(mut self) -> Outcome {
+        let losses: Vec<String> =
+            self.losses.as_slice().iter().map(|loss| format!("{}: {}", loss.path, loss.reason)).collect();
+        self.outcome.insert(Kind::Losses, losses.join("\n"));
+        self.outcome
+    }
+
+    fn is_relay(&self) -> bool {
+        self.dialect == self.wire
+    }
+
+    /// The upstream request, or the refusal. What answers need of the request comes back.
+    fn request(&mut self, body: &[u8]) -> Option<Echo> {
+        let encoded = peek(body).and_then(|peeked| {
+            let echo = Echo {
+                unique: "golden".into(),
+                now: 1_700_000_000,
+                model: peeked.model.clone().into_owned(),
+                stream_usage: peeked.include_usage || (peeked.stream && self.dialect == Wire::Anthropic),
+            };
+            let upstream = if self.is_relay() {
+                let ask_usage = peeked.stream && self.wire == Wire::OpenAiChat;
+                let edits = RequestEdits {
+                    model: self.model,
+                    ask_usage,
+                    quirks: &self.spec.quirks,
+                    drop: &["fallbacks"],
+                };
+                rewrite_request(body, &peeked, &edits, &mut self.losses).into_owned()
+            } else {
+                self.translated(body)?
+            };
+            Ok((upstream, echo))
+        });
+        match encoded {
+            Ok((upstream, echo)) => {
+                let text = self.body_text(&upstream);
+                self.outcome.insert(Kind::UpstreamRequest, text);
+                Some(echo)
+            }
+            Err(refusal) => {
+                self.error(&failure(400, FailureKind::InvalidRequest, &refusal.message, &refusal.path));
+                None
+            }
+        }
+    }
+
+    fn translated(&mut self, body: &[u8]) -> Result<Vec<u8>, BadRequest> {
+        let mut request = self.caller.decode_request(body)?;
+        self.model.clone_into(&mut request.model);
+        request.stream_usage = request.stream;
+        let rules = ModelRules::of(self.spec.name, self.wire, self.model);
+        let to = Destination { quirks: &self.spec.quirks, rules: &rules, model: self.model };
+        let body = self.upstream.encode_request(&request, &to, &mut self.losses)?;
+        Ok(apply_quirks(body, &self.spec.quirks, &mut self.losses))
+    }
+
+    fn response(&mut self, status: u16, body: &[u8], echo: &Echo) {
+        if status >= 400 {
+            let failure = self.upstream.decode_failure(status, body);
+            return self.error(&failure);
+        }
+        let answered = if self.is_relay() {
+            self.upstream.observe_response(body).map(|seen| (seen.usage, body.to_vec()))
+        } else {
+            self.upstream.decode_response(body).map(|mut response| {
+                let usage = response.usage;
+                response.usage = usage.map(|usage| self.spec.quirks.usage.apply(usage));
+                (usage, self.caller.encode_response(&response, echo, &mut self.losses))
+            })
+        };
+        match answered {
+            Ok((usage, body)) => {
+                let text = self.body_text(&body);
+                self.outcome.insert(Kind::DownstreamResponse, text);
+                self.usage(usage.map(|usage| self.spec.quirks.usage.apply(usage)));
+            }
+            Err(BadResponse::Failure(failure)) => self.error(&failure),
+            Err(bad) => self.error(&failure(502, FailureKind::Upstream, &bad.to_string(), "")),
+        }
+    }
+
+    /// The stream whole, byte by byte, and at random cuts: always the same.
+    fn stream(&mut self, body: &[u8], echo: &Echo) -> Result<(), String> {
+        let whole = self.carried([body], echo);
+        if self.carried(body.chunks(1), echo) != whole {
+            return Err("the stream comes out otherwise byte by byte".into());
+        }
+        let mut dice = Dice(0x901d);
+        for _ in 0..RANDOM_CUTS {
+            let cuts = dice.cuts(body.len());
+            let chunks = cuts.windows(2).map(|pair| &body[pair[0]..pair[1]]);
+            if self.carried(chunks, echo) != whole {
+                return Err(format!("the stream comes out otherwise when it is cut at {cuts:?}"));
+            }
+        }
+        let (out, usage, losses) = whole;
+        self.outcome.insert(Kind::DownstreamStream, String::from_utf8_lossy(&out).into_owned());
+        self.usage(usage);
+        self.losses.extend(losses);
+        Ok(())
+    }
+
+    fn carried<'b>(
+        &self,
+        chunks: impl IntoIterator<Item = &'b [u8]>,
+        echo: &Echo,
+    ) -> (Vec<u8>, Option<Usage>, Losses) {
+        let mut pipe = StreamPipe::new(StreamPipeOptions {
+            caller: self.dialect,
+            upstream: self.wire,
+            echo: echo.clone(),
+            withhold_usage: !echo.stream_usage,
+            hold_last: false,
+        })
+        .with_usage_style(self.spec.quirks.usage);
+        let mut out = Vec::new();
+        for chunk in chunks {
+            if pipe.push(chunk, &mut out) == Flow::Complete {
+                break;
+            }
+        }
+        if !pipe.end(None, &mut out) {
+            let told = pipe.seen().failure.clone();
+            let cut = || {
+                failure(502, FailureKind::Upstream, "the provider's stream ended before the answer did", "")
+            };
+            pipe.fail(&told.unwrap_or_else(cut), REQUEST_ID, None, &mut out);
+        }
+        (out, pipe.usage(), pipe.losses().clone())
+    }
+
+    fn error(&mut self, failure: &Failure) {
+        let body = self.caller.encode_failure(failure, REQUEST_ID);
+        self.outcome.insert(Kind::DownstreamError, pretty(&body));
+    }
+
+    /// Only what was counted.
+    fn usage(&mut self, usage: Option<Usage>) {
+        let mut value = serde_json::to_value(usage).unwrap();
+        if let Value::Object(counts) = &mut value {
+            counts.retain(|_, count| !count.is_null() && *count != 0);
+        }
+        self.outcome.insert(Kind::Usage, value.to_string());
+    }
+
+    /// Relayed bodies as they are, translated ones for readers.
+    fn body_text(&self, body: &[u8]) -> String {
+        match self.is_relay() {
+            true => String::from_utf8_lossy(body).trim_matches('\n').to_owned(),
+            false => pretty(body),
+        }
+    }
+}
+
+fn pretty(body: &[u8]) -> String {
+    let value = serde_json::from_slice::<Value>(body);
+    value.map_or_else(|_| String::from_utf8_lossy(body).into_owned(), |value| format!("{value:#}"))
+}
+
+fn failure(status: u16, kind: FailureKind, message: &str, param: &str) -> Failure {
+    let param = (!param.is_empty()).then(|| param.to_owned());
+    Failure { status, kind, message: message.to_owned(), native_type: None, code: None, param }
+}
+
+/// A linear congruential generator: the same cuts every time.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((self.0 >> 33) as usize) % limit.max(1)
+    }
+
+    /// Up to eight cuts, with both ends.
+    fn cuts(&mut self, length: usize) -> Vec<usize> {
+        let mut cuts: Vec<usize> = (0..=self.below(8)).map(|_| self.below(length + 1)).collect();
+        cuts.extend([0, length]);
+        cuts.sort_unstable();
+        cuts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cuts_cover_the_whole_and_differ() {
+        let mut dice = Dice(1);
+        let many: Vec<Vec<usize>> = (0..50).map(|_| dice.cuts(100)).collect();
+        assert!(
+            many.iter().all(|cuts| cuts.first() == Some(&0) && cuts.last() == Some(&100) && cuts.is_sorted())
+        );
+        assert!(many.windows(2).all(|pair| pair[0] != pair[1]));
+    }
+}

@@ -1,0 +1,95 @@
+//! `/health`, `/readyz`: is the gateway well, and which keys are not.
+
+use std::sync::atomic::Ordering;
+
+use govern::cooldown::CoolReason;
+use serde_json::{Value, json};
+
+use crate::config::snapshot::{Key, Provider, Snapshot};
+use crate::proxy::Gateway;
+use crate::proxy::respond::Reply;
+use crate::upstream::health::Cooling;
+
+/// 200 with details. A refused reload or a cooling key does not make the gateway unhealthy: it serves
+/// on; the details say so.
+#[must_use]
+pub fn health(gateway: &Gateway, snapshot: &Snapshot) -> Reply {
+    let status = gateway.config.status();
+    let cooling = gateway.health.cooling();
+    let mut config = json!({
+        "version": snapshot.version,
+        "reloads": status.reloads_ok,
+        "failed_reloads": status.reloads_failed,
+    });
+    if let (Some(error), Some(fields)) = (&status.last_error, config.as_object_mut()) {
+        fields.insert("last_error".to_owned(), json!(error));
+    }
+    let body = json!({
+        "status": "ok",
+        "components": { "db_pings": "disabled" },
+        "version": env!("CARGO_PKG_VERSION"),
+        "uptime_seconds": gateway.started.elapsed().as_secs(),
+        "config": config,
+        "keys": keys(snapshot, &cooling),
+    });
+    Reply::json(200, body.to_string())
+}
+
+/// 503 once the process was asked to end, so that balancers look elsewhere.
+#[must_use]
+pub fn ready(gateway: &Gateway) -> Reply {
+    if gateway.draining.load(Ordering::Relaxed) {
+        Reply::text(503, "draining\n")
+    } else {
+        Reply::text(200, "ok\n")
+    }
+}
+
+/// Brings `bifrost_key_healthy` up to date.
+pub fn note_keys(gateway: &Gateway, snapshot: &Snapshot) {
+    let cooling = gateway.health.cooling();
+    gateway.metrics.key_healthy.reset();
+    for (provider, key) in each_key(snapshot) {
+        let ill = key.disabled.is_some() || cooling.iter().any(|c| c.key == key.id);
+        let gauge = gateway.metrics.key_healthy.with_label_values(&[&*provider.name, &*key.name]);
+        gauge.set(if ill { 0.0 } else { 1.0 });
+    }
+}
+
+fn each_key(snapshot: &Snapshot) -> impl Iterator<Item = (&Provider, &Key)> {
+    snapshot.providers.iter().flat_map(|p| p.keys.iter().map(move |key| (&**p, &**key)))
+}
+
+fn keys(snapshot: &Snapshot, cooling: &[Cooling]) -> Vec<Value> {
+    each_key(snapshot)
+        .map(|(provider, key)| {
+            let mut entry = json!({ "provider": &*provider.name, "key": &*key.name });
+            let states: Vec<Value> = cooling.iter().filter(|c| c.key == key.id).map(state).collect();
+            let status = match (&key.disabled, states.is_empty()) {
+                (Some(_), _) => "disabled",
+                (None, false) => "cooling",
+                (None, true) => "ready",
+            };
+            if let Some(fields) = entry.as_object_mut() {
+                fields.insert("status".to_owned(), json!(status));
+                if let Some(why) = &key.disabled {
+                    fields.insert("reason".to_owned(), json!(why));
+                }
+                if !states.is_empty() {
+                    fields.insert("cooling".to_owned(), json!(states));
+                }
+            }
+            entry
+        })
+        .collect()
+}
+
+fn state(cooling: &Cooling) -> Value {
+    let why = match cooling.why {
+        CoolReason::RateLimited => "rate_limited",
+        CoolReason::Refused => "refused",
+        CoolReason::Quota => "quota",
+        CoolReason::Faults => "faults",
+    };
+    json!({ "model": cooling.model.as_deref(), "reason": why, "remaining_ms": cooling.remaining_ms })
+}

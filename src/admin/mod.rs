@@ -1,0 +1,48 @@
+//! What the gateway answers itself: one file per resource.
+
+mod health;
+mod models;
+mod root;
+
+use http::HeaderName;
+use pingora_proxy::Session;
+
+use crate::config::snapshot::Snapshot;
+use crate::proxy::Gateway;
+use crate::proxy::respond::Reply;
+use crate::route::endpoint::Local;
+
+/// Answers a local endpoint.
+#[must_use]
+pub fn answer(gateway: &Gateway, session: &Session, snapshot: &Snapshot, local: Local) -> Reply {
+    let request = session.req_header();
+    match local {
+        Local::Health => health::health(gateway, snapshot),
+        Local::Livez => Reply::text(200, "ok\n"),
+        Local::Readyz => health::ready(gateway),
+        Local::Metrics => metrics(gateway, snapshot),
+        Local::Models(family) => {
+            let anthropic = request.headers.contains_key("anthropic-version");
+            models::list(gateway, snapshot, family, anthropic, request.uri.query().unwrap_or_default())
+        }
+        Local::Root => root::start_page(snapshot),
+    }
+}
+
+fn metrics(gateway: &Gateway, snapshot: &Snapshot) -> Reply {
+    health::note_keys(gateway, snapshot);
+    let status = gateway.config.status();
+    let metrics = &gateway.metrics;
+    for (result, count) in [("success", status.reloads_ok), ("failure", status.reloads_failed)] {
+        let counter = metrics.reloads.with_label_values(&[result]);
+        counter.inc_by(count.saturating_sub(counter.get()));
+    }
+    metrics.config_version.set(i64::try_from(snapshot.version).unwrap_or(i64::MAX));
+    if let Some(log) = &gateway.log {
+        #[expect(clippy::cast_precision_loss, reason = "Prometheus values are floats")]
+        metrics.log_dropped.set(log.dropped() as f64);
+    }
+    let mut reply = Reply::text(200, metrics.render());
+    reply.content_type = "text/plain; version=0.0.4; charset=utf-8";
+    reply.with(HeaderName::from_static("cache-control"), "no-store")
+}

@@ -1,0 +1,163 @@
+//! What was typed, and what it means.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{self, ConfigHolder, Environment, Problem};
+use crate::server;
+use crate::telemetry::logger::{self, Style};
+
+/// Exit code for a command line or configuration that cannot be used.
+const UNUSABLE: u8 = 2;
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "bifrost",
+    version,
+    about = "An LLM gateway: any provider through the OpenAI or Anthropic dialect",
+    after_help = "With no configuration, provider keys found in the environment (OPENAI_API_KEY, \
+        ANTHROPIC_API_KEY, …) are used; with none, a built-in mock answers.\n\n\
+        Signals: SIGHUP reloads the configuration, SIGTERM ends when the last request has ended, \
+        SIGQUIT hands the listeners to a process started with --upgrade."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: Serve,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway (the default)
+    Serve(Serve),
+    /// Read a configuration file and say what is wrong with it, or what it would serve
+    Check {
+        /// JSON (comments allowed) or YAML
+        file: PathBuf,
+    },
+    /// Print the JSON schema of the configuration file
+    Schema,
+}
+
+/// How to run.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Serve {
+    /// Configuration file, JSON or YAML [default: config.json in the app dir, if there is one]
+    #[arg(long, value_name = "FILE", env = "BIFROST_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Where config.json is looked for [default: ~/.config/bifrost]
+    #[arg(long, value_name = "DIR", env = "BIFROST_APP_DIR")]
+    pub app_dir: Option<PathBuf>,
+    /// Address to listen on, 0.0.0.0 for all [default: localhost]
+    #[arg(long, env = "BIFROST_HOST")]
+    pub host: Option<String>,
+    /// Port to listen on, 0 for any free one [default: 8080]
+    #[arg(long, env = "BIFROST_PORT")]
+    pub port: Option<u16>,
+    /// Worker threads [default: one per processor]
+    #[arg(long, env = "BIFROST_THREADS")]
+    pub threads: Option<u32>,
+    /// error, warn, info, debug or trace; filters such as `info,bifrost=debug` work too
+    #[arg(long, default_value = "info", env = "LOG_LEVEL")]
+    pub log_level: String,
+    /// How log lines look
+    #[arg(long, value_enum, default_value = "json", env = "LOG_STYLE")]
+    pub log_style: LogStyle,
+    /// Take over the listeners of the running gateway (send it SIGQUIT afterwards)
+    #[arg(long)]
+    pub upgrade: bool,
+}
+
+/// The value of `--log-style`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogStyle {
+    #[default]
+    Json,
+    Pretty,
+}
+
+/// Parses the command line and runs.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    match cli.command {
+        None => serve(&cli.serve),
+        Some(Command::Serve(options)) => serve(&options),
+        Some(Command::Check { file }) => check(&file),
+        Some(Command::Schema) => print(&config::schema::text()),
+    }
+}
+
+fn serve(options: &Serve) -> ExitCode {
+    let style = match options.log_style {
+        LogStyle::Json => Style::Json,
+        LogStyle::Pretty => Style::Pretty,
+    };
+    let level = log_filter(&options.log_level);
+    let sink = match logger::start(&level, style) {
+        Ok(sink) => sink,
+        Err(error) => return unusable(&format!("the log could not be started: {error}")),
+    };
+    let environment = Environment::Real;
+    let app_dir = options.app_dir.clone().or_else(|| config::default_app_dir(&environment));
+    let origin = config::discover(options.config.as_deref(), app_dir.as_deref());
+    let holder = match ConfigHolder::open(origin, environment) {
+        Ok(holder) => holder,
+        Err(problems) => return refused(&problems),
+    };
+    match server::run(holder, options, sink) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => unusable(&error.to_string()),
+    }
+}
+
+/// Pingora's own notes on each connection are for its developers: they are kept to errors unless asked for.
+fn log_filter(level: &str) -> String {
+    if level.contains([',', '=']) { level.to_owned() } else { format!("warn,pingora=error,pingora_core=error,pingora_proxy=error,bifrost={level}") }
+}
+
+fn check(file: &std::path::Path) -> ExitCode {
+    let report = config::check(file, &Environment::Real);
+    let ok = report.is_ok();
+    let printed = print(report.to_string().trim_end());
+    if ok { printed } else { ExitCode::from(UNUSABLE) }
+}
+
+fn refused(problems: &[Problem]) -> ExitCode {
+    let lines: Vec<String> = problems.iter().map(|problem| format!("error: {problem}")).collect();
+    let count = problems.len();
+    unusable(&format!("{}\nthe configuration has {count} problem(s); nothing was started", lines.join("\n")))
+}
+
+fn unusable(message: &str) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "{message}");
+    ExitCode::from(UNUSABLE)
+}
+
+/// Prints; a reader that left early is no error.
+fn print(text: &str) -> ExitCode {
+    let _ = writeln!(std::io::stdout(), "{text}");
+    ExitCode::SUCCESS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn serve_is_the_default_command() {
+        let cli = Cli::try_parse_from(["bifrost", "--port", "9000"]).unwrap();
+        assert!(cli.command.is_none());
+        assert_eq!(cli.serve.port, Some(9000));
+    }
+}

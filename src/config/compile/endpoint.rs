@@ -1,0 +1,303 @@
+//! Base URL and paths of a provider.
+//!
+//! A configured base URL replaces the preset's whole one, as in the original. People write it with and
+//! without `/v1`, and sometimes with the operation's own path: what both ends share is merged.
+
+use std::sync::Arc;
+
+use http::Uri;
+use http::uri::Scheme;
+use translate::Wire;
+
+use super::Compiler;
+use super::preset::MOCK;
+use super::provider::Entry;
+use crate::config::document::At;
+use crate::config::problem::Problem;
+use crate::config::snapshot::BaseUrl;
+
+/// Nothing listens there: the mock answers before a connection is made.
+const MOCK_URL: &str = "http://mock.invalid";
+
+/// The endpoint of an entry; `None` after a problem.
+pub(super) fn compile(compiler: &mut Compiler<'_>, entry: &Entry<'_>) -> Option<BaseUrl> {
+    let (pointer, text) = base_text(compiler, entry)?;
+    let base = match Base::parse(&text) {
+        Ok(base) => base,
+        Err((message, advice)) => {
+            let problem = compiler.document.problem(&pointer, At::Value, message);
+            compiler.push(&pointer, if advice.is_empty() { problem } else { problem.suggest(advice) });
+            return None;
+        }
+    };
+    let spec = entry.spec;
+    let base = base.without_operation(spec.chat_path);
+    let chat = override_of(compiler, entry, &base, "chat_completion");
+    let embeddings = override_of(compiler, entry, &base, "embedding");
+    let count = override_of(compiler, entry, &base, "count_tokens");
+    check_stream_override(compiler, entry, &base, chat.as_deref());
+    let chat_path = chat.unwrap_or_else(|| base.join(spec.chat_path));
+    let count_default = (spec.wire == Wire::Anthropic).then(|| with_suffix(&chat_path, "/count_tokens"));
+    Some(BaseUrl {
+        tls: base.tls,
+        host: Arc::from(base.host.as_str()),
+        port: base.port,
+        authority: Arc::from(base.authority.as_str()),
+        embeddings_path: embeddings.or_else(|| spec.embeddings_path.map(|p| base.join(p))).map(Arc::from),
+        count_tokens_path: count.or(count_default).map(Arc::from),
+        chat_path: Arc::from(chat_path),
+    })
+}
+
+/// The base URL as it is configured, and the field it came from.
+fn base_text(compiler: &mut Compiler<'_>, entry: &Entry<'_>) -> Option<(String, String)> {
+    if let Some(text) = &entry.raw.network_config.base_url {
+        return Some((entry.at("network_config/base_url"), text.clone()));
+    }
+    let mut of_keys: Vec<(String, String)> = Vec::new();
+    for (index, key) in entry.raw.keys.iter().enumerate() {
+        if let Some(url) = key.vllm_key_config.as_ref().and_then(|c| c.url.clone()) {
+            of_keys.push((entry.at(&format!("keys/{index}/vllm_key_config/url")), url));
+        }
+    }
+    if let Some(first) = of_keys.first() {
+        if let Some((pointer, _)) = of_keys.iter().find(|(_, url)| *url != first.1) {
+            let problem =
+                compiler.document.problem(pointer, At::Value, "the keys of a provider have different URLs");
+            compiler.push(pointer, problem.suggest("make one custom provider per URL"));
+        }
+        return Some(first.clone());
+    }
+    let paths = entry.raw.custom_provider_config.as_ref().map(|c| &c.request_path_overrides);
+    if let Some(url) = paths.and_then(|p| p.chat_completion.as_deref()).filter(|p| p.contains("://")) {
+        let pointer = entry.at("custom_provider_config/request_path_overrides/chat_completion");
+        let origin = url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
+        return Some((pointer, origin));
+    }
+    if let Some(text) = entry.spec.base_url {
+        return Some((entry.pointer.clone(), text.to_owned()));
+    }
+    if entry.spec.name == MOCK {
+        return Some((entry.pointer.clone(), MOCK_URL.to_owned()));
+    }
+    let problem = compiler.document.problem(&entry.pointer, At::Name, "the provider's address is not known");
+    compiler.push(
+        &entry.pointer,
+        problem.suggest("set network_config.base_url, for example \"http://localhost:8000\""),
+    );
+    None
+}
+
+/// The full path of an overridden operation.
+fn override_of(
+    compiler: &mut Compiler<'_>,
+    entry: &Entry<'_>,
+    base: &Base,
+    operation: &str,
+) -> Option<String> {
+    let paths = &entry.raw.custom_provider_config.as_ref()?.request_path_overrides;
+    let (_, text) = paths.set().into_iter().find(|(name, _)| *name == operation)?;
+    let pointer = entry.at(&format!("custom_provider_config/request_path_overrides/{operation}"));
+    match base.overridden(text) {
+        Ok(path) => Some(path),
+        Err(message) => {
+            compiler.problem(&pointer, At::Value, message);
+            None
+        }
+    }
+}
+
+/// Streams use the path of `chat_completion`: another one for them alone cannot be kept.
+fn check_stream_override(compiler: &mut Compiler<'_>, entry: &Entry<'_>, base: &Base, chat: Option<&str>) {
+    let stream = override_of(compiler, entry, base, "chat_completion_stream");
+    let plain = base.join(entry.spec.chat_path);
+    if stream.is_some_and(|stream| stream != chat.unwrap_or(&plain)) {
+        let pointer = entry.at("custom_provider_config/request_path_overrides/chat_completion_stream");
+        let problem =
+            compiler.document.problem(&pointer, At::Value, "streams use the path of chat_completion");
+        compiler.push(&pointer, Problem::suggest(problem, "set chat_completion to the same path"));
+    }
+}
+
+/// A base URL in its parts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Base {
+    tls: bool,
+    host: String,
+    port: u16,
+    authority: String,
+    /// Without a slash at its end.
+    path: String,
+    query: Option<String>,
+}
+
+impl Base {
+    /// Parses a URL with scheme and host. The error is a message and an advice (or none).
+    pub(super) fn parse(text: &str) -> Result<Self, (String, String)> {
+        let plain = |message: &str| (message.to_owned(), String::new());
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(plain("the URL is empty"));
+        }
+        if text.contains('#') {
+            return Err(plain("a base URL has no fragment (#)"));
+        }
+        let uri: Uri = text.parse().map_err(|_| plain("this is no URL"))?;
+        let tls = match uri.scheme() {
+            Some(scheme) if *scheme == Scheme::HTTPS => true,
+            Some(scheme) if *scheme == Scheme::HTTP => false,
+            Some(_) => return Err(plain("the scheme must be http or https")),
+            None => {
+                return Err((
+                    "the URL has no scheme".to_owned(),
+                    "begin it with https:// or http://".to_owned(),
+                ));
+            }
+        };
+        let authority = uri.authority().ok_or_else(|| plain("the URL has no host"))?;
+        if authority.as_str().contains('@') {
+            let advice = "put the credentials into keys or extra_headers".to_owned();
+            return Err(("a base URL must not hold a user name or password".to_owned(), advice));
+        }
+        let own_port = if tls { 443 } else { 80 };
+        let written = authority.as_str().strip_prefix(authority.host()).unwrap_or_default();
+        let port = match (written, authority.port_u16()) {
+            ("", _) => own_port,
+            (_, Some(port)) if port != 0 => port,
+            _ => return Err(plain("the port must be a number from 1 to 65535")),
+        };
+        let host = authority.host();
+        let shown = if port == own_port { host.to_owned() } else { format!("{host}:{port}") };
+        let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        if bare.is_empty() {
+            return Err(plain("the URL has no host"));
+        }
+        let path = uri.path().trim_end_matches('/').to_owned();
+        Ok(Self { tls, host: bare, port, authority: shown, path, query: uri.query().map(ToOwned::to_owned) })
+    }
+
+    /// Takes the operation's path off a base URL that ends with it.
+    fn without_operation(mut self, operation: &str) -> Self {
+        if let Some(rest) = self.path.strip_suffix(operation) {
+            // The part both share stays: `/v1/chat/completions` leaves `/v1`-less bases as they were.
+            self.path = rest.to_owned();
+        }
+        self
+    }
+
+    /// The full path and query of an operation below this base.
+    pub(super) fn join(&self, operation: &str) -> String {
+        let (path, own_query) = operation.split_once('?').map_or((operation, None), |(p, q)| (p, Some(q)));
+        let base: Vec<&str> = self.path.split('/').filter(|s| !s.is_empty()).collect();
+        let mut rest: Vec<&str> = path.split('/').filter(|s| !s.is_empty()).collect();
+        let shared =
+            (1..=base.len().min(rest.len())).rev().find(|&n| base.get(base.len() - n..) == rest.get(..n));
+        match (shared, base.last(), rest.first()) {
+            (Some(n), _, _) => drop(rest.drain(..n)),
+            // `/api/paas/v4` is a version already: the operation's `v1` would make no sense below it.
+            (None, Some(last), Some(first)) if is_version(last) && is_version(first) => drop(rest.remove(0)),
+            _ => {}
+        }
+        let mut full = String::new();
+        for segment in base.iter().chain(&rest) {
+            full.push('/');
+            full.push_str(segment);
+        }
+        let query: Vec<&str> = [self.query.as_deref(), own_query].into_iter().flatten().collect();
+        if query.is_empty() { full } else { format!("{full}?{}", query.join("&")) }
+    }
+
+    fn overridden(&self, text: &str) -> Result<String, String> {
+        let text = text.trim();
+        if text.contains("://") {
+            let other = Self::parse(text).map_err(|(message, _)| message)?;
+            if (other.tls, &other.host, other.port) != (self.tls, &self.host, self.port) {
+                return Err("a URL on another host than the provider's is not supported".to_owned());
+            }
+            let query = other.query.map(|q| format!("?{q}")).unwrap_or_default();
+            return Ok(format!("{}{query}", if other.path.is_empty() { "/" } else { &other.path }));
+        }
+        if !text.starts_with('/') {
+            return Err("a path begins with a slash".to_owned());
+        }
+        let full = self.join(text);
+        full.parse::<http::uri::PathAndQuery>().map_err(|_| "this is no path".to_owned())?;
+        Ok(full)
+    }
+}
+
+/// `v1`, `v4`: the form of a version segment without more.
+fn is_version(segment: &str) -> bool {
+    segment.strip_prefix('v').is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+}
+
+fn with_suffix(path: &str, suffix: &str) -> String {
+    match path.split_once('?') {
+        Some((path, query)) => format!("{path}{suffix}?{query}"),
+        None => format!("{path}{suffix}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn joined(base: &str, operation: &str) -> String {
+        Base::parse(base).unwrap().join(operation)
+    }
+
+    #[test]
+    fn what_base_and_operation_share_is_not_doubled() {
+        let chat = "/v1/chat/completions";
+        for (base, expected) in [
+            ("http://h", "/v1/chat/completions"),
+            ("http://h/", "/v1/chat/completions"),
+            ("http://h/v1", "/v1/chat/completions"),
+            ("http://h/v1/", "/v1/chat/completions"),
+            ("http://h/openai", "/openai/v1/chat/completions"),
+            ("http://h/openai/v1", "/openai/v1/chat/completions"),
+            ("http://h/v1/chat", "/v1/chat/completions"),
+            ("http://h/v1/chat/completions", "/v1/chat/completions"),
+            ("http://h/v1/x", "/v1/x/v1/chat/completions"),
+            ("http://h/api/paas/v4", "/api/paas/v4/chat/completions"),
+            ("http://h/v1beta/openai", "/v1beta/openai/v1/chat/completions"),
+            ("http://h/d/x?api-version=1", "/d/x/v1/chat/completions?api-version=1"),
+        ] {
+            assert_eq!(joined(base, chat), expected, "{base}");
+        }
+        let whole = Base::parse("http://h/p/v1/chat/completions").unwrap().without_operation(chat);
+        assert_eq!(whole.join("/v1/embeddings"), "/p/v1/embeddings");
+        assert_eq!(joined("http://h/v1", "/v1/x?a=1"), "/v1/x?a=1");
+    }
+
+    #[test]
+    fn host_port_and_authority_are_taken_apart() {
+        let parts = |url: &str| Base::parse(url).map(|b| (b.tls, b.host, b.port, b.authority)).unwrap();
+        assert_eq!(parts("https://a.b"), (true, "a.b".into(), 443, "a.b".into()));
+        assert_eq!(parts("https://a.b:443/x"), (true, "a.b".into(), 443, "a.b".into()));
+        assert_eq!(parts("http://a.b:8080"), (false, "a.b".into(), 8080, "a.b:8080".into()));
+        assert_eq!(parts("http://[::1]:99"), (false, "::1".into(), 99, "[::1]:99".into()));
+        assert_eq!(parts("http://[::1]"), (false, "::1".into(), 80, "[::1]".into()));
+    }
+
+    #[test]
+    fn what_is_no_base_url_is_refused() {
+        for url in [
+            "",
+            "localhost:80",
+            "a.b",
+            "/x",
+            "ftp://a",
+            "http://",
+            "http://a b",
+            "http://u:p@a",
+            "http://a#x",
+            "http://a:0",
+            "http://a:99999",
+            "http://a:x",
+            "http://[::1",
+        ] {
+            assert!(Base::parse(url).is_err(), "{url}");
+        }
+    }
+}

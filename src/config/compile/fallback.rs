@@ -1,0 +1,51 @@
+//! The top-level `fallbacks.order`.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::{Compiler, preset};
+use crate::config::document::At;
+use crate::config::problem::did_you_mean;
+use crate::config::raw;
+use crate::config::snapshot::ModelRef;
+
+/// The order as targets. A known provider that is not configured is left out with a warning.
+pub(super) fn compile(
+    compiler: &mut Compiler<'_>,
+    raw: Option<&raw::Fallbacks>,
+    names: &HashMap<Arc<str>, usize>,
+) -> Vec<ModelRef> {
+    let Some(raw) = raw else { return Vec::new() };
+    let mut order = Vec::with_capacity(raw.order.len());
+    for (index, text) in raw.order.iter().enumerate() {
+        let pointer = format!("/fallbacks/order/{index}");
+        let Some((provider, model)) = text.split_once('/').filter(|(p, m)| !p.is_empty() && !m.is_empty())
+        else {
+            compiler.problem(&pointer, At::Value, format!("{text:?} is not of the form provider/model"));
+            continue;
+        };
+        if names.contains_key(provider) {
+            order.push(ModelRef { provider: Arc::from(provider), model: Arc::from(model) });
+        } else if compiler.document.root.get("providers").is_some_and(|p| p.get(provider).is_some()) {
+            // Written, but it has problems of its own, and those are reported there.
+            continue;
+        } else if preset::find(provider).is_some() {
+            let message = format!("{text:?} is left out: the provider {provider:?} is not configured");
+            compiler.warn(&pointer, message);
+        } else {
+            let problem =
+                compiler.document.problem(&pointer, At::Value, format!("no provider {provider:?} is known"));
+            let near =
+                did_you_mean(provider, names.keys().map(AsRef::as_ref)).or_else(|| preset::near(provider));
+            let advice = near.map(|near| format!("did you mean \"{near}/{model}\"?"));
+            compiler.push(
+                &pointer,
+                match advice {
+                    Some(advice) => problem.suggest(advice),
+                    None => problem,
+                },
+            );
+        }
+    }
+    if raw.enabled { order } else { Vec::new() }
+}

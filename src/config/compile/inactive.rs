@@ -1,0 +1,115 @@
+//! Warnings for settings that load and do nothing yet.
+//!
+//! Only for what differs from doing nothing: a store that is disabled, or a size left at its default,
+//! is no news.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::Compiler;
+use crate::config::problem::child;
+use crate::config::raw;
+
+/// Settings of `client` that are read.
+const CLIENT_ACTIVE: [&str; 5] = [
+    "allow_direct_keys",
+    "max_request_body_size_mb",
+    "request_read_timeout_in_seconds",
+    "request_body_timeout_in_seconds",
+    "prometheus_labels",
+];
+/// Sections that are read, and the one that is for editors.
+const TOP_ACTIVE: [&str; 5] = ["$schema", "server", "client", "providers", "fallbacks"];
+
+const PROVIDER_INACTIVE: [&str; 6] = [
+    "concurrency_and_buffer_size",
+    "send_back_raw_request",
+    "send_back_raw_response",
+    "store_raw_request_response",
+    "openai_config",
+    "pricing_overrides",
+];
+const KEY_INACTIVE: [&str; 7] = [
+    "use_for_batch_api",
+    "aliases",
+    "azure_key_config",
+    "vertex_key_config",
+    "bedrock_key_config",
+    "huggingface_key_config",
+    "replicate_key_config",
+];
+const OPERATIONS_ACTIVE: [&str; 4] =
+    ["chat_completion", "chat_completion_stream", "embedding", "count_tokens"];
+
+/// Warns for every setting that is written, says something, and is not read.
+pub(super) fn report(compiler: &mut Compiler<'_>, config: &raw::Config) {
+    let top = fields(config);
+    let plain = fields(&raw::Config::default());
+    for (name, value) in top.iter().filter(|(name, _)| !TOP_ACTIVE.contains(&name.as_str())) {
+        if plain.get(name) != Some(value) && !switched_off(value) {
+            warn(compiler, &child("", name), name);
+        }
+    }
+    let plain = fields(&raw::Client::default());
+    for (name, value) in fields(&config.client) {
+        if !CLIENT_ACTIVE.contains(&name.as_str()) && plain.get(&name) != Some(&value) {
+            warn(compiler, &child("/client", &name), &format!("client.{name}"));
+        }
+    }
+    for (name, provider) in &config.providers {
+        of_provider(compiler, &child("/providers", name), provider);
+    }
+}
+
+fn of_provider(compiler: &mut Compiler<'_>, pointer: &str, provider: &raw::Provider) {
+    let plain = fields(&raw::Provider::default());
+    let written = fields(provider);
+    for name in PROVIDER_INACTIVE {
+        let neutral = match name {
+            "concurrency_and_buffer_size" => {
+                provider.concurrency_and_buffer_size == Some(raw::Concurrency::default())
+            }
+            "openai_config" => provider.openai_config == Some(raw::OpenAiOptions::default()),
+            _ => false,
+        };
+        if !neutral && written.get(name) != plain.get(name) {
+            warn(compiler, &child(pointer, name), name);
+        }
+    }
+    if !provider.network_config.beta_header_overrides.is_empty() {
+        warn(compiler, &format!("{pointer}/network_config/beta_header_overrides"), "beta_header_overrides");
+    }
+    let plain = fields(&raw::ProviderKey::default());
+    for (index, key) in provider.keys.iter().enumerate() {
+        let written = fields(key);
+        for name in KEY_INACTIVE {
+            if written.get(name) != plain.get(name) {
+                warn(compiler, &format!("{pointer}/keys/{index}/{name}"), name);
+            }
+        }
+    }
+    let paths = provider.custom_provider_config.as_ref().map(|custom| custom.request_path_overrides.set());
+    for (name, _) in paths.into_iter().flatten().filter(|(name, _)| !OPERATIONS_ACTIVE.contains(name)) {
+        warn(compiler, &format!("{pointer}/custom_provider_config/request_path_overrides/{name}"), name);
+    }
+}
+
+fn warn(compiler: &mut Compiler<'_>, pointer: &str, name: &str) {
+    compiler.warn(pointer, format!("{name} is configured but not active in this version"));
+}
+
+fn fields(value: &impl Serialize) -> Map<String, Value> {
+    match serde_json::to_value(value) {
+        Ok(Value::Object(map)) => map,
+        _ => Map::new(),
+    }
+}
+
+/// `enabled: false`, or a list of nothing but that.
+fn switched_off(value: &Value) -> bool {
+    match value {
+        Value::Object(map) => map.get("enabled") == Some(&Value::Bool(false)),
+        Value::Array(items) => items.iter().all(switched_off),
+        _ => false,
+    }
+}

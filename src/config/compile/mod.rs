@@ -1,0 +1,177 @@
+//! Raw configuration to [`Snapshot`]: references, URLs, durations, weights, secrets.
+//!
+//! Everything that may be wrong is found here, all of it in one run, so that nothing behind the
+//! snapshot has to doubt. Warnings are for what does not stop the start: an unset variable disables
+//! its key, a feature that is not active says so.
+
+mod certificate;
+mod endpoint;
+mod fallback;
+mod inactive;
+mod key;
+mod network;
+mod preset;
+mod provider;
+mod proxy;
+mod resolve;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::document::{At, Document};
+use super::environment::Environment;
+use super::problem::Problem;
+use super::raw;
+use super::schema::schema;
+use super::snapshot::{Client, Provider, Snapshot};
+use super::validate::{Found, validate};
+use preset::MOCK;
+
+/// A compiled configuration, and the part of it that is read at start only.
+#[derive(Debug)]
+pub struct Loaded {
+    pub snapshot: Snapshot,
+    pub server: raw::Server,
+}
+
+/// Compiles a document. `version` is the new snapshot's number.
+///
+/// # Errors
+/// Every problem, in the order of the file.
+pub fn compile(document: &Document, environment: &Environment, version: u64) -> Result<Loaded, Vec<Problem>> {
+    let structural = validate(document, &schema());
+    let mut root = document.root.clone();
+    let cut = prune(&mut root, &structural);
+    let mut compiler = Compiler::new(document, environment);
+    resolve::references(&mut compiler, &mut root);
+    let loaded = match serde_json::from_value::<raw::Config>(root) {
+        Ok(config) => Some(compiler.assemble(config, version)),
+        Err(_) if structural.is_empty() => {
+            // serde's own text may quote a secret.
+            compiler.problem("", At::Value, "a value does not fit its field");
+            None
+        }
+        Err(_) => None,
+    };
+    let semantic =
+        compiler.problems.into_iter().filter(|found| !cut.iter().any(|c| related(c, &found.pointer)));
+    let mut problems: Vec<Problem> =
+        structural.into_iter().chain(semantic).map(|found| found.problem).collect();
+    problems.sort_by_key(|problem| problem.position);
+    match loaded {
+        Some(loaded) if problems.is_empty() => Ok(loaded),
+        _ => Err(problems),
+    }
+}
+
+/// Compiles what the environment alone offers: every preset whose variable holds a key, or the mock.
+///
+/// # Errors
+/// Problems of the environment itself, such as a proxy address that is none.
+pub fn compile_environment(environment: &Environment, version: u64) -> Result<Loaded, Vec<Problem>> {
+    compile(&Document::empty(), environment, version)
+}
+
+/// What compiling needs to look up and where it notes what it found.
+struct Compiler<'a> {
+    document: &'a Document,
+    environment: &'a Environment,
+    problems: Vec<Found>,
+    warnings: Vec<Problem>,
+    /// Pointers of values that were references; with the reason when a provider key has no value.
+    references: HashMap<String, Option<String>>,
+}
+
+impl<'a> Compiler<'a> {
+    fn new(document: &'a Document, environment: &'a Environment) -> Self {
+        Self { document, environment, problems: Vec::new(), warnings: Vec::new(), references: HashMap::new() }
+    }
+
+    fn problem(&mut self, pointer: &str, at: At, message: impl Into<String>) {
+        self.push(pointer, self.document.problem(pointer, at, message));
+    }
+
+    /// The first problem of a field is its cause; more would be echoes of it.
+    fn push(&mut self, pointer: &str, problem: Problem) {
+        if self.problems.iter().any(|found| found.pointer == pointer) {
+            return;
+        }
+        self.problems.push(Found { pointer: pointer.to_owned(), problem });
+    }
+
+    fn warn(&mut self, pointer: &str, message: impl Into<String>) {
+        self.warnings.push(self.document.problem(pointer, At::Name, message));
+    }
+
+    fn assemble(&mut self, config: raw::Config, version: u64) -> Loaded {
+        inactive::report(self, &config);
+        let mut providers: Vec<Arc<Provider>> = Vec::new();
+        for (name, entry) in &config.providers {
+            providers.extend(provider::compile(self, name, entry).map(Arc::new));
+        }
+        if config.providers.is_empty() {
+            providers.extend(provider::from_environment(self).into_iter().map(Arc::new));
+        }
+        let mock_only = providers.is_empty();
+        if !providers.iter().any(|p| &*p.name == MOCK) {
+            providers.extend(provider::compile(self, MOCK, &raw::Provider::default()).map(Arc::new));
+        }
+        providers.sort_by(|a, b| a.name.cmp(&b.name));
+        let by_name = preset::names(&providers);
+        let fallbacks = fallback::compile(self, config.fallbacks.as_ref(), &by_name);
+        let client = client(&config.client);
+        self.warnings.sort_by_key(|warning| warning.position);
+        let warnings = self.warnings.iter().map(ToString::to_string).collect();
+        let snapshot = Snapshot { version, client, providers, by_name, fallbacks, warnings, mock_only };
+        Loaded { snapshot, server: config.server }
+    }
+}
+
+fn client(raw: &raw::Client) -> Client {
+    Client {
+        allow_direct_keys: raw.allow_direct_keys,
+        max_request_body_bytes: raw.max_request_body_size_mb.saturating_mul(1024 * 1024),
+        request_read_timeout: seconds(raw.request_read_timeout_in_seconds),
+        request_body_timeout: seconds(raw.request_body_timeout_in_seconds),
+        prometheus_labels: raw.prometheus_labels.clone(),
+    }
+}
+
+/// Seconds that the schema has bounded.
+fn seconds(number: f64) -> Duration {
+    Duration::try_from_secs_f64(number).unwrap_or_default()
+}
+
+/// Takes out what is structurally wrong, so that the rest can still be checked for meaning. Returns the
+/// pointers that were cut; what is found on the way to them or below them would be an echo.
+fn prune(root: &mut Value, found: &[Found]) -> Vec<String> {
+    let mut cut = Vec::new();
+    for Found { pointer, .. } in found {
+        let mut pointer = pointer.as_str();
+        while let Some((parent, name)) = pointer.rsplit_once('/') {
+            match root.pointer_mut(parent) {
+                Some(Value::Object(map)) => {
+                    map.remove(&name.replace("~1", "/").replace("~0", "~"));
+                    break;
+                }
+                // A list loses its meaning with a missing item: it goes as a whole.
+                Some(Value::Array(_)) => pointer = parent,
+                _ => break,
+            }
+        }
+        if pointer.is_empty() {
+            *root = Value::Object(serde_json::Map::new());
+        }
+        cut.push(pointer.to_owned());
+    }
+    cut
+}
+
+/// One of the two is the other or around it.
+fn related(a: &str, b: &str) -> bool {
+    let (short, long) = if a.len() <= b.len() { (a, b) } else { (b, a) };
+    long.strip_prefix(short).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}

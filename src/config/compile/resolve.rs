@@ -1,0 +1,88 @@
+//! Replaces the references in the parts of the tree that are active.
+//!
+//! Parts that no code of this version reads keep their references as text: an unset variable of an
+//! inactive feature must not stop the start.
+
+use serde_json::Value;
+
+use super::Compiler;
+use crate::config::document::At;
+use crate::config::problem::{Problem, child};
+use crate::config::reference::{Unresolved, resolve};
+
+const ACTIVE: [&str; 4] = ["server", "client", "providers", "fallbacks"];
+/// Fields below the active parts that are not read, and the one that names a variable without being a
+/// reference.
+const LEFT_ALONE: [&str; 8] = [
+    "env_var",
+    "pricing_overrides",
+    "aliases",
+    "azure_key_config",
+    "vertex_key_config",
+    "bedrock_key_config",
+    "huggingface_key_config",
+    "replicate_key_config",
+];
+
+/// Replaces references below `root`; those without a value are problems, or disable their key.
+pub(super) fn references(compiler: &mut Compiler<'_>, root: &mut Value) {
+    for name in ACTIVE {
+        if let Some(value) = root.get_mut(name) {
+            walk(compiler, value, &child("", name));
+        }
+    }
+}
+
+fn walk(compiler: &mut Compiler<'_>, value: &mut Value, pointer: &str) {
+    match value {
+        Value::String(text) => {
+            if let Some(new) = text_of(compiler, text, pointer) {
+                *text = new;
+            }
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter_mut().enumerate() {
+                walk(compiler, item, &child(pointer, &index.to_string()));
+            }
+        }
+        Value::Object(map) => {
+            for (name, inner) in map.iter_mut().filter(|(name, _)| !LEFT_ALONE.contains(&name.as_str())) {
+                walk(compiler, inner, &child(pointer, name));
+            }
+        }
+        _ => {}
+    }
+}
+
+fn text_of(compiler: &mut Compiler<'_>, text: &str, pointer: &str) -> Option<String> {
+    match resolve(text, &compiler.document.directory, compiler.environment) {
+        Ok(None) => None,
+        Ok(Some(new)) => {
+            compiler.references.insert(pointer.to_owned(), None);
+            Some(new)
+        }
+        Err(Unresolved::Variable(name)) if is_key_value(pointer) => {
+            let reason = format!("the environment variable {name} is not set");
+            compiler.references.insert(pointer.to_owned(), Some(reason));
+            None
+        }
+        Err(unresolved) => {
+            let problem = compiler.document.problem(pointer, At::Value, unresolved.to_string());
+            let advice = match unresolved {
+                Unresolved::Variable(name) => format!("set {name} or write the value here"),
+                Unresolved::File { .. } => "relative paths start at the configuration file".to_owned(),
+            };
+            compiler.push(pointer, Problem::suggest(problem, advice));
+            None
+        }
+    }
+}
+
+/// `/providers/NAME/keys/N/value` and the `value` of its long form.
+fn is_key_value(pointer: &str) -> bool {
+    let segments: Vec<&str> = pointer.split('/').collect();
+    matches!(
+        segments.as_slice(),
+        ["", "providers", _, "keys", _, "value"] | ["", "providers", _, "keys", _, "value", "value"]
+    )
+}

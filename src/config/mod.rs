@@ -1,0 +1,33 @@
+//! Configuration: from text to the one immutable [`Snapshot`] the request path reads.
+//!
+//! One direction, three shapes. [`document`] turns JSON or YAML into a value with places; [`validate`]
+//! reports every structural fault; [`raw`] is what was written; [`compile`] resolves references, checks
+//! meaning and makes types that cannot be wrong. [`ConfigHolder`] keeps the current snapshot, reloads it
+//! from its [`Origin`] and keeps the old one when the new text is wrong. Nothing here opens a socket.
+
+mod check;
+mod compile;
+mod document;
+mod environment;
+mod problem;
+pub mod raw;
+mod reference;
+mod reload;
+pub mod schema;
+pub mod snapshot;
+mod source;
+mod validate;
+mod watch;
+
+pub use check::{Report, check, summary};
+pub use compile::{Loaded, compile, compile_environment};
+pub use document::{At, Document, Format};
+pub use environment::Environment;
+pub use problem::{Position, Problem, did_you_mean};
+pub use reload::{ConfigHolder, ReloadStatus};
+pub use snapshot::*;
+pub use source::{default_app_dir, discover, load};
+pub use watch::WatchGuard;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,112 @@
+//! `client`: the gateway towards its callers.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Settings of the gateway towards its callers.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Client {
+    /// A caller's own provider key goes upstream instead of a configured one.
+    pub allow_direct_keys: bool,
+    /// Largest request body, in MiB; above it 413 is answered before the body is read.
+    #[schemars(range(min = 1, max = 4096))]
+    pub max_request_body_size_mb: u64,
+    /// Longest pause between two reads of a request body, in seconds.
+    #[schemars(range(min = 0.001, max = 86_400.0))]
+    pub request_read_timeout_in_seconds: f64,
+    /// A request body must be complete within this time, in seconds.
+    #[schemars(range(min = 0.001, max = 86_400.0))]
+    pub request_body_timeout_in_seconds: f64,
+    /// Extra labels of the metrics; their values come from `x-bf-prom-<label>` headers.
+    pub prometheus_labels: Vec<String>,
+    /// Refuse requests at once when a queue is full. Not active in this version: there are no queues.
+    pub drop_excess_requests: bool,
+    /// Objects made at start. Not active in this version: nothing is pooled.
+    pub initial_pool_size: Option<u64>,
+    /// Keep request logs. Switching it off is not active in this version.
+    pub enable_logging: bool,
+    /// Keep contents out of request logs. Not active in this version: contents are never logged.
+    pub disable_content_logging: bool,
+    /// Leave stores out of the health answer. Not active in this version.
+    pub disable_db_pings_in_health: bool,
+    /// Days that request logs are kept. Not active in this version.
+    pub log_retention_days: u64,
+    /// Refuse requests without a virtual key. Not active in this version.
+    pub enforce_auth_on_inference: bool,
+    /// Older name of `enforce_auth_on_inference`. Not active in this version.
+    pub enforce_governance_header: bool,
+    /// Origins allowed by CORS. Not active in this version.
+    pub allowed_origins: Vec<String>,
+    /// Headers allowed by CORS. Not active in this version.
+    pub allowed_headers: Vec<String>,
+    /// Text completions on chat-only models become chats. Not active in this version.
+    pub enable_litellm_fallbacks: bool,
+    /// Most rounds of automatic tool calls. Not active in this version.
+    pub mcp_agent_depth: u64,
+    /// Longest tool call, in seconds. Not active in this version.
+    pub mcp_tool_execution_timeout: u64,
+    /// How code mode groups tools: `server` or `tool`. Not active in this version.
+    pub mcp_code_mode_binding_level: String,
+    /// Minutes between two reads of tool lists. Not active in this version.
+    pub mcp_tool_sync_interval: i64,
+    /// Which `x-bf-eh-` headers go upstream. Not active in this version.
+    pub header_filter_config: Option<HeaderFilter>,
+    /// Seconds that results of asynchronous jobs are kept. Not active in this version.
+    pub async_job_result_ttl: u64,
+    /// Headers every request must carry. Not active in this version.
+    pub required_headers: Vec<String>,
+    /// Headers copied into request logs. Not active in this version.
+    pub logging_headers: Vec<String>,
+    /// Routes that need no login. Not active in this version.
+    pub whitelisted_routes: Vec<String>,
+    /// Dashboard filter option. Not active in this version.
+    pub hide_deleted_virtual_keys_in_filters: bool,
+    /// Newer form of `enable_litellm_fallbacks`. Not active in this version.
+    pub compat: Option<Value>,
+}
+
+impl Default for Client {
+    fn default() -> Self {
+        Self {
+            allow_direct_keys: false,
+            max_request_body_size_mb: 100,
+            request_read_timeout_in_seconds: 30.0,
+            request_body_timeout_in_seconds: 300.0,
+            prometheus_labels: Vec::new(),
+            drop_excess_requests: false,
+            initial_pool_size: None,
+            enable_logging: true,
+            disable_content_logging: false,
+            disable_db_pings_in_health: false,
+            log_retention_days: 365,
+            enforce_auth_on_inference: false,
+            enforce_governance_header: false,
+            allowed_origins: vec!["*".to_owned()],
+            allowed_headers: Vec::new(),
+            enable_litellm_fallbacks: false,
+            mcp_agent_depth: 10,
+            mcp_tool_execution_timeout: 30,
+            mcp_code_mode_binding_level: "server".to_owned(),
+            mcp_tool_sync_interval: 10,
+            header_filter_config: None,
+            async_job_result_ttl: 3600,
+            required_headers: Vec::new(),
+            logging_headers: Vec::new(),
+            whitelisted_routes: Vec::new(),
+            hide_deleted_virtual_keys_in_filters: false,
+            compat: None,
+        }
+    }
+}
+
+/// Which `x-bf-eh-` headers go upstream; `*` is a wildcard.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct HeaderFilter {
+    /// Only these.
+    pub allowlist: Vec<String>,
+    /// None of these.
+    pub denylist: Vec<String>,
+}

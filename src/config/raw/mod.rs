@@ -1,0 +1,89 @@
+//! The configuration as it is written: serde types, nothing resolved, nothing checked beyond types.
+//!
+//! Field names, units and defaults are those of published Bifrost configurations, so that an existing
+//! file loads. The doc comments here are the reference: `conf/schema.json` and `docs/config.md` are
+//! generated from them. No logic belongs here.
+
+mod client;
+mod network;
+mod operation;
+mod provider;
+mod section;
+mod server;
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+pub use client::{Client, HeaderFilter};
+pub use network::{Network, Proxy, ProxyKind};
+pub use operation::{AllowedRequests, RequestPaths};
+pub use provider::{
+    Concurrency, CustomProvider, KeyReference, KeyValue, Mock, OpenAiOptions, Provider, ProviderKey, VllmKey,
+};
+pub use section::{Fallbacks, Mcp, McpServer, Plugin, Section, Store};
+pub use server::Server;
+
+/// The whole configuration file.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(title = "Bifrost configuration")]
+pub struct Config {
+    /// Address of the JSON schema, for editors.
+    #[serde(rename = "$schema")]
+    pub schema: Option<String>,
+    /// Listener, threads and shutdown. Read at start only.
+    pub server: Server,
+    /// Settings of the gateway towards its callers.
+    pub client: Client,
+    /// Providers by name. Without any, those whose key is in the environment are used, and without
+    /// such a key the built-in `mock` provider.
+    pub providers: BTreeMap<String, Provider>,
+    /// Targets for requests that name no fallbacks themselves.
+    pub fallbacks: Option<Fallbacks>,
+    /// Tool servers (Model Context Protocol). Not active in this version.
+    pub mcp: Option<Mcp>,
+    /// Vector store of the semantic cache. Not active in this version.
+    pub vector_store: Option<Store>,
+    /// Plugins in order. Not active in this version.
+    pub plugins: Vec<Plugin>,
+    /// Where settings made at run time are kept. Not active in this version: the file is the configuration.
+    pub config_store: Option<Store>,
+    /// Where request logs are kept. Not active in this version.
+    pub logs_store: Option<Store>,
+    /// Virtual keys, budgets, rate limits, teams, customers and routing rules. Not active in this version.
+    pub governance: Option<Section>,
+    /// Pricing source and similar (`pricing.pricing_url`, …). Not active in this version.
+    pub framework: Option<Section>,
+    /// Key that encrypts stored secrets. Not active in this version: nothing is stored.
+    pub encryption_key: Option<String>,
+    /// Login of the dashboard (old place; `governance.auth_config` is the newer one). Not active in this version.
+    pub auth_config: Option<Section>,
+    /// WebSocket pools. Not active in this version.
+    pub websocket: Option<Section>,
+    /// Stream settings beyond the timeouts of `network_config`. Not active in this version.
+    pub streaming: Option<Section>,
+    /// Telemetry exporters. Not active in this version; `/metrics` needs no configuration.
+    pub telemetry: Option<Section>,
+    /// Similarity threshold of the semantic cache, 0 to 1. Belongs in `plugins[].config`; accepted here so
+    /// that a published fragment loads as it is. Not active in this version.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub threshold: Option<f64>,
+    /// Clustering (an enterprise key of the original). Not active in this version.
+    pub cluster_config: Option<Section>,
+    /// Single sign-on (an enterprise key of the original). Not active in this version.
+    pub saml_config: Option<Section>,
+    /// Adaptive load balancing (an enterprise key of the original). Not active in this version.
+    pub load_balancer_config: Option<Section>,
+    /// Guardrails (an enterprise key of the original). Not active in this version.
+    pub guardrails_config: Option<Section>,
+    /// Audit logs (an enterprise key of the original). Not active in this version.
+    pub audit_logs: Option<Section>,
+    /// Streaming of large bodies (an enterprise key of the original). Not active in this version.
+    pub large_payload_optimization: Option<Section>,
+}
+
+/// Any object; typed when its feature becomes active.
+pub type Loose = Map<String, Value>;

@@ -1,0 +1,119 @@
+//! `network_config` and `proxy_config`: how a provider is reached.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How a provider is reached. Times are seconds (fractions allowed), backoffs milliseconds.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Network {
+    /// Scheme, host, port and path prefix that replace the provider's own, for example
+    /// `http://localhost:4010`. A path that the operation begins with (`/v1`) is not doubled; a query is
+    /// kept on every call.
+    pub base_url: Option<String>,
+    /// Headers sent with every call.
+    pub extra_headers: BTreeMap<String, String>,
+    /// Whole answer of a non-streaming attempt.
+    #[schemars(range(min = 0.001, max = 86_400.0))]
+    pub default_request_timeout_in_seconds: f64,
+    /// Longest silence between two events of a stream.
+    #[schemars(range(min = 0.001, max = 86_400.0))]
+    pub stream_idle_timeout_in_seconds: f64,
+    /// Establishing a connection, TLS included.
+    #[schemars(range(min = 0.001, max = 86_400.0))]
+    pub connect_timeout_in_seconds: f64,
+    /// Until the response header of an attempt; by default the request timeout.
+    #[schemars(range(min = 0.001, max = 86_400.0))]
+    pub first_byte_timeout_in_seconds: Option<f64>,
+    /// Until the first token of a streaming attempt; by default only the idle timeout applies.
+    #[schemars(range(min = 0.001, max = 86_400.0))]
+    pub ttft_timeout_in_seconds: Option<f64>,
+    /// Over all attempts of a request at this and later targets; by default no limit.
+    #[schemars(range(min = 0.001, max = 86_400.0))]
+    pub total_timeout_in_seconds: Option<f64>,
+    /// Tries after the first, on one provider and model.
+    #[schemars(range(min = 0, max = 100))]
+    pub max_retries: u32,
+    /// First pause between two tries, in milliseconds; it doubles each time. Default 500.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub retry_backoff_initial: Option<u64>,
+    /// Longest pause between two tries, in milliseconds. Default 5000.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub retry_backoff_max: Option<u64>,
+    /// Another name of `retry_backoff_initial`.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub retry_backoff_initial_ms: Option<u64>,
+    /// Another name of `retry_backoff_max`.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub retry_backoff_max_ms: Option<u64>,
+    /// Most connections to the provider's host.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub max_conns_per_host: u32,
+    /// Accept any certificate. Only for tests.
+    pub insecure_skip_verify: bool,
+    /// PEM certificates trusted besides the system's.
+    pub ca_cert_pem: Option<String>,
+    /// Speak HTTP/2 only.
+    pub enforce_http2: bool,
+    /// Beta header prefixes to allow or deny. Not active in this version.
+    pub beta_header_overrides: BTreeMap<String, bool>,
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self {
+            base_url: None,
+            extra_headers: BTreeMap::new(),
+            default_request_timeout_in_seconds: 30.0,
+            stream_idle_timeout_in_seconds: 60.0,
+            connect_timeout_in_seconds: 5.0,
+            first_byte_timeout_in_seconds: None,
+            ttft_timeout_in_seconds: None,
+            total_timeout_in_seconds: None,
+            max_retries: 2,
+            retry_backoff_initial: None,
+            retry_backoff_max: None,
+            retry_backoff_initial_ms: None,
+            retry_backoff_max_ms: None,
+            max_conns_per_host: 5000,
+            insecure_skip_verify: false,
+            ca_cert_pem: None,
+            enforce_http2: false,
+            beta_header_overrides: BTreeMap::new(),
+        }
+    }
+}
+
+/// A proxy on the way to the provider.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Proxy {
+    /// Kind of proxy.
+    #[serde(rename = "type")]
+    pub kind: ProxyKind,
+    /// Address of the proxy, `http://host:port`.
+    pub url: Option<String>,
+    /// User name for Basic authentication at the proxy.
+    pub username: Option<String>,
+    /// Password for Basic authentication at the proxy.
+    pub password: Option<String>,
+    /// PEM certificates of a proxy that opens TLS; trusted besides the system's.
+    pub ca_cert_pem: Option<String>,
+}
+
+/// Kind of proxy.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ProxyKind {
+    /// No proxy.
+    #[default]
+    None,
+    /// An HTTP proxy: a tunnel by `CONNECT`.
+    Http,
+    /// A SOCKS5 proxy. Not supported yet.
+    Socks5,
+    /// From `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`.
+    Environment,
+}

@@ -1,0 +1,184 @@
+//! `providers.<name>`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{AllowedRequests, Loose, Network, Proxy, RequestPaths};
+
+/// One provider.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Provider {
+    /// Provider keys. Without any, the provider's environment variable is read; providers that need no
+    /// key work without.
+    pub keys: Vec<ProviderKey>,
+    /// How the provider is reached.
+    pub network_config: Network,
+    /// A proxy on the way.
+    pub proxy_config: Proxy,
+    /// Makes a provider of any name out of a known one.
+    pub custom_provider_config: Option<CustomProvider>,
+    /// Options of the built-in `mock` provider.
+    pub mock_config: Option<Mock>,
+    /// Queue and worker sizes. Not active in this version: there are no queues.
+    pub concurrency_and_buffer_size: Option<Concurrency>,
+    /// Put the request body as sent upstream into the answer. Not active in this version.
+    pub send_back_raw_request: bool,
+    /// Put the provider's answer into ours. Not active in this version.
+    pub send_back_raw_response: bool,
+    /// Keep raw bodies in request logs. Not active in this version.
+    pub store_raw_request_response: bool,
+    /// Options of the Responses API. Not active in this version.
+    pub openai_config: Option<OpenAiOptions>,
+    /// Prices that replace the catalog's. Not active in this version.
+    pub pricing_overrides: Vec<Loose>,
+}
+
+/// One provider key.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ProviderKey {
+    /// Stable identifier; by default derived from provider and name.
+    pub id: Option<String>,
+    /// Name, unique within the provider; by default `key-1`, `key-2`, …
+    pub name: Option<String>,
+    /// The key itself or a reference to it.
+    pub value: Option<KeyValue>,
+    /// Models this key may be used for; empty: every model.
+    pub models: Vec<String>,
+    /// Models this key must not be used for.
+    pub blacklisted_models: Vec<String>,
+    /// Share of the traffic relative to the provider's other keys; above 0.
+    pub weight: f64,
+    /// Whether the key is used.
+    pub enabled: bool,
+    /// Whether the key is used for batches and files. Not active in this version.
+    pub use_for_batch_api: bool,
+    /// Newer form of deployments: model names here to model names there. Not active in this version.
+    pub aliases: Option<Loose>,
+    /// Azure settings. Not active in this version.
+    pub azure_key_config: Option<Loose>,
+    /// Vertex AI settings. Not active in this version.
+    pub vertex_key_config: Option<Loose>,
+    /// Bedrock settings. Not active in this version.
+    pub bedrock_key_config: Option<Loose>,
+    /// Hugging Face settings. Not active in this version.
+    pub huggingface_key_config: Option<Loose>,
+    /// Replicate settings. Not active in this version.
+    pub replicate_key_config: Option<Loose>,
+    /// Address and model of a vLLM server.
+    pub vllm_key_config: Option<VllmKey>,
+}
+
+impl Default for ProviderKey {
+    fn default() -> Self {
+        Self {
+            id: None,
+            name: None,
+            value: None,
+            models: Vec::new(),
+            blacklisted_models: Vec::new(),
+            weight: 1.0,
+            enabled: true,
+            use_for_batch_api: false,
+            aliases: None,
+            azure_key_config: None,
+            vertex_key_config: None,
+            bedrock_key_config: None,
+            huggingface_key_config: None,
+            replicate_key_config: None,
+            vllm_key_config: None,
+        }
+    }
+}
+
+/// A secret or where it is.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum KeyValue {
+    /// The secret, or a reference: `env.NAME`, `$NAME`, `${NAME}`, `os.environ/NAME`, `file:PATH`.
+    Text(String),
+    /// The original's long form.
+    Reference(KeyReference),
+}
+
+/// The original's long form of a secret.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct KeyReference {
+    /// The secret, or a reference as above.
+    pub value: Option<String>,
+    /// Name of an environment variable, with or without `env.` before it.
+    pub env_var: Option<String>,
+    /// Whether the secret is in the environment variable.
+    pub from_env: bool,
+}
+
+/// Address and model of a vLLM server.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct VllmKey {
+    /// Base URL of the server, used when `network_config.base_url` is absent.
+    pub url: Option<String>,
+    /// The one model it serves.
+    pub model_name: Option<String>,
+}
+
+/// Makes a provider of any name out of a known one.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct CustomProvider {
+    /// The known provider whose wire format it speaks.
+    pub base_provider_type: Option<String>,
+    /// The provider needs no key.
+    pub is_key_less: bool,
+    /// Operations that are allowed; absent: all. When present, only those that are true.
+    pub allowed_requests: Option<AllowedRequests>,
+    /// Other paths (or URLs on the same host) per operation.
+    pub request_path_overrides: RequestPaths,
+}
+
+/// Options of the built-in mock provider.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Mock {
+    /// Pause before the first byte, in milliseconds.
+    #[schemars(range(min = 0, max = 3_600_000))]
+    pub latency_ms: u64,
+    /// Pace of streams, in tokens per second.
+    #[schemars(range(min = 0.1, max = 1_000_000.0))]
+    pub tokens_per_second: f64,
+    /// Share of requests that fail with status 500, 0 to 1.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub error_rate: f64,
+}
+
+impl Default for Mock {
+    fn default() -> Self {
+        Self { latency_ms: 0, tokens_per_second: 50.0, error_rate: 0.0 }
+    }
+}
+
+/// Queue and worker sizes of the original.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Concurrency {
+    /// Workers per provider.
+    pub concurrency: u64,
+    /// Places in the queue.
+    pub buffer_size: u64,
+}
+
+impl Default for Concurrency {
+    fn default() -> Self {
+        Self { concurrency: 1000, buffer_size: 5000 }
+    }
+}
+
+/// Options of the Responses API.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct OpenAiOptions {
+    /// Ask the provider not to keep responses.
+    pub disable_store: bool,
+}

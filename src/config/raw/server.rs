@@ -1,0 +1,40 @@
+//! `server`: what cannot change while running.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Listener, threads and shutdown. Command-line flags and their environment variables win over these.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Server {
+    /// Address to listen on. `0.0.0.0` for every interface.
+    pub host: String,
+    /// Port to listen on; 0 for any free one.
+    pub port: u16,
+    /// Worker threads; by default one per processor.
+    #[schemars(range(min = 1, max = 1024))]
+    pub threads: Option<u32>,
+    /// Longest wait for requests in flight at shutdown, in seconds.
+    #[schemars(range(min = 0, max = 86_400))]
+    pub grace_period_in_seconds: u64,
+    /// Accept HTTP/2 without TLS (prior knowledge) beside HTTP/1.1.
+    pub h2c: bool,
+    /// Unix socket over which a new binary takes over the listeners (`--upgrade`).
+    pub upgrade_socket: Option<String>,
+    /// File that holds the process id while running.
+    pub pid_file: Option<String>,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            host: "localhost".to_owned(),
+            port: 8080,
+            threads: None,
+            grace_period_in_seconds: 60,
+            h2c: true,
+            upgrade_socket: None,
+            pid_file: None,
+        }
+    }
+}

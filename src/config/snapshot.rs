@@ -1,0 +1,227 @@
+//! What the request path reads: one immutable snapshot of the compiled configuration.
+//!
+//! A request loads the snapshot once and keeps it to its end, so a reload never shows it two
+//! configurations. Nothing in here can be wrong: `compile` made it from raw values.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use translate::Wire;
+use translate::provider::{CredentialScheme, ProviderSpec};
+
+/// A secret: never shown by `Debug`, `Display` or serialisation.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Arc<str>);
+
+impl Secret {
+    #[must_use]
+    pub fn new(text: impl Into<Arc<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// The secret itself, for the one place that sends it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// The first four and last four characters with stars between; all stars when short.
+    #[must_use]
+    pub fn masked(&self) -> String {
+        let chars: Vec<char> = self.0.chars().collect();
+        match (chars.get(..4), chars.len().checked_sub(4).and_then(|at| chars.get(at..))) {
+            (Some(head), Some(tail)) if chars.len() >= 16 => {
+                format!(
+                    "{}{}{}",
+                    head.iter().collect::<String>(),
+                    "*".repeat(24),
+                    tail.iter().collect::<String>()
+                )
+            }
+            _ => "*".repeat(8),
+        }
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.masked())
+    }
+}
+
+/// The compiled configuration.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Counts up with each successful reload; 1 at start.
+    pub version: u64,
+    pub client: Client,
+    /// Sorted by name.
+    pub providers: Vec<Arc<Provider>>,
+    /// Provider name (also aliases such as `vertex_ai`) to index in `providers`.
+    pub by_name: HashMap<Arc<str>, usize>,
+    /// The seed's top-level `fallbacks.order`, when enabled.
+    pub fallbacks: Vec<ModelRef>,
+    /// Problems that do not stop the start: unset variables, features that are not active yet.
+    pub warnings: Vec<String>,
+    /// No provider was configured: the built-in mock answers.
+    pub mock_only: bool,
+}
+
+impl Snapshot {
+    /// The provider of that name.
+    #[must_use]
+    pub fn provider(&self, name: &str) -> Option<&Arc<Provider>> {
+        self.by_name.get(name).and_then(|&at| self.providers.get(at))
+    }
+}
+
+/// A model at a provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelRef {
+    pub provider: Arc<str>,
+    pub model: Arc<str>,
+}
+
+/// `client` settings that the request path reads.
+#[derive(Debug, Clone)]
+pub struct Client {
+    /// A caller's own provider key goes upstream instead of ours.
+    pub allow_direct_keys: bool,
+    pub max_request_body_bytes: u64,
+    /// Longest pause between two reads of a request body.
+    pub request_read_timeout: Duration,
+    /// A request body must be complete within this time.
+    pub request_body_timeout: Duration,
+    /// Names of the original's `x-bf-prom-<label>` labels.
+    pub prometheus_labels: Vec<String>,
+}
+
+/// One configured provider.
+#[derive(Debug)]
+pub struct Provider {
+    /// The name callers use.
+    pub name: Arc<str>,
+    pub wire: Wire,
+    /// The preset this is, or is based on. The built-in mock has one too.
+    pub spec: &'static ProviderSpec,
+    /// Answers inside the gateway: the built-in mock.
+    pub mock: Option<Mock>,
+    pub endpoint: BaseUrl,
+    pub credential: CredentialScheme,
+    /// All keys, the disabled ones with their reason. A keyless provider has one key without secret.
+    pub keys: Vec<Arc<Key>>,
+    pub network: Network,
+    /// Operations a custom provider allows; `None`: all.
+    pub allowed: Option<AllowedRequests>,
+}
+
+/// Where a provider's operations are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BaseUrl {
+    pub tls: bool,
+    pub host: Arc<str>,
+    pub port: u16,
+    /// `Host` header value: the port only when it is not the scheme's own.
+    pub authority: Arc<str>,
+    /// Full path and query of chat.
+    pub chat_path: Arc<str>,
+    /// Full path and query of embeddings, when the provider has them.
+    pub embeddings_path: Option<Arc<str>>,
+    /// Full path of the Anthropic token count, when the wire has it.
+    pub count_tokens_path: Option<Arc<str>>,
+}
+
+/// Which operations a custom provider allows (`custom_provider_config.allowed_requests`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AllowedRequests {
+    pub chat_completion: bool,
+    pub chat_completion_stream: bool,
+    pub embedding: bool,
+    pub count_tokens: bool,
+}
+
+/// One provider key.
+#[derive(Debug)]
+pub struct Key {
+    /// Stable over reloads: the configured `id`, or derived from provider and name.
+    pub id: Arc<str>,
+    /// Unique within its provider.
+    pub name: Arc<str>,
+    /// `None` for keyless providers and disabled keys.
+    pub secret: Option<Secret>,
+    /// Weight in thousandths, at least 1 for an enabled key with a positive weight.
+    pub weight: u32,
+    /// Empty: every model.
+    pub models: Vec<Arc<str>>,
+    pub blacklisted_models: Vec<Arc<str>>,
+    /// Why this key serves nothing: `enabled: false`, or an unset variable.
+    pub disabled: Option<String>,
+}
+
+impl Key {
+    /// This key may be used for `model`.
+    #[must_use]
+    pub fn serves(&self, model: &str) -> bool {
+        self.disabled.is_none()
+            && (self.models.is_empty() || self.models.iter().any(|m| &**m == model))
+            && !self.blacklisted_models.iter().any(|m| &**m == model)
+    }
+}
+
+/// The compiled `network_config` and `proxy_config`.
+#[derive(Debug, Clone)]
+pub struct Network {
+    pub connect_timeout: Duration,
+    /// Whole answer of a non-streaming attempt; also the default of `first_byte_timeout`.
+    pub request_timeout: Duration,
+    /// Until the response header of an attempt.
+    pub first_byte_timeout: Duration,
+    /// Until the first token of a streaming attempt; `None`: only the idle limit applies.
+    pub ttft_timeout: Option<Duration>,
+    /// Between two events of a stream.
+    pub stream_idle_timeout: Duration,
+    /// Over all attempts of a request at this and later targets; `None`: no limit.
+    pub total_timeout: Option<Duration>,
+    /// Tries after the first, on one provider and model.
+    pub max_retries: u32,
+    pub retry_backoff_initial: Duration,
+    pub retry_backoff_max: Duration,
+    pub max_conns_per_host: u32,
+    pub extra_headers: Vec<(http::HeaderName, http::HeaderValue)>,
+    pub insecure_skip_verify: bool,
+    /// DER certificates from `ca_cert_pem`, checked.
+    pub ca: Vec<Vec<u8>>,
+    pub enforce_http2: bool,
+    pub proxy: Option<EgressProxy>,
+}
+
+/// An HTTP CONNECT proxy on the way out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EgressProxy {
+    pub host: Arc<str>,
+    pub port: u16,
+    /// `Proxy-Authorization` value.
+    pub authorization: Option<Secret>,
+}
+
+/// Options of the built-in mock provider.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Mock {
+    /// Before the first byte.
+    pub latency: Duration,
+    /// Tokens per second of a stream.
+    pub tokens_per_second: f64,
+    /// Share of requests that fail with 500, 0 to 1.
+    pub error_rate: f64,
+}
+
+/// The place of a configuration on disk, for messages and for the watcher.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// No file: keys found in the environment, or the mock.
+    Environment,
+    File(PathBuf),
+}

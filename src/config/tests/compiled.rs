@@ -1,0 +1,271 @@
+//! What snapshots hold.
+
+use std::time::Duration;
+
+use super::*;
+
+#[test]
+fn defaults_are_the_documented_ones() {
+    let snapshot = json(r#"{"providers": {"openai": {"keys": [{"value": "sk-x"}]}}}"#, &nothing());
+    let provider = snapshot.provider("openai").unwrap();
+    let network = &provider.network;
+    assert_eq!(network.request_timeout, Duration::from_secs(30));
+    assert_eq!(network.first_byte_timeout, Duration::from_secs(30));
+    assert_eq!(network.connect_timeout, Duration::from_secs(5));
+    assert_eq!(network.stream_idle_timeout, Duration::from_secs(60));
+    assert_eq!((network.ttft_timeout, network.total_timeout), (None, None));
+    assert_eq!((network.max_retries, network.max_conns_per_host), (2, 5000));
+    assert_eq!(network.retry_backoff_initial, Duration::from_millis(500));
+    assert_eq!(network.retry_backoff_max, Duration::from_millis(5000));
+    assert_eq!(snapshot.client.max_request_body_bytes, 100 * 1024 * 1024);
+    assert_eq!((&*provider.keys[0].name, provider.keys[0].weight), ("key-1", 1000));
+    assert_eq!(provider.endpoint.embeddings_path.as_deref(), Some("/v1/embeddings"));
+    assert!(provider.endpoint.tls && provider.mock.is_none() && !snapshot.mock_only);
+    assert!(snapshot.provider("mock").unwrap().mock.is_some(), "always there by name");
+}
+
+#[test]
+fn a_base_url_with_its_version_is_not_doubled() {
+    for base in
+        ["http://localhost:4010", "http://localhost:4010/v1", "http://localhost:4010/v1/chat/completions"]
+    {
+        let text =
+            format!(r#"{{"providers": {{"openai": {{"network_config": {{"base_url": "{base}"}}}}}}}}"#);
+        let snapshot = json(&text, &Environment::fixed([("OPENAI_API_KEY", "sk")]));
+        let endpoint = &snapshot.provider("openai").unwrap().endpoint;
+        assert_eq!(&*endpoint.chat_path, "/v1/chat/completions", "{base}");
+        assert_eq!(endpoint.embeddings_path.as_deref(), Some("/v1/embeddings"), "{base}");
+        assert_eq!((endpoint.tls, &*endpoint.host, endpoint.port), (false, "localhost", 4010));
+        assert_eq!(&*endpoint.authority, "localhost:4010");
+    }
+}
+
+#[test]
+fn an_unset_variable_disables_its_key_and_nothing_else() {
+    let text = r#"{"providers": {"openai": {"keys": [
+        {"name": "a", "value": "env.NOPE"},
+        {"name": "b", "value": "sk-x"},
+        {"name": "c", "value": {"value": "env.NOPE2"}},
+        {"name": "d", "value": {"env_var": "env.THERE", "from_env": true}},
+        {"name": "e", "value": "env.EMPTY"},
+        {"name": "f", "value": "sk-y", "enabled": false}
+    ]}}}"#;
+    let environment = Environment::fixed([("THERE", "sk-d"), ("EMPTY", "")]);
+    let snapshot = json(text, &environment);
+    let keys = &snapshot.provider("openai").unwrap().keys;
+    let reasons: Vec<Option<&str>> = keys.iter().map(|k| k.disabled.as_deref()).collect();
+    assert_eq!(
+        reasons,
+        [
+            Some("the environment variable NOPE is not set"),
+            None,
+            Some("the environment variable NOPE2 is not set"),
+            None,
+            Some("the referenced value is empty"),
+            Some("enabled is false"),
+        ]
+    );
+    assert_eq!(keys[3].secret.as_ref().unwrap().expose(), "sk-d");
+    assert!(keys[5].secret.is_none());
+    let warning = "c.json:2:9: providers.openai.keys[0]: the key \"a\" is disabled: the environment variable NOPE is not set";
+    assert_eq!(snapshot.warnings[0], warning);
+    assert_eq!(snapshot.warnings.len(), 3, "{:?}", snapshot.warnings);
+}
+
+#[test]
+fn references_work_in_other_fields() {
+    let text = r#"{"providers": {"openai": {"keys": [{"value": "$K"}], "network_config": {
+        "base_url": "https://${HOST}/x", "extra_headers": {"x-a": "os.environ/A", "x-b": "$5 only"}}}}}"#;
+    let environment = Environment::fixed([("K", "sk-k"), ("HOST", "h.example"), ("A", "1")]);
+    let snapshot = json(text, &environment);
+    let provider = snapshot.provider("openai").unwrap();
+    assert_eq!(&*provider.endpoint.host, "h.example");
+    assert_eq!(&*provider.endpoint.chat_path, "/x/v1/chat/completions");
+    let values: Vec<&[u8]> = provider.network.extra_headers.iter().map(|(_, v)| v.as_bytes()).collect();
+    assert_eq!(values, [b"1".as_slice(), b"$5 only"]);
+}
+
+#[test]
+fn without_configuration_the_environment_decides() {
+    let environment =
+        Environment::fixed([("OPENAI_API_KEY", "sk-o"), ("ANTHROPIC_API_KEY", ""), ("OTHER", "x")]);
+    let snapshot = compile_environment(&environment, 1).unwrap().snapshot;
+    let names: Vec<&str> = snapshot.providers.iter().map(|p| &*p.name).collect();
+    assert_eq!(names, ["mock", "openai"]);
+    assert!(!snapshot.mock_only);
+    assert_eq!(snapshot.provider("openai").unwrap().keys[0].secret.as_ref().unwrap().expose(), "sk-o");
+    let none = compile_environment(&nothing(), 1).unwrap().snapshot;
+    assert!(none.mock_only && none.providers.len() == 1 && none.provider("mock").unwrap().mock.is_some());
+    let file = json(r#"{"client": {"allow_direct_keys": true}}"#, &environment);
+    assert!(file.provider("openai").is_some() && file.client.allow_direct_keys);
+}
+
+#[test]
+fn key_ids_are_stable_and_differ_between_keys() {
+    let text = r#"{"providers": {
+        "openai": {"keys": [{"name": "a", "value": "sk-1"}, {"name": "b", "value": "sk-2"}, {"id": "own", "value": "s"}]},
+        "mistral": {"keys": [{"name": "a", "value": "sk-3"}]}}}"#;
+    let ids = |text: &str| {
+        let snapshot = json(text, &nothing());
+        let of = |name: &str| {
+            snapshot.provider(name).unwrap().keys.iter().map(|k| k.id.to_string()).collect::<Vec<_>>()
+        };
+        [of("openai"), of("mistral")].concat()
+    };
+    let first = ids(text);
+    assert_eq!(first, ids(&text.replace("sk-1", "sk-9")), "a new secret keeps the id");
+    assert_eq!(first[2], "own");
+    let distinct: std::collections::HashSet<&String> = first.iter().collect();
+    assert_eq!(distinct.len(), 4);
+}
+
+#[test]
+fn both_spellings_of_the_backoff_are_read() {
+    for suffix in ["", "_ms"] {
+        let text = format!(
+            r#"{{"providers": {{"ollama": {{"network_config": {{"base_url": "http://h",
+            "retry_backoff_initial{suffix}": 7, "retry_backoff_max{suffix}": 9}}}}}}}}"#
+        );
+        let network = json(&text, &nothing()).provider("ollama").unwrap().network.clone();
+        assert_eq!(network.retry_backoff_initial, Duration::from_millis(7));
+        assert_eq!(network.retry_backoff_max, Duration::from_millis(9));
+    }
+}
+
+#[test]
+fn a_vllm_key_gives_address_and_model() {
+    let text = r#"{"providers": {"vllm": {"keys": [{"value": "", "vllm_key_config":
+        {"url": "http://gpu:8000", "model_name": "llama"}}]}}}"#;
+    let snapshot = json(text, &nothing());
+    let provider = snapshot.provider("vllm").unwrap();
+    assert_eq!(&*provider.endpoint.authority, "gpu:8000");
+    assert!(provider.keys[0].serves("llama") && !provider.keys[0].serves("other"));
+    assert!(provider.keys[0].secret.is_none() && provider.keys[0].disabled.is_none());
+}
+
+#[test]
+fn a_proxy_and_its_credentials_are_compiled() {
+    let text = r#"{"providers": {"openai": {"keys": [{"value": "sk"}],
+        "proxy_config": {"type": "http", "url": "http://proxy:3128", "username": "u", "password": "env.P"}}}}"#;
+    let snapshot = json(text, &Environment::fixed([("P", "p")]));
+    let proxy = snapshot.provider("openai").unwrap().network.proxy.clone().unwrap();
+    assert_eq!((&*proxy.host, proxy.port), ("proxy", 3128));
+    assert_eq!(proxy.authorization.unwrap().expose(), "Basic dTpw");
+}
+
+#[test]
+fn a_custom_provider_never_takes_the_key_of_its_base() {
+    let text = r#"{"providers": {"mine": {"custom_provider_config": {"base_provider_type": "openai"},
+        "network_config": {"base_url": "http://h"}}}}"#;
+    let snapshot = json(text, &Environment::fixed([("OPENAI_API_KEY", "sk-o")]));
+    assert!(snapshot.provider("mine").unwrap().keys.is_empty());
+    assert!(snapshot.warnings[0].contains("the provider has no key"), "{:?}", snapshot.warnings);
+}
+
+#[test]
+fn two_mocks_of_any_name_are_possible() {
+    let text = r#"{"providers": {"flaky": {"custom_provider_config": {"base_provider_type": "mock"},
+        "mock_config": {"error_rate": 1, "latency_ms": 5, "tokens_per_second": 10.5}}}}"#;
+    let mock = json(text, &nothing()).provider("flaky").unwrap().mock.unwrap();
+    assert_eq!(mock, Mock { latency: Duration::from_millis(5), tokens_per_second: 10.5, error_rate: 1.0 });
+}
+
+#[test]
+fn inactive_settings_warn_only_when_they_say_something() {
+    let quiet = r#"{"$schema": "x", "config_store": {"enabled": false}, "plugins": [{"name": "a", "enabled": false}],
+        "client": {"drop_excess_requests": false, "log_retention_days": 365},
+        "providers": {"mock": {"concurrency_and_buffer_size": {"concurrency": 1000, "buffer_size": 5000},
+        "openai_config": {"disable_store": false}, "send_back_raw_request": false, "pricing_overrides": []}}}"#;
+    assert_eq!(json(quiet, &nothing()).warnings, Vec::<String>::new());
+    let loud = r#"{"governance": {"budgets": [{"x": "env.NOPE"}]}, "encryption_key": "env.NOPE", "websocket": {"pool": {}},
+        "client": {"drop_excess_requests": true},
+        "providers": {"mock": {"concurrency_and_buffer_size": {"concurrency": 1}, "send_back_raw_request": true}}}"#;
+    let warnings = json(loud, &nothing()).warnings;
+    assert_eq!(
+        warnings,
+        [
+            "c.json:1:2: governance: governance is configured but not active in this version",
+            "c.json:1:50: encryption_key: encryption_key is configured but not active in this version",
+            "c.json:1:80: websocket: websocket is configured but not active in this version",
+            "c.json:2:20: client.drop_excess_requests: client.drop_excess_requests is configured but not active in this version",
+            "c.json:3:32: providers.mock.concurrency_and_buffer_size: concurrency_and_buffer_size is configured but not active in this version",
+            "c.json:3:83: providers.mock.send_back_raw_request: send_back_raw_request is configured but not active in this version",
+        ]
+    );
+}
+
+#[test]
+fn secrets_are_in_no_debug_output() {
+    let text = r#"{"providers": {"openai": {"keys": [{"value": "sk-very-secret-key-0123456789"}],
+        "network_config": {"extra_headers": {"authorization": "very-secret-header"}},
+        "proxy_config": {"type": "http", "url": "http://h:1", "username": "u", "password": "very-secret"}}}}"#;
+    let shown = format!("{:?}", json(text, &nothing()));
+    assert!(!shown.contains("very-secret") && shown.contains("openai"), "{shown}");
+}
+
+#[test]
+fn arbitrary_configurations_never_panic() {
+    let seed = include_str!("../../../conf/examples/several-providers.json");
+    let words = [
+        "\"\"",
+        "-1",
+        "1e300",
+        "null",
+        "[]",
+        "{}",
+        "\"$X\"",
+        "\"file:\"",
+        "true",
+        "\"/\"",
+        "\"http://\"",
+        "0.0",
+    ];
+    let values: Vec<(usize, usize)> = seed
+        .match_indices(": ")
+        .map(|(at, _)| (at + 2, at + 2 + seed[at + 2..].find([',', '}', '\n', ']']).unwrap_or(0)))
+        .collect();
+    let mut random = fastrand::Rng::with_seed(3);
+    for _ in 0..400 {
+        let mut text = seed.to_owned();
+        let (from, to) = values[random.usize(0..values.len())];
+        text.replace_range(from..to, words[random.usize(0..words.len())]);
+        let _ = compiled(&text, Format::Json, &nothing());
+        let _ = compiled(&text, Format::Yaml, &nothing());
+    }
+}
+
+#[test]
+fn certificates_are_read_from_a_file_beside_the_configuration() {
+    let text = r#"{"providers": {"openai": {"keys": [{"value": "sk"}], "network_config": {"ca_cert_pem": "file:ca.pem"},
+        "proxy_config": {"ca_cert_pem": "file:ca.pem"}}}}"#;
+    let mut document = Document::parse("c.json", text, Format::Json).unwrap();
+    document.directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/config/tests");
+    let snapshot = compile(&document, &nothing(), 1).unwrap().snapshot;
+    let ca = &snapshot.provider("openai").unwrap().network.ca;
+    assert_eq!(ca.len(), 2);
+    assert!(ca[0].starts_with(&[0x30, 0x82]), "DER");
+}
+
+#[test]
+fn aliases_of_a_preset_find_its_provider() {
+    let preset =
+        translate::provider::all().iter().find(|p| p.base_url.is_some() && !p.aliases.is_empty()).unwrap();
+    let entry = |name: &str| format!(r#"{{"providers": {{"{name}": {{"keys": [{{"value": "sk"}}]}}}}}}"#);
+    for name in [preset.name, preset.aliases[0]] {
+        let snapshot = json(&entry(name), &nothing());
+        let found = snapshot.provider(preset.name).unwrap();
+        assert_eq!(&*found.name, name);
+        assert!(std::sync::Arc::ptr_eq(found, snapshot.provider(preset.aliases[0]).unwrap()));
+    }
+}
+
+#[test]
+fn path_overrides_may_be_urls_on_the_same_host() {
+    let text = r#"{"providers": {"mine": {"custom_provider_config": {"base_provider_type": "openai", "is_key_less": true,
+        "request_path_overrides": {"chat_completion": "https://h.example/a/chat?v=1", "embedding": "/emb"}}}}}"#;
+    let snapshot = json(text, &nothing());
+    let endpoint = &snapshot.provider("mine").unwrap().endpoint;
+    assert_eq!((endpoint.tls, &*endpoint.authority), (true, "h.example"));
+    assert_eq!(&*endpoint.chat_path, "/a/chat?v=1");
+    assert_eq!(endpoint.embeddings_path.as_deref(), Some("/emb"));
+}

@@ -1,0 +1,124 @@
+//! Every file in `conf/` compiles, and published fragments do what they say.
+
+use std::path::{Path, PathBuf};
+
+use super::*;
+
+fn conf(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("conf").join(name)
+}
+
+fn loaded(name: &str, environment: &Environment) -> Snapshot {
+    let origin = Origin::File(conf(name));
+    load(&origin, environment, 1).unwrap_or_else(|p| panic!("{}", lines(&p))).snapshot
+}
+
+fn keys() -> Environment {
+    Environment::fixed([
+        ("OPENAI_API_KEY", "sk-o"),
+        ("OPENAI_API_KEY_2", "sk-o2"),
+        ("ANTHROPIC_API_KEY", "sk-a"),
+        ("MISTRAL_API_KEY", "sk-m"),
+        ("HOUSE_CLAUDE_KEY", "sk-h"),
+    ])
+}
+
+#[test]
+fn every_example_compiles_with_and_without_keys_in_the_environment() {
+    let mut files: Vec<String> = std::fs::read_dir(conf("examples"))
+        .unwrap()
+        .map(|entry| format!("examples/{}", entry.unwrap().file_name().to_string_lossy()))
+        .collect();
+    files.push("config.json".to_owned());
+    assert!(files.len() >= 12, "{files:?}");
+    for file in files {
+        loaded(&file, &keys());
+        loaded(&file, &nothing());
+    }
+}
+
+#[test]
+fn the_fallback_fragment_uses_providers_of_the_environment() {
+    let snapshot = loaded("examples/fallbacks.json", &keys());
+    let order: Vec<String> =
+        snapshot.fallbacks.iter().map(|f| format!("{}/{}", f.provider, f.model)).collect();
+    assert_eq!(order, ["openai/gpt-4o-mini", "anthropic/claude-sonnet-4", "mistral/mistral-large-latest"]);
+    assert!(snapshot.warnings.is_empty(), "{:?}", snapshot.warnings);
+    let bare = loaded("examples/fallbacks.json", &nothing());
+    assert!(bare.mock_only && bare.fallbacks.is_empty());
+    assert_eq!(bare.warnings.len(), 3, "{:?}", bare.warnings);
+    assert!(bare.warnings[0].contains("the provider \"openai\" is not configured"), "{:?}", bare.warnings);
+}
+
+#[test]
+fn the_weight_fragment_gives_two_to_one_to_one() {
+    let snapshot = loaded("examples/weighted-keys.json", &nothing());
+    let weights: Vec<u32> = snapshot.provider("openai").unwrap().keys.iter().map(|k| k.weight).collect();
+    assert_eq!(weights, [2000, 1000, 1000]);
+}
+
+#[test]
+fn fragments_of_later_features_load_and_say_so() {
+    for (file, name) in [
+        ("mcp-servers", "mcp"),
+        ("semantic-cache", "plugins"),
+        ("semantic-cache", "vector_store"),
+        ("cache-threshold", "threshold"),
+        ("config-store", "config_store"),
+        ("weaviate-local", "vector_store"),
+        ("weaviate-cloud", "vector_store"),
+    ] {
+        let snapshot = loaded(&format!("examples/{file}.json"), &keys());
+        let expected = format!("{name} is configured but not active in this version");
+        assert!(snapshot.warnings.iter().any(|w| w.contains(&expected)), "{file}: {:?}", snapshot.warnings);
+    }
+}
+
+#[test]
+fn both_formats_of_one_configuration_make_the_same_snapshot() {
+    let shown = |name: &str| {
+        let mut snapshot = loaded(name, &keys());
+        // A map's debug order is not stable.
+        let mut names: Vec<_> = std::mem::take(&mut snapshot.by_name).into_iter().collect();
+        names.sort();
+        format!("{names:?}\n{snapshot:#?}")
+    };
+    assert_eq!(shown("examples/several-providers.json"), shown("examples/several-providers.yaml"));
+}
+
+#[test]
+fn the_custom_provider_example_means_what_it_says() {
+    let snapshot = loaded("examples/custom-provider.yaml", &keys());
+    let house = snapshot.provider("house-model").unwrap();
+    assert_eq!(&*house.endpoint.chat_path, "/team-a/serving/chat");
+    assert_eq!(&*house.endpoint.authority, "models.example.com");
+    let allowed = house.allowed.unwrap();
+    assert!(
+        allowed.chat_completion
+            && allowed.chat_completion_stream
+            && !allowed.embedding
+            && !allowed.count_tokens
+    );
+    assert!(house.keys[0].secret.is_none() && house.keys[0].disabled.is_none());
+    let claude = snapshot.provider("house-claude").unwrap();
+    assert_eq!(&*claude.endpoint.chat_path, "/v1/messages");
+    assert_eq!(claude.endpoint.count_tokens_path.as_deref(), Some("/v1/messages/count_tokens"));
+    assert_eq!(claude.keys[0].secret.as_ref().unwrap().expose(), "sk-h");
+    assert!(snapshot.provider("anthropic").is_none(), "a custom provider does not take its base's name");
+}
+
+#[test]
+fn check_reports_what_would_serve() {
+    let report = check(&conf("config.json"), &Environment::fixed([("OPENAI_API_KEY", "sk-o")]));
+    assert!(report.is_ok());
+    let text = report.to_string();
+    assert!(
+        text.contains("openai: openai_chat, 1 key, https://api.openai.com/v1/chat/completions"),
+        "{text}"
+    );
+    let disabled = "key \"spare\" is disabled: the environment variable OPENAI_API_KEY_2 is not set";
+    assert!(text.contains(disabled), "{text}");
+    assert!(text.contains("anthropic: anthropic, 0 keys"), "{text}");
+    assert!(!text.contains("sk-o"), "{text}");
+    assert!(!check(Path::new("/nonexistent/c.json"), &nothing()).is_ok());
+}

@@ -1,0 +1,15 @@
+//! `bifrost`: an LLM gateway on Pingora.
+//!
+//! This crate is the IO shell: whatever touches a socket, a clock or a disk. What can be decided
+//! without them is in the pure crates `translate` (wires) and `govern` (decisions). ARCHITECTURE.md
+//! tells the way of a request through the folders.
+
+pub mod admin;
+pub mod cli;
+pub mod config;
+pub mod mock;
+pub mod proxy;
+pub mod route;
+pub mod server;
+pub mod telemetry;
+pub mod upstream;

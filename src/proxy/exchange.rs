@@ -1,0 +1,124 @@
+//! One downstream request for its whole life: Pingora's CTX.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use translate::relay::Peek;
+
+use super::attempt::{Attempt, AttemptRecord};
+use super::fault::Fault;
+use super::replay::Stage;
+use crate::config::snapshot::Snapshot;
+use crate::route::endpoint::Endpoint;
+use crate::route::plan::Plan;
+use crate::telemetry::metrics::InFlight;
+use crate::upstream::select::Cursor;
+
+/// Everything one request needs to remember.
+pub struct Exchange {
+    pub started: Instant,
+    /// The caller's `x-request-id`, or one of ours.
+    pub request_id: Box<str>,
+    /// Loaded once, kept to the end.
+    pub snapshot: Option<Arc<Snapshot>>,
+    /// Set once the request is known to go to a provider.
+    pub call: Option<Box<Call>>,
+    /// The attempt that is running, or that answered.
+    pub attempt: Option<Box<Attempt>>,
+    /// All attempts that ended, in order, and the running one once it ends.
+    pub attempts: Vec<AttemptRecord>,
+    /// The latest fault: of an attempt, or of the request itself.
+    pub fault: Option<Fault>,
+    /// Status sent downstream; 0 before.
+    pub status: u16,
+    /// Time spent waiting for sockets and back-offs.
+    waited: Duration,
+    /// Since when we wait, while we do.
+    waiting: Option<Instant>,
+    pub in_flight: Option<InFlight>,
+}
+
+/// A request on its way to a provider.
+pub struct Call {
+    pub endpoint: Endpoint,
+    /// The model as the caller wrote it.
+    pub model_asked: Box<str>,
+    pub stream: bool,
+    /// The caller asked for usage in the stream.
+    pub include_usage: bool,
+    /// The body as it came.
+    pub body: Bytes,
+    pub peek: Peek<'static>,
+    /// The body decoded, once an attempt on another wire needed it.
+    pub decoded: Option<Box<translate::ir::Request>>,
+    pub plan: Plan,
+    pub cursor: Cursor,
+    pub stage: Arc<Stage>,
+    /// The caller's own provider key (`client.allow_direct_keys`).
+    pub direct_key: Option<crate::config::snapshot::Secret>,
+    /// Caller headers that go upstream, chosen once.
+    pub forward: super::headers::Forward,
+}
+
+impl Exchange {
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            started: Instant::now(),
+            request_id: Box::default(),
+            snapshot: None,
+            call: None,
+            attempt: None,
+            attempts: Vec::new(),
+            fault: None,
+            status: 0,
+            waited: Duration::ZERO,
+            waiting: None,
+            in_flight: None,
+        }
+    }
+
+    /// From now on we wait for somebody else.
+    pub fn wait(&mut self) {
+        self.waiting = Some(Instant::now());
+    }
+
+    /// It is our turn again.
+    pub fn work(&mut self) {
+        if let Some(since) = self.waiting.take() {
+            self.waited = self.waited.saturating_add(since.elapsed());
+        }
+    }
+
+    /// What we took for waiting was our own work after all.
+    pub fn forget_wait(&mut self) {
+        self.waiting = None;
+    }
+
+    /// When the request as a whole must be done: the limit of the first step's provider.
+    #[must_use]
+    pub fn total_deadline(&self) -> Option<Instant> {
+        let step = self.call.as_ref()?.plan.steps.first()?;
+        step.provider.network.total_timeout.map(|total| self.started + total)
+    }
+
+    /// Time in the gateway less time waiting for sockets.
+    #[must_use]
+    pub fn overhead(&self) -> Duration {
+        let waiting = self.waiting.map_or(Duration::ZERO, |since| since.elapsed());
+        self.started.elapsed().saturating_sub(self.waited).saturating_sub(waiting)
+    }
+
+    /// The answer's body carries `extra_fields`.
+    #[must_use]
+    pub fn extra_fields(&self) -> bool {
+        self.call.as_ref().is_some_and(|call| call.endpoint.extra_fields())
+    }
+}
+
+impl Default for Exchange {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,78 @@
+//! The one place where a request that cannot be served is answered: in the caller's dialect, with
+//! the most useful error we have.
+
+use bytes::Bytes;
+use govern::verdict::FaultClass;
+use pingora_error::Error;
+use pingora_proxy::{FailToProxy, Session};
+
+use super::attempt::Answer;
+use super::exchange::Exchange;
+use super::fault::Fault;
+use super::{Gateway, extra_fields, replay, respond};
+
+/// Tells the caller, if there still is one.
+pub async fn run(_gateway: &Gateway, session: &mut Session, error: &Error, exchange: &mut Exchange) -> FailToProxy {
+    exchange.work();
+    if let Some(call) = exchange.call.as_ref() {
+        // A held answer is dropped here: it is not the one the caller gets.
+        replay::unwrap(&mut session.downstream_session, &call.stage);
+    }
+    let begun = session.response_written().is_some();
+    let gone = exchange.fault.as_ref().is_some_and(|fault| fault.class == FaultClass::CallerGone)
+        || *error.esource() == pingora_error::ErrorSource::Downstream && begun;
+    if gone {
+        exchange.status = 499;
+    } else if begun {
+        end_stream(session, exchange).await;
+    } else {
+        answer(session, error, exchange).await;
+    }
+    FailToProxy { error_code: exchange.status, can_reuse_downstream: false }
+}
+
+/// Nothing was said yet: a whole error answer.
+async fn answer(session: &mut Session, error: &Error, exchange: &mut Exchange) {
+    if exchange.fault.is_none() {
+        log::error!("request {} failed inside the gateway: {error}", exchange.request_id);
+        exchange.fault = Some(Fault::new(FaultClass::Internal, "the gateway failed to serve this request"));
+    }
+    let Some(fault) = exchange.fault.as_ref() else { return };
+    let path = session.req_header().uri.path().to_owned();
+    let reply = respond::fault_reply(fault, exchange, &path);
+    // Pingora closes after a failed proxy run: say so, or the client's next request meets a reset.
+    session.set_keepalive(None);
+    if let Err(error) = respond::send(session, exchange, reply).await {
+        log::debug!("request {}: the caller did not take the error: {error}", exchange.request_id);
+    }
+}
+
+/// The stream has begun: its last event tells, or it was complete and only has to be closed.
+async fn end_stream(session: &mut Session, exchange: &mut Exchange) {
+    let bytes = last_bytes(exchange);
+    if let Err(error) = session.write_response_body(Some(bytes), true).await {
+        log::debug!("request {}: the caller did not take the end: {error}", exchange.request_id);
+    }
+}
+
+fn last_bytes(exchange: &mut Exchange) -> Bytes {
+    let Some(mut attempt) = exchange.attempt.take() else { return Bytes::new() };
+    let extra = exchange.extra_fields().then(|| extra_fields::of_answer(exchange, &attempt, None));
+    let mut out = Vec::new();
+    if let Answer::Stream(streaming) = &mut attempt.answer
+        && !streaming.ended
+    {
+        streaming.ended = true;
+        // A finish reason was seen: the answer is complete, whatever happened to the connection.
+        if streaming.pipe.end(extra.as_deref(), &mut out) {
+            exchange.fault = None;
+        } else {
+            let fault = exchange
+                .fault
+                .get_or_insert_with(|| Fault::new(FaultClass::BadAnswer, "the stream was cut short"));
+            streaming.pipe.fail(&fault.failure, &exchange.request_id, None, &mut out);
+        }
+    }
+    exchange.attempt = Some(attempt);
+    out.into()
+}

@@ -1,0 +1,201 @@
+//! Which headers cross the gateway, in both directions.
+//!
+//! Upstream requests are built from nothing: only what is listed here crosses, so a caller's key,
+//! cookies or client details never reach a provider by accident. Answers lose what describes the hop.
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use pingora_http::RequestHeader;
+use translate::Wire;
+
+/// Caller headers that go upstream.
+#[derive(Debug, Clone, Default)]
+pub struct Forward {
+    /// To any provider.
+    always: Vec<(HeaderName, HeaderValue)>,
+    /// Only to a provider of the caller's own wire: they mean something there.
+    same_wire: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Forward {
+    /// Chooses among the caller's headers.
+    #[must_use]
+    pub fn choose(headers: &HeaderMap, dialect: Wire) -> Self {
+        let mut chosen = Self::default();
+        for (name, value) in headers {
+            let text = name.as_str();
+            if let Some(extra) = text.strip_prefix("x-bf-eh-") {
+                if let Some(name) = allowed_extra(extra) {
+                    chosen.always.push((name, value.clone()));
+                }
+            } else if matches!(text, "traceparent" | "tracestate") {
+                chosen.always.push((name.clone(), value.clone()));
+            } else if belongs_to(text, dialect) {
+                chosen.same_wire.push((name.clone(), value.clone()));
+            }
+        }
+        chosen
+    }
+
+    /// The headers for a provider of `wire`, in the order the caller sent them.
+    pub fn to(&self, same_wire: bool) -> impl Iterator<Item = &(HeaderName, HeaderValue)> {
+        self.always.iter().chain(self.same_wire.iter().filter(move |_| same_wire))
+    }
+}
+
+/// The caller's credential: `Authorization: Bearer`, `x-api-key`, `api-key` or `x-goog-api-key`.
+#[must_use]
+pub fn credential(request: &RequestHeader) -> Option<&str> {
+    let headers = &request.headers;
+    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|text| {
+        let (scheme, token) = text.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    });
+    let named = || {
+        ["x-api-key", "api-key", "x-goog-api-key"]
+            .iter()
+            .find_map(|name| headers.get(*name).and_then(|value| value.to_str().ok()))
+    };
+    bearer.or_else(named).filter(|key| !key.is_empty())
+}
+
+/// A header of the provider's answer that the caller gets too: request ids, rate limits, whatever the
+/// provider adds; but nothing that describes the hop, the body's coding, or the provider's edge.
+#[must_use]
+pub fn passes_down(name: &str) -> bool {
+    !matches!(
+        name,
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "proxy-authenticate"
+            | "transfer-encoding"
+            | "te"
+            | "trailer"
+            | "upgrade"
+            | "content-length"
+            | "content-encoding"
+            | "content-type"
+            | "date"
+            | "server"
+            | "via"
+            | "set-cookie"
+            | "alt-svc"
+            | "strict-transport-security"
+            | "x-content-type-options"
+            | "x-frame-options"
+            | "content-security-policy"
+            | "access-control-allow-origin"
+            | "access-control-expose-headers"
+            | "vary"
+            | "nel"
+            | "report-to"
+            | "x-request-id"
+    ) && !name.starts_with("cf-")
+        && !name.starts_with("x-bf-")
+}
+
+fn belongs_to(name: &str, dialect: Wire) -> bool {
+    match dialect {
+        Wire::OpenAiChat => {
+            matches!(name, "openai-organization" | "openai-project" | "openai-beta" | "idempotency-key")
+        }
+        Wire::Anthropic => {
+            matches!(
+                name,
+                "anthropic-version" | "anthropic-beta" | "anthropic-dangerous-direct-browser-access"
+            )
+        }
+    }
+}
+
+/// `x-bf-eh-<name>`: any header but those that carry credentials or framing.
+fn allowed_extra(name: &str) -> Option<HeaderName> {
+    let denied = matches!(
+        name,
+        "proxy-authorization"
+            | "authorization"
+            | "cookie"
+            | "host"
+            | "content-length"
+            | "content-type"
+            | "content-encoding"
+            | "connection"
+            | "transfer-encoding"
+            | "expect"
+            | "te"
+            | "trailer"
+            | "upgrade"
+            | "x-api-key"
+            | "api-key"
+            | "x-goog-api-key"
+    ) || name.starts_with("x-bf-");
+    if denied { None } else { HeaderName::from_bytes(name.as_bytes()).ok() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v))).collect()
+    }
+
+    fn names(forward: &Forward, same_wire: bool) -> Vec<&str> {
+        forward.to(same_wire).map(|(name, _)| name.as_str()).collect()
+    }
+
+    #[test]
+    fn credentials_and_client_details_never_cross() {
+        let caller = headers(&[
+            ("authorization", "Bearer sk-caller"),
+            ("x-api-key", "sk-caller"),
+            ("api-key", "sk-caller"),
+            ("x-goog-api-key", "sk-caller"),
+            ("cookie", "session=1"),
+            ("user-agent", "claude-cli/1"),
+            ("x-stainless-os", "Linux"),
+            ("x-bf-vk", "sk-bf-1"),
+            ("accept-encoding", "gzip"),
+            ("expect", "100-continue"),
+            ("x-bf-eh-authorization", "Bearer smuggled"),
+            ("x-bf-eh-x-bf-vk", "smuggled"),
+        ]);
+        assert!(names(&Forward::choose(&caller, Wire::OpenAiChat), true).is_empty());
+    }
+
+    #[test]
+    fn a_dialects_own_headers_cross_to_its_own_wire_only() {
+        let caller =
+            headers(&[("anthropic-beta", "a,b"), ("traceparent", "00-1-2-01"), ("x-bf-eh-x-team", "blue")]);
+        let forward = Forward::choose(&caller, Wire::Anthropic);
+        assert_eq!(names(&forward, true), ["traceparent", "x-team", "anthropic-beta"]);
+        assert_eq!(names(&forward, false), ["traceparent", "x-team"]);
+    }
+
+    #[test]
+    fn the_credential_is_read_from_any_of_four_headers() {
+        for (name, value) in [
+            ("authorization", "Bearer k"),
+            ("authorization", "bearer k"),
+            ("x-api-key", "k"),
+            ("api-key", "k"),
+            ("x-goog-api-key", "k"),
+        ] {
+            let mut request = RequestHeader::build("POST", b"/", None).unwrap();
+            request.insert_header(name, value).unwrap();
+            assert_eq!(credential(&request), Some("k"), "{name}");
+        }
+        let request = RequestHeader::build("POST", b"/", None).unwrap();
+        assert_eq!(credential(&request), None);
+    }
+
+    #[test]
+    fn rate_limits_and_request_ids_pass_down_and_the_hop_does_not() {
+        for name in ["x-ratelimit-remaining-requests", "anthropic-ratelimit-tokens-reset", "request-id", "retry-after"] {
+            assert!(passes_down(name), "{name}");
+        }
+        for name in ["content-length", "transfer-encoding", "set-cookie", "cf-ray", "server", "x-bf-provider"] {
+            assert!(!passes_down(name), "{name}");
+        }
+    }
+}

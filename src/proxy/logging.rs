@@ -1,0 +1,160 @@
+//! The end of every request: health, metrics, cost, the log line. Off the caller's path.
+
+use govern::price::{self, TokenCounts};
+use pingora_error::Error;
+use pingora_proxy::Session;
+use translate::ir::Usage;
+
+use super::attempt::{Attempt, millis};
+use super::exchange::Exchange;
+use super::{Gateway, replay};
+use crate::telemetry::access_log::{ErrorField, RequestLine, dollars};
+
+/// Notes how it went. Always called, except when a filter panicked.
+pub fn run(gateway: &Gateway, session: &mut Session, _error: Option<&Error>, exchange: &mut Exchange) {
+    exchange.work();
+    if let Some(call) = exchange.call.as_ref() {
+        replay::unwrap(&mut session.downstream_session, &call.stage);
+    }
+    if exchange.status == 0
+        && let Some(header) = session.response_written()
+    {
+        exchange.status = header.status.as_u16();
+    }
+    let overhead = exchange.overhead();
+    if exchange.call.is_some() {
+        let settled = settle(gateway, exchange);
+        observe(gateway, exchange, settled.as_ref(), overhead);
+        line(session, exchange, settled.as_ref(), overhead);
+    } else if exchange.fault.is_some() {
+        gateway.metrics.errors.with_label_values(&["none", error_label(exchange)]).inc();
+        line(session, exchange, None, overhead);
+    }
+    exchange.in_flight = None;
+}
+
+/// What the answering attempt consumed.
+struct Settled {
+    usage: Option<Usage>,
+    estimated: bool,
+    cost_nanos: Option<u64>,
+}
+
+fn settle(gateway: &Gateway, exchange: &mut Exchange) -> Option<Settled> {
+    let attempt = exchange.attempt.as_ref()?;
+    let answered = exchange.fault.is_none();
+    if answered {
+        gateway.health.on_success(&attempt.key, &attempt.model, gateway.health.now_ms());
+    }
+    let chars = attempt.seen().map_or(0, |seen| seen.output_chars);
+    let (usage, estimated) = match attempt.usage() {
+        Some(usage) => (Some(usage), false),
+        None if chars > 0 => (Some(estimate(attempt, chars)), true),
+        None => (None, false),
+    };
+    let cost_nanos = usage.and_then(|usage| {
+        usage.provider_cost_nanos.or_else(|| {
+            let price = gateway.catalog.price(&attempt.provider.name, &attempt.model)?;
+            Some(price::cost(&price, &counts(&usage)))
+        })
+    });
+    if answered {
+        exchange.attempts.push(attempt.record("success", None));
+    }
+    Some(Settled { usage, estimated, cost_nanos })
+}
+
+/// No count came (the caller left, the stream was cut): about four characters make a token.
+fn estimate(attempt: &Attempt, output_chars: u64) -> Usage {
+    let input = u64::try_from(attempt.upstream.body.len()).unwrap_or(u64::MAX);
+    Usage { input_uncached: input.div_ceil(4), output: output_chars.div_ceil(4), ..Usage::default() }
+}
+
+fn counts(usage: &Usage) -> TokenCounts {
+    TokenCounts {
+        input_uncached: usage.input_uncached,
+        cache_read: usage.cache_read,
+        cache_write: usage.cache_write,
+        cache_write_1h: usage.cache_write_1h,
+        output: usage.output,
+        audio_input: usage.audio_input,
+        audio_output: usage.audio_output,
+        web_searches: usage.web_searches,
+    }
+}
+
+fn error_label(exchange: &Exchange) -> &'static str {
+    exchange.fault.as_ref().map_or("internal", |fault| fault.label())
+}
+
+fn observe(gateway: &Gateway, exchange: &Exchange, settled: Option<&Settled>, overhead: std::time::Duration) {
+    let metrics = &gateway.metrics;
+    let attempt = exchange.attempt.as_deref();
+    let last = exchange.attempts.last();
+    let provider = last.map_or("none", |record| &*record.provider);
+    let model = last.map_or("none", |record| metrics.model_label(&record.model));
+    metrics.requests.with_label_values(&[provider, model]).inc();
+    metrics.duration.with_label_values(&[provider]).observe(exchange.started.elapsed().as_secs_f64());
+    metrics.overhead.observe(overhead.as_secs_f64());
+    match &exchange.fault {
+        Some(fault) => metrics.errors.with_label_values(&[provider, fault.label()]).inc(),
+        None => metrics.attempts.with_label_values(&[provider, model, "success"]).inc(),
+    }
+    if let Some(at) = attempt.and_then(|attempt| attempt.clock.first_token) {
+        let ttft = at.saturating_duration_since(exchange.started);
+        metrics.ttft.with_label_values(&[provider]).observe(ttft.as_secs_f64());
+    }
+    if let Some(skipped) = attempt.and_then(|attempt| attempt.seen()).map(|seen| seen.skipped).filter(|n| *n > 0) {
+        metrics.skipped.with_label_values(&[provider]).inc_by(u64::from(skipped));
+    }
+    let Some(settled) = settled else { return };
+    if let Some(usage) = settled.usage {
+        metrics.input_tokens.with_label_values(&[provider, model]).inc_by(usage.input_total());
+        metrics.output_tokens.with_label_values(&[provider, model]).inc_by(usage.output);
+    }
+    if let Some(nanos) = settled.cost_nanos {
+        // A gauge for people: the exact amount is in the log line.
+        #[expect(clippy::cast_precision_loss, reason = "Prometheus values are floats")]
+        metrics.cost.with_label_values(&[provider, model]).inc_by(nanos as f64 / 1e9);
+    }
+}
+
+fn line(session: &Session, exchange: &Exchange, settled: Option<&Settled>, overhead: std::time::Duration) {
+    if !log::log_enabled!(target: crate::telemetry::logger::REQUEST, log::Level::Info) {
+        return;
+    }
+    let attempt = exchange.attempt.as_deref();
+    let last = exchange.attempts.last();
+    let usage = settled.and_then(|settled| settled.usage);
+    let call = exchange.call.as_deref();
+    let first_token = attempt.and_then(|attempt| attempt.clock.first_token);
+    RequestLine {
+        msg: if exchange.fault.is_none() { "request completed" } else { "request failed" },
+        provider: last.map(|record| &*record.provider),
+        model: last.map(|record| &*record.model),
+        duration_ms: millis(exchange.started),
+        tokens: usage.map(|usage| usage.total()),
+        cache_hit: false,
+        status: exchange.status,
+        request_id: &exchange.request_id,
+        path: session.req_header().uri.path(),
+        stream: call.is_some_and(|call| call.stream),
+        model_requested: call.map(|call| &*call.model_asked),
+        key: last.and_then(|record| record.key.as_deref()),
+        input_tokens: usage.map(|usage| usage.input_total()),
+        output_tokens: usage.map(|usage| usage.output),
+        usage_estimated: settled.is_some_and(|settled| settled.estimated),
+        cost: settled.and_then(|settled| settled.cost_nanos).and_then(dollars),
+        ttft_ms: first_token.map(|at| {
+            u64::try_from(at.saturating_duration_since(exchange.started).as_millis()).unwrap_or(u64::MAX)
+        }),
+        overhead_us: u64::try_from(overhead.as_micros()).unwrap_or(u64::MAX),
+        attempts: &exchange.attempts,
+        upstream_request_id: attempt.and_then(|attempt| attempt.upstream_request_id.as_deref()),
+        error: exchange
+            .fault
+            .as_ref()
+            .map(|fault| ErrorField { kind: fault.label(), message: &fault.failure.message }),
+    }
+    .write();
+}

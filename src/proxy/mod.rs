@@ -1,0 +1,215 @@
+//! The gateway as a Pingora proxy: one file per hook, named as the hook.
+//!
+//! This file only delegates. What a request remembers is in [`exchange`], one try in [`attempt`].
+
+pub mod attempt;
+mod body;
+pub mod exchange;
+mod extra_fields;
+mod fail_to_proxy;
+pub mod fault;
+pub mod headers;
+mod logging;
+mod replay;
+mod request_body_filter;
+mod request_filter;
+pub mod respond;
+mod response_body_filter;
+mod response_filter;
+mod retry;
+mod upstream_peer;
+mod upstream_request_filter;
+mod upstream_response_filter;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use govern::catalog::Catalog;
+use pingora_core::modules::http::HttpModules;
+use pingora_core::protocols::Digest;
+use pingora_core::upstreams::peer::HttpPeer;
+use pingora_error::{Error, Result};
+use pingora_http::{RequestHeader, ResponseHeader};
+use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
+
+use self::exchange::Exchange;
+use crate::config::ConfigHolder;
+use crate::config::snapshot::Provider;
+use crate::route::endpoint::{Endpoint, Operation};
+use crate::telemetry::logger::Sink;
+use crate::telemetry::metrics::Metrics;
+use crate::upstream::health::Registry;
+use crate::upstream::resolve::Resolver;
+
+/// What all requests share.
+pub struct Gateway {
+    pub config: Arc<ConfigHolder>,
+    pub catalog: &'static Catalog<'static>,
+    pub health: Registry,
+    pub resolver: Arc<Resolver>,
+    pub metrics: Metrics,
+    pub log: Option<Arc<Sink>>,
+    /// Where the built-in mock listens.
+    pub mock: std::net::SocketAddr,
+    pub started: Instant,
+    /// Set when the process is asked to end: `/readyz` says no from then on.
+    pub draining: std::sync::atomic::AtomicBool,
+}
+
+/// The path of an operation at a provider, when it has it and the configuration allows it.
+pub(crate) fn target_path(provider: &Provider, endpoint: Endpoint) -> Option<&Arc<str>> {
+    let at = &provider.endpoint;
+    let allowed = provider.allowed;
+    match endpoint.operation {
+        Operation::Chat => {
+            allowed.is_none_or(|a| a.chat_completion || a.chat_completion_stream).then_some(&at.chat_path)
+        }
+        Operation::Embeddings => {
+            at.embeddings_path.as_ref().filter(|_| allowed.is_none_or(|a| a.embedding))
+        }
+        Operation::CountTokens => at
+            .count_tokens_path
+            .as_ref()
+            .filter(|_| allowed.is_none_or(|a| a.count_tokens) && provider.wire == endpoint.dialect),
+    }
+}
+
+/// The Pingora side of [`Gateway`].
+pub struct Proxy(pub Arc<Gateway>);
+
+#[async_trait]
+impl ProxyHttp for Proxy {
+    type CTX = Exchange;
+
+    fn new_ctx(&self) -> Exchange {
+        Exchange::new()
+    }
+
+    /// No modules: the default compression module costs on every request and is never used.
+    fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
+
+    async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
+        request_filter::run(&self.0, session, exchange).await
+    }
+
+    async fn upstream_peer(&self, session: &mut Session, exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
+        upstream_peer::run(&self.0, session, exchange).await
+    }
+
+    async fn connected_to_upstream(
+        &self,
+        _session: &mut Session,
+        reused: bool,
+        _peer: &HttpPeer,
+        #[cfg(unix)] _fd: std::os::unix::io::RawFd,
+        #[cfg(windows)] _sock: std::os::windows::io::RawSocket,
+        _digest: Option<&Digest>,
+        exchange: &mut Exchange,
+    ) -> Result<()> {
+        upstream_peer::connected(exchange, reused);
+        Ok(())
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        _session: &mut Session,
+        request: &mut RequestHeader,
+        exchange: &mut Exchange,
+    ) -> Result<()> {
+        upstream_request_filter::run(request, exchange)
+    }
+
+    async fn request_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        end_of_stream: bool,
+        exchange: &mut Exchange,
+    ) -> Result<()> {
+        request_body_filter::run(body, end_of_stream, exchange);
+        Ok(())
+    }
+
+    async fn upstream_response_filter(
+        &self,
+        _session: &mut Session,
+        header: &mut ResponseHeader,
+        exchange: &mut Exchange,
+    ) -> Result<()> {
+        upstream_response_filter::run(header, exchange)
+    }
+
+    async fn response_filter(
+        &self,
+        session: &mut Session,
+        header: &mut ResponseHeader,
+        exchange: &mut Exchange,
+    ) -> Result<()> {
+        response_filter::run(session, header, exchange)
+    }
+
+    fn response_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        end_of_stream: bool,
+        exchange: &mut Exchange,
+    ) -> Result<Option<Duration>> {
+        response_body_filter::run(&self.0, body, end_of_stream, exchange)?;
+        Ok(None)
+    }
+
+    fn fail_to_connect(
+        &self,
+        _session: &mut Session,
+        _peer: &HttpPeer,
+        exchange: &mut Exchange,
+        error: Box<Error>,
+    ) -> Box<Error> {
+        retry::fail_to_connect(&self.0, exchange, error)
+    }
+
+    fn error_while_proxy(
+        &self,
+        _peer: &HttpPeer,
+        session: &mut Session,
+        error: Box<Error>,
+        exchange: &mut Exchange,
+        client_reused: bool,
+    ) -> Box<Error> {
+        retry::error_while_proxy(&self.0, session, exchange, error, client_reused)
+    }
+
+    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, exchange: &mut Exchange) -> FailToProxy {
+        fail_to_proxy::run(&self.0, session, error, exchange).await
+    }
+
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, exchange: &mut Exchange) {
+        logging::run(&self.0, session, error, exchange);
+    }
+
+    /// Our own line tells more, in one place.
+    fn suppress_error_log(&self, _session: &Session, _exchange: &Exchange, _error: &Error) -> bool {
+        true
+    }
+
+    fn suppress_proxy_warn_log(
+        &self,
+        _session: &Session,
+        _exchange: &Exchange,
+        _error: &Error,
+        _context: ProxyWarnLogContext,
+    ) -> bool {
+        true
+    }
+}
+
+/// Sets the running deadline, or the total one where that is nearer.
+fn set_deadline(stage: &replay::Stage, limit: replay::Limit, at: Instant, total: Option<Instant>) {
+    match total {
+        Some(total) if total < at => stage.set(replay::Limit::Total, total),
+        _ => stage.set(limit, at),
+    }
+}

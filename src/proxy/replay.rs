@@ -1,0 +1,410 @@
+//! The downstream session while a request is proxied: replays the body, holds the answer back,
+//! watches the clock.
+//!
+//! Pingora keeps at most 64 KiB of a request for a retry, sends response headers as soon as they
+//! come, and has one read timeout per upstream. A gateway needs more: the whole body on every
+//! attempt, headers that stay unsent until the first token (so that a silent or broken answer can
+//! still be replaced), and separate limits for first byte, first token, idle and total. All three
+//! live in this one wrapper around the real session.
+//!
+//! The wrapped trait is doc-hidden in Pingora: the version is pinned, and the body sizes and framings
+//! that matter are tested against the real binary in `tests/integration`.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::HeaderMap;
+use pingora_core::protocols::Digest;
+use pingora_core::protocols::http::HttpTask;
+use pingora_core::protocols::http::ServerSession as HttpSession;
+use pingora_core::protocols::http::custom::CustomMessageWrite;
+use pingora_core::protocols::http::custom::server::Session as CustomSession;
+use pingora_core::protocols::l4::socket::SocketAddr;
+use pingora_error::{Error, ErrorSource, ErrorType, Result};
+use pingora_http::{RequestHeader, ResponseHeader};
+use tokio::time::Sleep;
+
+/// The error type raised when a limit of [`Limit`] is reached.
+pub const DEADLINE: ErrorType = ErrorType::Custom("deadline");
+
+/// Which limit a deadline stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Limit {
+    /// No response header yet.
+    FirstByte = 0,
+    /// Header, but no token yet.
+    FirstToken = 1,
+    /// The stream fell silent.
+    Idle = 2,
+    /// A whole (not streamed) answer took too long.
+    Request = 3,
+    /// The request as a whole took too long.
+    Total = 4,
+    /// The answer is complete; the upstream only failed to close it.
+    Complete = 5,
+}
+
+impl Limit {
+    fn of(value: u8) -> Self {
+        match value {
+            0 => Self::FirstByte,
+            1 => Self::FirstToken,
+            2 => Self::Idle,
+            3 => Self::Request,
+            4 => Self::Total,
+            _ => Self::Complete,
+        }
+    }
+}
+
+/// What the exchange and its wrapped session share: the running deadline, and the way back for the
+/// real session.
+pub struct Stage {
+    base: Instant,
+    /// Microseconds after `base`.
+    at: AtomicU64,
+    limit: AtomicU8,
+    returned: Mutex<Option<Box<HttpSession>>>,
+}
+
+impl Stage {
+    #[must_use]
+    pub fn new(base: Instant) -> Arc<Self> {
+        Arc::new(Self {
+            base,
+            at: AtomicU64::new(u64::MAX),
+            limit: AtomicU8::new(Limit::Total as u8),
+            returned: Mutex::new(None),
+        })
+    }
+
+    /// Sets the one running deadline. It replaces the one before.
+    pub fn set(&self, limit: Limit, at: Instant) {
+        let micros = at.saturating_duration_since(self.base).as_micros();
+        self.limit.store(limit as u8, Ordering::Relaxed);
+        self.at.store(u64::try_from(micros).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// No deadline runs.
+    pub fn clear(&self) {
+        self.at.store(u64::MAX, Ordering::Relaxed);
+    }
+
+    /// The limit that stands now.
+    #[must_use]
+    pub fn limit(&self) -> Limit {
+        Limit::of(self.limit.load(Ordering::Relaxed))
+    }
+
+    fn due(&self) -> Option<Instant> {
+        let micros = self.at.load(Ordering::Relaxed);
+        if micros == u64::MAX { None } else { self.base.checked_add(Duration::from_micros(micros)) }
+    }
+
+    fn take_back(&self) -> Option<Box<HttpSession>> {
+        self.returned.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// Wraps `session` so that `body` is sent on every attempt.
+pub fn wrap(session: &mut Box<HttpSession>, body: Bytes, stage: &Arc<Stage>) {
+    let inner = std::mem::replace(session, placeholder());
+    **session = HttpSession::new_custom(Box::new(Replay {
+        inner: Some(inner),
+        body,
+        held: None,
+        timer: None,
+        stage: Arc::clone(stage),
+    }));
+}
+
+/// Puts the real session back; an answer that is still held is dropped. Does nothing when the session
+/// is not wrapped.
+pub fn unwrap(session: &mut Box<HttpSession>, stage: &Stage) {
+    if !matches!(**session, HttpSession::Custom(_)) {
+        return;
+    }
+    // The wrapper's drop hands the inner session to the stage.
+    drop(std::mem::replace(session, placeholder()));
+    if let Some(inner) = stage.take_back() {
+        *session = inner;
+    }
+}
+
+/// A stand-in of no size for the moment between two sessions.
+fn placeholder() -> Box<HttpSession> {
+    Box::new(HttpSession::new_custom(Box::new(())))
+}
+
+struct Replay {
+    /// `None` only while being dropped.
+    inner: Option<Box<HttpSession>>,
+    body: Bytes,
+    /// The response header, until the first byte of the answer may go out.
+    held: Option<Box<ResponseHeader>>,
+    timer: Option<Pin<Box<Sleep>>>,
+    stage: Arc<Stage>,
+}
+
+impl Drop for Replay {
+    fn drop(&mut self) {
+        if let Some(inner) = self.inner.take() {
+            *self.stage.returned.lock().unwrap_or_else(PoisonError::into_inner) = Some(inner);
+        }
+    }
+}
+
+impl Replay {
+    #[expect(clippy::expect_used, reason = "`inner` is taken in Drop only")]
+    fn inner(&self) -> &HttpSession {
+        self.inner.as_ref().expect("session present until drop")
+    }
+
+    #[expect(clippy::expect_used, reason = "`inner` is taken in Drop only")]
+    fn inner_mut(&mut self) -> &mut HttpSession {
+        self.inner.as_mut().expect("session present until drop")
+    }
+
+    /// Decides what of `tasks` goes out now. A held header leaves with the first bytes of the body.
+    fn release(&mut self, tasks: Vec<HttpTask>) -> Release {
+        let mut out = Vec::with_capacity(tasks.len() + 1);
+        let mut failed = None;
+        let mut ended = false;
+        for task in tasks {
+            match task {
+                HttpTask::Header(header, false) if !header.status.is_informational() => {
+                    self.held = Some(header);
+                }
+                HttpTask::Body(None, false) => {}
+                HttpTask::Body(Some(bytes), false) if bytes.is_empty() => {}
+                HttpTask::Failed(error) => {
+                    failed = Some(error);
+                    break;
+                }
+                other => {
+                    ended |= other.is_end();
+                    if let Some(mut header) = self.held.take() {
+                        fit_length(&mut header, &other);
+                        out.push(HttpTask::Header(header, false));
+                    }
+                    out.push(other);
+                }
+            }
+        }
+        Release { out, failed, ended }
+    }
+}
+
+struct Release {
+    out: Vec<HttpTask>,
+    failed: Option<Box<Error>>,
+    ended: bool,
+}
+
+/// A whole answer goes out in one piece: its length is known by now.
+fn fit_length(header: &mut ResponseHeader, first: &HttpTask) {
+    let length = match first {
+        HttpTask::Body(Some(bytes), true) => bytes.len(),
+        HttpTask::Body(None, true) | HttpTask::Done => 0,
+        _ => return,
+    };
+    header.remove_header(&http::header::TRANSFER_ENCODING);
+    // A usize in decimal is always a valid header value.
+    let _ = header.insert_header(http::header::CONTENT_LENGTH, length);
+}
+
+#[async_trait]
+impl CustomSession for Replay {
+    fn req_header(&self) -> &RequestHeader {
+        self.inner().req_header()
+    }
+
+    fn req_header_mut(&mut self) -> &mut RequestHeader {
+        self.inner_mut().req_header_mut()
+    }
+
+    async fn read_body_bytes(&mut self) -> Result<Option<Bytes>> {
+        Ok(None)
+    }
+
+    async fn drain_request_body(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn write_response_header(&mut self, header: Box<ResponseHeader>, _end: bool) -> Result<()> {
+        self.held = None;
+        self.inner_mut().write_response_header(header).await
+    }
+
+    async fn write_response_header_ref(&mut self, header: &ResponseHeader, _end: bool) -> Result<()> {
+        self.held = None;
+        self.inner_mut().write_response_header_ref(header).await
+    }
+
+    async fn write_body(&mut self, bytes: Bytes, end: bool) -> Result<()> {
+        self.inner_mut().write_response_body(bytes, end).await
+    }
+
+    async fn write_trailers(&mut self, trailers: HeaderMap) -> Result<()> {
+        self.inner_mut().write_response_trailers(trailers).await
+    }
+
+    async fn response_duplex_vec(&mut self, tasks: Vec<HttpTask>) -> Result<bool> {
+        let Release { out, failed, mut ended } = self.release(tasks);
+        if !out.is_empty() {
+            ended |= self.inner_mut().response_duplex_vec(out).await?;
+        }
+        match failed {
+            Some(error) => Err(error),
+            None => Ok(ended),
+        }
+    }
+
+    fn set_read_timeout(&mut self, timeout: Option<Duration>) {
+        self.inner_mut().set_read_timeout(timeout);
+    }
+
+    fn get_read_timeout(&self) -> Option<Duration> {
+        self.inner().get_read_timeout()
+    }
+
+    fn set_write_timeout(&mut self, timeout: Option<Duration>) {
+        self.inner_mut().set_write_timeout(timeout);
+    }
+
+    fn get_write_timeout(&self) -> Option<Duration> {
+        self.inner().get_write_timeout()
+    }
+
+    fn set_total_drain_timeout(&mut self, timeout: Option<Duration>) {
+        self.inner_mut().set_total_drain_timeout(timeout);
+    }
+
+    fn get_total_drain_timeout(&self) -> Option<Duration> {
+        self.inner().get_total_drain_timeout()
+    }
+
+    fn request_summary(&self) -> String {
+        self.inner().request_summary()
+    }
+
+    /// A held header does not count: the answer can still be another one.
+    fn response_written(&self) -> Option<&ResponseHeader> {
+        self.inner().response_written()
+    }
+
+    async fn shutdown(&mut self, _code: u32, _ctx: &str) {
+        self.inner_mut().shutdown().await;
+    }
+
+    fn is_body_done(&mut self) -> bool {
+        true
+    }
+
+    async fn finish(&mut self) -> Result<()> {
+        self.inner_mut().finish_body().await
+    }
+
+    fn is_body_empty(&mut self) -> bool {
+        false
+    }
+
+    /// Polled beside the upstream's reads for the whole attempt: watches for the caller leaving and
+    /// for the running deadline.
+    async fn read_body_or_idle(&mut self, _no_body_expected: bool) -> Result<Option<Bytes>> {
+        let Self { inner, timer, stage, .. } = self;
+        let Some(inner) = inner.as_mut() else { return Ok(None) };
+        let mut idle = std::pin::pin!(inner.read_body_or_idle(true));
+        std::future::poll_fn(|cx| {
+            if let Poll::Ready(result) = idle.as_mut().poll(cx) {
+                return Poll::Ready(result);
+            }
+            loop {
+                let Some(due) = stage.due() else { return Poll::Pending };
+                let sleep = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due.into())));
+                // Moved nearer: the timer must follow. Moved away: it fires early and is set again.
+                if sleep.deadline().into_std() > due {
+                    sleep.as_mut().reset(due.into());
+                }
+                match sleep.as_mut().poll(cx) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(()) if Instant::now() >= due => {
+                        return Poll::Ready(Err(Error::create(DEADLINE, ErrorSource::Upstream, None, None)));
+                    }
+                    Poll::Ready(()) => sleep.as_mut().reset(due.into()),
+                }
+            }
+        })
+        .await
+    }
+
+    fn body_bytes_sent(&self) -> usize {
+        self.inner().body_bytes_sent()
+    }
+
+    fn body_bytes_read(&self) -> usize {
+        self.inner().body_bytes_read()
+    }
+
+    fn digest(&self) -> Option<&Digest> {
+        self.inner().digest()
+    }
+
+    fn digest_mut(&mut self) -> Option<&mut Digest> {
+        self.inner_mut().digest_mut()
+    }
+
+    fn client_addr(&self) -> Option<&SocketAddr> {
+        self.inner().client_addr()
+    }
+
+    fn server_addr(&self) -> Option<&SocketAddr> {
+        self.inner().server_addr()
+    }
+
+    fn pseudo_raw_h1_request_header(&self) -> Bytes {
+        self.inner().to_h1_raw()
+    }
+
+    fn enable_retry_buffering(&mut self) {}
+
+    fn retry_buffer_truncated(&self) -> bool {
+        false
+    }
+
+    fn get_retry_buffer(&self) -> Option<Bytes> {
+        Some(self.body.clone())
+    }
+
+    async fn finish_custom(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn take_custom_message_reader(
+        &mut self,
+    ) -> Option<Box<dyn futures_core::Stream<Item = Result<Bytes>> + Unpin + Send + Sync + 'static>> {
+        None
+    }
+
+    fn restore_custom_message_reader(
+        &mut self,
+        _reader: Box<dyn futures_core::Stream<Item = Result<Bytes>> + Unpin + Send + Sync + 'static>,
+    ) -> Result<()> {
+        Ok(())
+    }
+
+    fn take_custom_message_writer(&mut self) -> Option<Box<dyn CustomMessageWrite>> {
+        None
+    }
+
+    fn restore_custom_message_writer(&mut self, _writer: Box<dyn CustomMessageWrite>) -> Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,16 @@
+//! Sends the attempt's body. Called once per attempt, with the replayed body of the caller.
+
+use bytes::Bytes;
+
+use super::exchange::Exchange;
+
+/// Puts what this attempt's provider takes in place of what the caller sent.
+pub fn run(body: &mut Option<Bytes>, end_of_stream: bool, exchange: &mut Exchange) {
+    if !end_of_stream {
+        return;
+    }
+    if let Some(attempt) = exchange.attempt.as_ref() {
+        *body = Some(attempt.upstream.body.clone());
+    }
+    exchange.wait();
+}

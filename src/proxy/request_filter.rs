@@ -1,0 +1,213 @@
+//! A request comes in: which endpoint, who calls, what is asked, which attempts.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use govern::verdict::FaultClass;
+use pingora_error::Result;
+use pingora_proxy::Session;
+use translate::Wire;
+use translate::ir::FailureKind;
+use translate::relay::{self, Fallback, Peek};
+
+use super::exchange::{Call, Exchange};
+use super::fault::Fault;
+use super::headers::{Forward, credential};
+use super::replay::{self, Stage};
+use super::{Gateway, body, respond};
+use crate::config::snapshot::{ModelRef, Secret, Snapshot};
+use crate::route::endpoint::{self, Endpoint, Operation, Route};
+use crate::route::model::{self, UnknownModel};
+use crate::route::plan::Plan;
+
+/// True when the request was answered here.
+///
+/// # Errors
+/// Only when the caller's connection failed: everything else is answered.
+pub async fn run(gateway: &Gateway, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
+    exchange.in_flight = Some(gateway.metrics.enter());
+    exchange.request_id = request_id(session);
+    let snapshot = gateway.config.load_full();
+    exchange.snapshot = Some(Arc::clone(&snapshot));
+
+    let uri_path = session.req_header().uri.path();
+    let endpoint = match endpoint::find(&session.req_header().method, uri_path) {
+        Route::Provider(endpoint) => endpoint,
+        Route::Local(local) => {
+            let reply = crate::admin::answer(gateway, session, &snapshot, local);
+            return finish(session, exchange, reply).await;
+        }
+        Route::MethodNotAllowed { allow } => {
+            let message = format!("{} is not allowed on {uri_path}, use {allow}", session.req_header().method);
+            let fault = Fault::request(FailureKind::InvalidRequest, 405, message);
+            let path = uri_path.to_owned();
+            let reply = respond::fault_reply(&fault, exchange, &path).with(http::header::ALLOW, allow);
+            return finish(session, exchange, reply).await;
+        }
+        Route::NotFound { nearest } => {
+            let message = format!("no such path: {uri_path}. The nearest one is {nearest}");
+            return refuse(session, exchange, Fault::request(FailureKind::NotFound, 404, message)).await;
+        }
+    };
+
+    exchange.wait();
+    let body = body::read(session, &snapshot.client).await;
+    exchange.work();
+    let body = match body {
+        Ok(body) => body,
+        Err(fault) => return refuse(session, exchange, fault).await,
+    };
+
+    match plan(gateway, session, &snapshot, endpoint, body, exchange.started) {
+        Ok(call) => {
+            replay::wrap(&mut session.downstream_session, call.body.clone(), &call.stage);
+            exchange.call = Some(Box::new(call));
+            Ok(false)
+        }
+        Err(fault) => refuse(session, exchange, fault).await,
+    }
+}
+
+/// From a complete body to a call with its plan.
+fn plan(
+    gateway: &Gateway,
+    session: &Session,
+    snapshot: &Snapshot,
+    endpoint: Endpoint,
+    body: Bytes,
+    started: std::time::Instant,
+) -> Result<Call, Fault> {
+    let peek = relay::peek(&body).map_err(|bad| {
+        Fault::request(FailureKind::InvalidRequest, 400, bad.message).param(&bad.path)
+    })?;
+    check_shape(&peek, endpoint)?;
+    let target = model::resolve(&peek.model, endpoint.family, snapshot, gateway.catalog)
+        .map_err(|unknown| model_not_found(&peek.model, &unknown))?;
+    let peek = peek.into_owned();
+    let plan = plan_of(gateway, snapshot, endpoint, &peek, &body, &target);
+    check_operation(&plan, endpoint)?;
+    let direct_key = snapshot
+        .client
+        .allow_direct_keys
+        .then(|| credential(session.req_header()))
+        .flatten()
+        .filter(|key| !key.starts_with("sk-bf-"))
+        .map(Secret::new);
+    let forward = Forward::choose(&session.req_header().headers, endpoint.dialect);
+    Ok(Call {
+        endpoint,
+        model_asked: peek.model.as_ref().into(),
+        stream: peek.stream && endpoint.operation == Operation::Chat,
+        include_usage: peek.include_usage || endpoint.dialect != Wire::OpenAiChat,
+        body,
+        peek,
+        decoded: None,
+        plan,
+        cursor: crate::upstream::select::Cursor::default(),
+        stage: Stage::new(started),
+        direct_key,
+        forward,
+    })
+}
+
+fn plan_of(
+    gateway: &Gateway,
+    snapshot: &Snapshot,
+    endpoint: Endpoint,
+    peek: &Peek<'_>,
+    body: &[u8],
+    target: &ModelRef,
+) -> Plan {
+    // The configured order names chat models: they can stand in for chat only.
+    let named = peek.members.value(body, "fallbacks").is_some();
+    let asked: Option<Vec<String>> =
+        (named || endpoint.operation != Operation::Chat).then(|| peek.fallbacks.iter().map(full_name).collect());
+    Plan::new(target, asked.as_deref(), endpoint.family, snapshot, gateway.catalog)
+}
+
+fn full_name(fallback: &Fallback) -> String {
+    match &fallback.provider {
+        Some(provider) => format!("{provider}/{}", fallback.model),
+        None => fallback.model.clone(),
+    }
+}
+
+fn check_shape(peek: &Peek<'_>, endpoint: Endpoint) -> Result<(), Fault> {
+    let missing = match endpoint.operation {
+        Operation::Chat | Operation::CountTokens if !peek.has_messages => "messages",
+        Operation::Embeddings if !peek.has_input => "input",
+        _ => return Ok(()),
+    };
+    let expected = if missing == "messages" { "a list of messages" } else { "a text or a list" };
+    let message = format!("`{missing}` is missing or has the wrong type: expected {expected}");
+    Err(Fault::request(FailureKind::InvalidRequest, 400, message).param(missing))
+}
+
+/// The first step must be able to do what is asked; fallbacks that cannot are passed over later.
+fn check_operation(plan: &Plan, endpoint: Endpoint) -> Result<(), Fault> {
+    let Some(step) = plan.steps.first() else {
+        return Err(Fault::new(FaultClass::Internal, "the plan is empty"));
+    };
+    match super::target_path(&step.provider, endpoint) {
+        Some(_) => Ok(()),
+        None => {
+            let (kind, status) = match endpoint.operation {
+                // Clients that count tokens take a 404 as "not here" and estimate by themselves.
+                Operation::CountTokens => (FailureKind::NotFound, 404),
+                _ => (FailureKind::InvalidRequest, 400),
+            };
+            let what = endpoint.request_type(false);
+            let message = format!("{} does not support {what} (unsupported_operation)", step.provider.name);
+            let mut fault = Fault::request(kind, status, message);
+            fault.failure.code = Some("unsupported_operation".to_owned());
+            Err(fault)
+        }
+    }
+}
+
+fn model_not_found(name: &str, unknown: &UnknownModel) -> Fault {
+    let message = match unknown {
+        UnknownModel::ProviderNotConfigured { provider, env } => {
+            let how = env.map_or_else(
+                || format!("add `providers.{provider}` to the configuration"),
+                |env| format!("set {env}, or add `providers.{provider}` to the configuration"),
+            );
+            format!("the model `{name}` needs the provider `{provider}`, which is not configured: {how}")
+        }
+        UnknownModel::NoSuchModel { near } if near.is_empty() => {
+            format!("no configured provider has the model `{name}`. Write it as `provider/model`; GET /v1/models lists what there is")
+        }
+        UnknownModel::NoSuchModel { near } => {
+            format!("no configured provider has the model `{name}`. Did you mean {}?", near.join(" or "))
+        }
+    };
+    let mut fault = Fault::request(FailureKind::ModelNotFound, 404, message).param("model");
+    fault.failure.code = Some("model_not_found".to_owned());
+    fault
+}
+
+/// Answers with an error. The rest of a body that was not read ends the connection: draining an
+/// upload that nobody wants costs more than a new connection.
+async fn refuse(session: &mut Session, exchange: &mut Exchange, fault: Fault) -> Result<bool> {
+    let path = session.req_header().uri.path().to_owned();
+    let reply = respond::fault_reply(&fault, exchange, &path);
+    exchange.fault = Some(fault);
+    finish(session, exchange, reply).await
+}
+
+async fn finish(session: &mut Session, exchange: &mut Exchange, reply: respond::Reply) -> Result<bool> {
+    if !session.is_body_done() {
+        session.set_keepalive(None);
+    }
+    respond::send(session, exchange, reply).await?;
+    Ok(true)
+}
+
+/// The caller's id when it is short and plain, else a random one.
+fn request_id(session: &Session) -> Box<str> {
+    let given = session.req_header().headers.get("x-request-id").and_then(|value| value.to_str().ok());
+    match given {
+        Some(id) if !id.is_empty() && id.len() <= 128 && id.bytes().all(|b| b.is_ascii_graphic()) => id.into(),
+        _ => format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..)).into(),
+    }
+}

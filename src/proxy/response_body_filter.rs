@@ -1,0 +1,270 @@
+//! The answer's body: gathered and checked when whole, followed frame by frame when streamed.
+//!
+//! Nothing leaves before it is known to be an answer: a whole one when it is complete, a streamed one
+//! with its first token. Until then a fault is raised as an error, and `retry` may choose another
+//! target. After that a fault can only be told in the stream itself.
+
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use govern::verdict::FaultClass;
+use pingora_error::{Error, ErrorSource, ErrorType, Result};
+use translate::ir::{FailureKind, Part};
+use translate::relay::{Flow, splice_extra_fields};
+use translate::wire::{BadResponse, Observation};
+
+use super::attempt::{Answer, Attempt};
+use super::exchange::{Call, Exchange};
+use super::fault::{Fault, class_of};
+use super::replay::Limit;
+use super::upstream_response_filter::echo;
+use super::{Gateway, extra_fields, set_deadline};
+
+/// The fault is in `Exchange::fault`.
+pub const FAULT: ErrorType = ErrorType::Custom("upstream fault");
+
+/// Error bodies are read up to here: enough to understand them.
+const REFUSAL_LIMIT: usize = 64 * 1024;
+/// Whole answers up to here are held until they are complete.
+const WHOLE_LIMIT: usize = 32 * 1024 * 1024;
+/// A finished stream that is not closed is closed by us after this time.
+const CLOSING: Duration = Duration::from_millis(1500);
+
+/// One chunk of the provider's body in, what the caller gets out.
+///
+/// # Errors
+/// The answer turned out to be none, and nothing of it went downstream yet.
+pub fn run(
+    _gateway: &Gateway,
+    body: &mut Option<Bytes>,
+    end_of_stream: bool,
+    exchange: &mut Exchange,
+) -> Result<()> {
+    exchange.work();
+    let chunk = body.take().unwrap_or_default();
+    // Taken out while it is worked on: building `extra_fields` reads the rest of the exchange.
+    let Some(mut attempt) = exchange.attempt.take() else { return Ok(()) };
+    let result = match &mut attempt.answer {
+        Answer::Refused(buffer) => refused(buffer, &chunk, end_of_stream).map(|()| None),
+        Answer::Whole(_) => whole(exchange, &mut attempt, &chunk, end_of_stream),
+        Answer::Passed { bytes } => {
+            *bytes = bytes.saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
+            Ok((!chunk.is_empty()).then_some(chunk))
+        }
+        Answer::Stream(_) => stream(exchange, &mut attempt, &chunk, end_of_stream),
+        Answer::Awaited | Answer::Sent(_) => Ok(None),
+    };
+    let result = match result {
+        Ok(out) => {
+            *body = out;
+            Ok(())
+        }
+        Err(Refusal::Status) => {
+            let fault = refusal(&attempt);
+            exchange.fault = Some(fault);
+            Err(raise())
+        }
+        Err(Refusal::Fault(fault)) => {
+            exchange.fault = Some(*fault);
+            Err(raise())
+        }
+    };
+    exchange.attempt = Some(attempt);
+    exchange.wait();
+    result
+}
+
+enum Refusal {
+    /// The provider answered with an error status; its body is complete.
+    Status,
+    Fault(Box<Fault>),
+}
+
+fn fault(fault: Fault) -> Refusal {
+    Refusal::Fault(Box::new(fault))
+}
+
+fn raise() -> Box<Error> {
+    Error::create(FAULT, ErrorSource::Upstream, None, None)
+}
+
+fn refused(buffer: &mut BytesMut, chunk: &[u8], end: bool) -> Result<(), Refusal> {
+    let room = REFUSAL_LIMIT.saturating_sub(buffer.len());
+    buffer.extend_from_slice(chunk.get(..room.min(chunk.len())).unwrap_or_default());
+    if end || buffer.len() >= REFUSAL_LIMIT { Err(Refusal::Status) } else { Ok(()) }
+}
+
+/// The fault an error status and its body stand for.
+pub fn refusal(attempt: &Attempt) -> Fault {
+    let body: &[u8] = match &attempt.answer {
+        Answer::Refused(buffer) => buffer,
+        _ => &[],
+    };
+    let mut failure = attempt.provider.wire.codec().decode_failure(attempt.status, body);
+    if attempt.status < 400 {
+        failure.status = 502;
+        failure.kind = FailureKind::Upstream;
+        failure.message = format!("the provider answered with status {}", attempt.status);
+    }
+    Fault::answered(failure, attempt.retry_after_ms)
+}
+
+fn whole(exchange: &Exchange, attempt: &mut Attempt, chunk: &Bytes, end: bool) -> Result<Option<Bytes>, Refusal> {
+    let Some(call) = exchange.call.as_deref() else { return Ok(None) };
+    let Answer::Whole(buffer) = &mut attempt.answer else { return Ok(None) };
+    let answer = if end && buffer.is_empty() {
+        chunk.clone()
+    } else {
+        buffer.extend_from_slice(chunk);
+        if !end && buffer.len() > WHOLE_LIMIT && attempt.upstream.relay {
+            let so_far = std::mem::take(buffer).freeze();
+            attempt.answer = Answer::Passed { bytes: u64::try_from(so_far.len()).unwrap_or(u64::MAX) };
+            return Ok(Some(so_far));
+        }
+        if !end {
+            return Ok(None);
+        }
+        std::mem::take(buffer).freeze()
+    };
+    if call.stream {
+        return Err(fault(no_stream(attempt, &answer)));
+    }
+    let (answer, seen) = check_whole(exchange, call, attempt, answer).map_err(|bad| fault(bad_answer(bad)))?;
+    attempt.answer = Answer::Sent(Box::new(seen));
+    if !call.endpoint.extra_fields() {
+        return Ok(Some(answer));
+    }
+    let fields = extra_fields::of_answer(exchange, attempt, None);
+    let mut out = Vec::with_capacity(answer.len() + fields.len() + 20);
+    if splice_extra_fields(&answer, &fields, &mut out) { Ok(Some(out.into())) } else { Ok(Some(answer)) }
+}
+
+/// Checks a complete answer and translates it where the wires differ.
+fn check_whole(
+    exchange: &Exchange,
+    call: &Call,
+    attempt: &mut Attempt,
+    body: Bytes,
+) -> Result<(Bytes, Observation), BadResponse> {
+    let codec = attempt.provider.wire.codec();
+    let style = attempt.provider.spec.quirks.usage;
+    if attempt.upstream.relay {
+        let mut seen = codec.observe_response(&body)?;
+        seen.usage = seen.usage.map(|usage| style.apply(usage));
+        return Ok((body, seen));
+    }
+    let mut response = codec.decode_response(&body)?;
+    response.usage = response.usage.map(|usage| style.apply(usage));
+    let parts = || response.choices.iter().flat_map(|choice| choice.parts.iter());
+    let seen = Observation {
+        content: true,
+        tool_call: parts().any(|part| matches!(part, Part::ToolCall(_))),
+        finish: response.choices.first().and_then(|c| c.finish.as_ref()).map(|f| f.reason),
+        usage: response.usage,
+        model: Some(response.model.clone()),
+        done: true,
+        ..Observation::default()
+    };
+    let echo = echo(call, &exchange.request_id);
+    let out = call.endpoint.dialect.codec().encode_response(&response, &echo, &mut attempt.upstream.losses);
+    Ok((out.into(), seen))
+}
+
+/// A stream was asked for and a whole body came: an error under 200, or no answer.
+fn no_stream(attempt: &Attempt, body: &[u8]) -> Fault {
+    match attempt.provider.wire.codec().observe_response(body) {
+        Err(bad @ BadResponse::Failure(_)) => bad_answer(bad),
+        _ => Fault::new(FaultClass::BadAnswer, "the provider answered a streaming request without a stream"),
+    }
+}
+
+fn bad_answer(bad: BadResponse) -> Fault {
+    match bad {
+        BadResponse::Failure(failure) => in_band(failure),
+        other => Fault::new(FaultClass::BadAnswer, other.to_string()),
+    }
+}
+
+/// An error under a 200. What is told clearly is taken at its word, the rest counts as a 502.
+fn in_band(mut failure: translate::ir::Failure) -> Fault {
+    let class = match class_of(&failure) {
+        FaultClass::InvalidRequest | FaultClass::ServerError => FaultClass::BadAnswer,
+        told => told,
+    };
+    if failure.status < 400 {
+        failure.status = Fault::new(class, "").failure.status;
+    }
+    Fault { class, failure, retry_after_ms: None }
+}
+
+fn stream(exchange: &mut Exchange, attempt: &mut Attempt, chunk: &[u8], end: bool) -> Result<Option<Bytes>, Refusal> {
+    let total = exchange.total_deadline();
+    let idle = attempt.provider.network.stream_idle_timeout;
+    let mut out = Vec::with_capacity(chunk.len() + 64);
+    let Answer::Stream(streaming) = &mut attempt.answer else { return Ok(None) };
+    if streaming.ended {
+        return Ok(None);
+    }
+    let frames_before = streaming.pipe.frames();
+    let flow = streaming.pipe.push(chunk, &mut out);
+    let alive = streaming.pipe.frames() != frames_before;
+    let seen = streaming.pipe.seen();
+    let finished = seen.finish.is_some();
+    if !streaming.released && (seen.content || finished) && seen.failure.is_none() {
+        streaming.released = true;
+        attempt.clock.first_token = Some(Instant::now());
+        let mut held = std::mem::take(&mut streaming.held);
+        held.append(&mut out);
+        out = held;
+        deadline(exchange, Limit::Idle, idle, total);
+    } else if alive && streaming.released && !finished {
+        deadline(exchange, Limit::Idle, idle, total);
+    } else if alive && !streaming.released && attempt.provider.network.ttft_timeout.is_none() {
+        deadline(exchange, Limit::Idle, idle, total);
+    }
+    if finished {
+        deadline(exchange, Limit::Complete, CLOSING.min(idle), total);
+    }
+    if flow == Flow::Complete || end {
+        close(exchange, attempt, &mut out)?;
+    }
+    let Answer::Stream(streaming) = &mut attempt.answer else { return Ok(None) };
+    if !streaming.released {
+        streaming.held.append(&mut out);
+    }
+    Ok((!out.is_empty()).then(|| out.into()))
+}
+
+fn deadline(exchange: &Exchange, limit: Limit, after: Duration, total: Option<Instant>) {
+    if let Some(call) = exchange.call.as_ref() {
+        set_deadline(&call.stage, limit, Instant::now() + after, total);
+    }
+}
+
+/// The stream ended, or said that it is complete.
+fn close(exchange: &mut Exchange, attempt: &mut Attempt, out: &mut Vec<u8>) -> Result<(), Refusal> {
+    let extra = exchange.extra_fields().then(|| {
+        let losses = match &attempt.answer {
+            Answer::Stream(streaming) => Some(streaming.pipe.losses()),
+            _ => None,
+        };
+        extra_fields::of_answer(exchange, attempt, losses)
+    });
+    let Answer::Stream(streaming) = &mut attempt.answer else { return Ok(()) };
+    let failure = streaming.pipe.seen().failure.clone();
+    if failure.is_none() && streaming.pipe.end(extra.as_deref(), out) {
+        streaming.ended = true;
+        return Ok(());
+    }
+    let broken = match failure {
+        Some(failure) => in_band(failure),
+        None => Fault::new(FaultClass::BadAnswer, "the stream ended without a finish reason"),
+    };
+    if !streaming.released {
+        return Err(fault(broken));
+    }
+    streaming.pipe.fail(&broken.failure, &exchange.request_id, None, out);
+    streaming.ended = true;
+    exchange.fault = Some(broken);
+    Ok(())
+}

@@ -1,0 +1,144 @@
+//! A fault of an attempt: understood, noted, and answered with another attempt or the end.
+
+use govern::verdict::FaultClass;
+use pingora_error::{Error, ErrorType};
+use pingora_proxy::Session;
+
+use super::Gateway;
+use super::attempt::Answer;
+use super::exchange::Exchange;
+use super::fault::Fault;
+use super::replay::{DEADLINE, Limit};
+use super::response_body_filter::FAULT;
+use crate::upstream::select::Seen;
+
+/// No connection came to be: DNS, TCP, TLS.
+pub fn fail_to_connect(gateway: &Gateway, exchange: &mut Exchange, mut error: Box<Error>) -> Box<Error> {
+    exchange.work();
+    let fault = Fault::new(FaultClass::ConnectFailed, connect_reason(&error));
+    let again = digest(gateway, exchange, fault, Seen::default());
+    error.set_retry(again);
+    error
+}
+
+/// Something went wrong after the connection was there.
+pub fn error_while_proxy(
+    gateway: &Gateway,
+    session: &Session,
+    exchange: &mut Exchange,
+    mut error: Box<Error>,
+    reused: bool,
+) -> Box<Error> {
+    exchange.work();
+    if caller_gone(&error) {
+        error.set_retry(false);
+        exchange.fault = Some(Fault::new(FaultClass::CallerGone, "the caller closed the connection"));
+        return error;
+    }
+    let answer_begun = session.response_written().is_some();
+    let completed = *error.etype() == DEADLINE
+        && exchange.call.as_ref().is_some_and(|call| call.stage.limit() == Limit::Complete);
+    if completed {
+        // Everything was said; `fail_to_proxy` closes in good order.
+        error.set_retry(false);
+        return error;
+    }
+    let fault = understand(exchange, &error);
+    let silent = exchange.attempt.as_ref().is_some_and(|attempt| attempt.status == 0);
+    let seen = Seen {
+        answer_begun,
+        retry_forbidden: exchange.attempt.as_ref().is_some_and(|attempt| attempt.retry_forbidden),
+        stale_connection: reused && silent && fault.class == FaultClass::ConnectionReset,
+    };
+    let again = digest(gateway, exchange, fault, seen);
+    error.set_retry(again);
+    error
+}
+
+/// Notes a fault of the running attempt and moves the cursor. True when another attempt follows.
+pub fn digest(gateway: &Gateway, exchange: &mut Exchange, fault: Fault, seen: Seen) -> bool {
+    let Some(call) = exchange.call.as_mut() else { return false };
+    let Some(attempt) = exchange.attempt.as_ref() else { return false };
+    if !seen.stale_connection && call.direct_key.is_none() {
+        gateway.health.on_fault(&attempt.key, &attempt.model, fault.class, fault.retry_after_ms);
+    }
+    gateway
+        .metrics
+        .attempts
+        .with_label_values(&[&attempt.provider.name, gateway.metrics.model_label(&attempt.model), fault.label()])
+        .inc();
+    exchange.attempts.push(attempt.record(fault.label(), Some(&fault.failure.message)));
+    let again = call.cursor.after_fault(&call.plan, &fault, seen, &gateway.health);
+    log::debug!(
+        "request {}: {}/{} failed ({}: {}), {}",
+        exchange.request_id,
+        attempt.provider.name,
+        attempt.model,
+        fault.label(),
+        fault.failure.message,
+        if again { "trying again" } else { "giving up" },
+    );
+    exchange.fault = Some(fault);
+    if !seen.answer_begun {
+        exchange.attempt = None;
+    }
+    again
+}
+
+fn caller_gone(error: &Error) -> bool {
+    *error.esource() == pingora_error::ErrorSource::Downstream && *error.etype() != DEADLINE
+}
+
+fn understand(exchange: &mut Exchange, error: &Error) -> Fault {
+    match error.etype() {
+        // `response_body_filter` has put it there.
+        kind if *kind == FAULT => exchange
+            .fault
+            .take()
+            .unwrap_or_else(|| Fault::new(FaultClass::Internal, "a fault was raised without a reason")),
+        kind if *kind == DEADLINE => {
+            let limit = exchange.call.as_ref().map_or(Limit::Total, |call| call.stage.limit());
+            let since = exchange.attempt.as_ref().map_or(exchange.started, |attempt| attempt.clock.began);
+            Fault::deadline(limit, since.elapsed().as_millis())
+        }
+        ErrorType::InternalError => Fault::new(FaultClass::Internal, error.to_string()),
+        _ => broken_connection(exchange, error),
+    }
+}
+
+fn broken_connection(exchange: &Exchange, error: &Error) -> Fault {
+    let cause = error.etype().as_str();
+    let Some(attempt) = exchange.attempt.as_ref() else {
+        return Fault::new(FaultClass::ConnectionReset, format!("the connection broke ({cause})"));
+    };
+    match &attempt.answer {
+        Answer::Awaited if *error.etype() == ErrorType::InvalidHTTPHeader => {
+            Fault::new(FaultClass::BadAnswer, "the provider's response is no valid HTTP")
+        }
+        Answer::Awaited => {
+            Fault::new(FaultClass::ConnectionReset, format!("the connection broke before an answer ({cause})"))
+        }
+        Answer::Refused(_) => super::response_body_filter::refusal(attempt),
+        Answer::Whole(_) | Answer::Passed { .. } => {
+            Fault::new(FaultClass::BadAnswer, format!("the answer was cut short ({cause})"))
+        }
+        Answer::Stream(_) | Answer::Sent(_) => {
+            Fault::new(FaultClass::BadAnswer, format!("the stream was cut short ({cause})"))
+        }
+    }
+}
+
+/// Pingora's chain of causes without addresses of ours: what failed and why.
+fn connect_reason(error: &Error) -> String {
+    let what = match error.etype() {
+        ErrorType::ConnectTimedout => "connecting took too long",
+        ErrorType::ConnectRefused => "the connection was refused",
+        ErrorType::ConnectNoRoute => "there is no route to the provider",
+        ErrorType::TLSHandshakeTimedout => "the TLS handshake took too long",
+        ErrorType::InvalidCert => "the TLS certificate is not valid",
+        ErrorType::TLSHandshakeFailure | ErrorType::TLSWantX509Lookup => "the TLS handshake failed",
+        ErrorType::ConnectProxyFailure => "the egress proxy failed",
+        _ => "no connection could be made",
+    };
+    format!("{what}: {error}")
+}

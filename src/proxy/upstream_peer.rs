@@ -1,0 +1,266 @@
+//! Opens an attempt: which step of the plan, which key, what body, which address.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use govern::cooldown::CoolReason;
+use govern::verdict::FaultClass;
+use pingora_core::upstreams::peer::HttpPeer;
+use pingora_error::{Error, ErrorSource, ErrorType, Result};
+use pingora_proxy::Session;
+use translate::ir::FailureKind;
+
+use super::attempt::{Attempt, AttemptRecord, prepare};
+use super::exchange::{Call, Exchange};
+use super::fault::Fault;
+use super::replay::Limit;
+use super::{Gateway, target_path};
+use crate::route::plan::Step;
+use crate::upstream::peer;
+use crate::upstream::select::Choice;
+
+/// The fault is in `Exchange::fault`; Pingora only needs to know that there is one.
+const PLANNED: ErrorType = ErrorType::Custom("no target left");
+
+/// Chooses the next target and prepares what it is sent.
+///
+/// # Errors
+/// No target is left (the fault says why), or the caller went away during a back-off.
+pub async fn run(gateway: &Gateway, session: &mut Session, exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
+    exchange.work();
+    pause(session, exchange).await?;
+    loop {
+        let opened = open(gateway, exchange);
+        match opened {
+            Ok(Opened::Ready) => {}
+            Ok(Opened::Wait(wait)) => {
+                set_delay(exchange, wait);
+                pause(session, exchange).await?;
+                continue;
+            }
+            Err(fault) => {
+                exchange.fault = Some(fault);
+                return Err(Error::create(PLANNED, ErrorSource::Upstream, None, None));
+            }
+        }
+        if let Some(peer) = address(gateway, exchange).await? {
+            exchange.wait();
+            return Ok(peer);
+        }
+    }
+}
+
+/// The connection is there: a new one cost time that is not ours.
+pub fn connected(exchange: &mut Exchange, reused: bool) {
+    if reused {
+        exchange.forget_wait();
+    } else {
+        exchange.work();
+    }
+    if let Some(attempt) = exchange.attempt.as_mut() {
+        attempt.clock.connected = Some(Instant::now());
+        attempt.reused_connection = reused;
+    }
+}
+
+enum Opened {
+    /// `Exchange::attempt` holds a prepared attempt.
+    Ready,
+    /// All keys cool down, but not for long.
+    Wait(Duration),
+}
+
+/// Walks on to a step with a usable key and prepares the attempt.
+fn open(gateway: &Gateway, exchange: &mut Exchange) -> Result<Opened, Fault> {
+    let Some(call) = exchange.call.as_mut() else {
+        return Err(Fault::new(FaultClass::Internal, "no call was planned"));
+    };
+    loop {
+        let Some(step) = call.cursor.current(&call.plan).cloned() else {
+            return Err(exchange.fault.take().unwrap_or_else(nothing_left));
+        };
+        let skip = match usable(call, &step) {
+            Ok(()) => match call.cursor.choose(&step, &gateway.health, fastrand::u64(..)) {
+                Choice::Use { key } => match ready(call, &step, key) {
+                    Ok(attempt) => {
+                        exchange.attempt = Some(Box::new(attempt));
+                        return Ok(Opened::Ready);
+                    }
+                    Err(fault) => fault,
+                },
+                Choice::Cooling { key, wait_ms, why } => match cooling(call, &step, wait_ms, why) {
+                    Cooled::Wait => return Ok(Opened::Wait(Duration::from_millis(wait_ms))),
+                    Cooled::Probe => match ready(call, &step, key) {
+                        Ok(attempt) => {
+                            exchange.attempt = Some(Box::new(attempt));
+                            return Ok(Opened::Ready);
+                        }
+                        Err(fault) => fault,
+                    },
+                    Cooled::Skip(fault) => fault,
+                },
+                Choice::NoKey => no_key(&step),
+            },
+            Err(fault) => fault,
+        };
+        exchange.attempts.push(AttemptRecord::skipped(&step, skip.label(), &skip.failure.message));
+        // The first real answer of a provider says more than a step that was passed over.
+        if exchange.fault.is_none() {
+            exchange.fault = Some(skip);
+        }
+        call.cursor.advance(&call.plan);
+    }
+}
+
+fn ready(call: &mut Call, step: &Step, key: usize) -> Result<Attempt, Fault> {
+    let Some(chosen) = step.provider.keys.get(key) else {
+        return Err(Fault::new(FaultClass::Internal, "the chosen key does not exist"));
+    };
+    let upstream = prepare(call, step).map_err(|bad| {
+        Fault::request(FailureKind::InvalidRequest, 400, bad.message).param(&bad.path)
+    })?;
+    call.cursor.begin(key);
+    Ok(Attempt::new(step, chosen, upstream))
+}
+
+fn usable(call: &Call, step: &Step) -> Result<(), Fault> {
+    if target_path(&step.provider, call.endpoint).is_some() {
+        return Ok(());
+    }
+    let what = call.endpoint.request_type(call.stream);
+    let message = format!("{} does not support {what}", step.provider.name);
+    Err(Fault::request(FailureKind::InvalidRequest, 400, message))
+}
+
+enum Cooled {
+    Wait,
+    Probe,
+    Skip(Fault),
+}
+
+/// All keys of the step cool down: wait, ask all the same, or go on.
+fn cooling(call: &Call, step: &Step, wait_ms: u64, why: CoolReason) -> Cooled {
+    let retrying = call.cursor.tries > 0;
+    let patience = u64::try_from(step.provider.network.retry_backoff_max.as_millis()).unwrap_or(u64::MAX);
+    if call.cursor.has_next(&call.plan) && !retrying {
+        return Cooled::Skip(cooled(step, wait_ms, why));
+    }
+    match why {
+        CoolReason::RateLimited if wait_ms <= patience => Cooled::Wait,
+        CoolReason::RateLimited => Cooled::Skip(cooled(step, wait_ms, why)),
+        CoolReason::Faults if retrying && wait_ms <= patience => Cooled::Wait,
+        // Nobody else can answer: a try shows whether the key or the provider is back.
+        _ => Cooled::Probe,
+    }
+}
+
+fn cooled(step: &Step, wait_ms: u64, why: CoolReason) -> Fault {
+    let (class, what) = match why {
+        CoolReason::RateLimited => (FaultClass::RateLimited, "is over its rate limit"),
+        CoolReason::Refused => (FaultClass::Authentication, "is not accepted by the provider"),
+        CoolReason::Quota => (FaultClass::Quota, "has no quota left"),
+        CoolReason::Faults => (FaultClass::Overloaded, "failed repeatedly"),
+    };
+    let message = format!(
+        "every key of {} for {} {what}; the next try is in {} s",
+        step.provider.name,
+        step.model,
+        wait_ms.div_ceil(1000)
+    );
+    let mut fault = Fault::new(class, message);
+    fault.retry_after_ms = Some(wait_ms);
+    fault
+}
+
+fn no_key(step: &Step) -> Fault {
+    let disabled: Vec<String> = step
+        .provider
+        .keys
+        .iter()
+        .filter_map(|key| key.disabled.as_ref().map(|why| format!("{}: {why}", key.name)))
+        .collect();
+    let detail =
+        if disabled.is_empty() { String::new() } else { format!(" (disabled: {})", disabled.join("; ")) };
+    let message = format!("no key of {} serves the model {}{detail}", step.provider.name, step.model);
+    Fault::request(FailureKind::ModelNotFound, 404, message)
+}
+
+fn nothing_left() -> Fault {
+    Fault::new(FaultClass::Internal, "no provider could be asked")
+}
+
+/// Resolves the attempt's address. `None`: that failed and another target is next.
+async fn address(gateway: &Gateway, exchange: &mut Exchange) -> Result<Option<Box<HttpPeer>>> {
+    let (Some(call), Some(attempt)) = (exchange.call.as_ref(), exchange.attempt.as_ref()) else {
+        return Err(Error::create(PLANNED, ErrorSource::Internal, None, None));
+    };
+    let provider = Arc::clone(&attempt.provider);
+    let (fresh, nth) = (call.cursor.fresh_connection, call.cursor.tries.saturating_sub(1));
+    set_first_deadline(exchange);
+    if provider.mock.is_some() {
+        return Ok(Some(Box::new(peer::peer(&provider, gateway.mock, fresh))));
+    }
+    let (host, port) = peer::next_hop(&provider);
+    match gateway.resolver.resolve(host, port, nth).await {
+        Ok(address) => Ok(Some(Box::new(peer::peer(&provider, address, fresh)))),
+        Err(error) => {
+            let fault = Fault::new(FaultClass::ConnectFailed, format!("DNS lookup of {host} failed: {error}"));
+            if super::retry::digest(gateway, exchange, fault, crate::upstream::select::Seen::default()) {
+                Ok(None)
+            } else {
+                Err(Error::create(PLANNED, ErrorSource::Upstream, None, None))
+            }
+        }
+    }
+}
+
+/// The limit until the response header.
+fn set_first_deadline(exchange: &mut Exchange) {
+    let total = exchange.total_deadline();
+    let (Some(call), Some(attempt)) = (exchange.call.as_ref(), exchange.attempt.as_ref()) else { return };
+    let network = &attempt.provider.network;
+    let first = network.first_byte_timeout.min(if call.stream {
+        network.first_byte_timeout
+    } else {
+        network.request_timeout
+    });
+    let limit = if call.stream { Limit::FirstByte } else { Limit::Request };
+    super::set_deadline(&call.stage, limit, attempt.clock.began + first, total);
+}
+
+fn set_delay(exchange: &mut Exchange, wait: Duration) {
+    if let Some(call) = exchange.call.as_mut() {
+        call.cursor.delay = wait;
+    }
+}
+
+/// Waits out a back-off, unless the caller leaves or the total time ends first.
+async fn pause(session: &mut Session, exchange: &mut Exchange) -> Result<()> {
+    let Some(delay) = exchange.call.as_mut().map(|call| std::mem::take(&mut call.cursor.delay)) else {
+        return Ok(());
+    };
+    if delay.is_zero() {
+        return Ok(());
+    }
+    exchange.wait();
+    if let (Some(call), Some(total)) = (exchange.call.as_ref(), exchange.total_deadline()) {
+        call.stage.set(Limit::Total, total);
+    } else if let Some(call) = exchange.call.as_ref() {
+        call.stage.clear();
+    }
+    let slept = tokio::select! {
+        () = tokio::time::sleep(delay) => Ok(()),
+        gone = session.downstream_session.read_body_or_idle(true) => match gone {
+            Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        },
+    };
+    exchange.work();
+    slept.map_err(|error| {
+        if *error.etype() == super::replay::DEADLINE {
+            exchange.fault = Some(Fault::deadline(Limit::Total, exchange.started.elapsed().as_millis()));
+            return error;
+        }
+        error.into_down()
+    })
+}

@@ -1,0 +1,100 @@
+//! The provider's response head: is it an answer, a stream or a refusal, and what does it tell.
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use bytes::BytesMut;
+use http::header;
+use pingora_error::Result;
+use pingora_http::ResponseHeader;
+use translate::relay::{StreamPipe, StreamPipeOptions};
+use translate::wire::Echo;
+
+use super::attempt::{Answer, Attempt, Streaming};
+use super::exchange::{Call, Exchange};
+use super::replay::Limit;
+use super::set_deadline;
+
+/// Reads the head and makes the place the body goes to.
+///
+/// # Errors
+/// None yet; the signature is the hook's.
+pub fn run(header: &mut ResponseHeader, exchange: &mut Exchange) -> Result<()> {
+    if header.status.is_informational() {
+        return Ok(());
+    }
+    exchange.work();
+    let total = exchange.total_deadline();
+    let request_id = exchange.request_id.clone();
+    let (Some(call), Some(attempt)) = (exchange.call.as_ref(), exchange.attempt.as_mut()) else {
+        return Ok(());
+    };
+    let now = Instant::now();
+    attempt.clock.header = Some(now);
+    attempt.status = header.status.as_u16();
+    attempt.upstream_request_id = upstream_request_id(header);
+    attempt.answer = if !header.status.is_success() {
+        read_hints(header, attempt);
+        Answer::Refused(BytesMut::new())
+    } else if call.stream && !is_json(header) {
+        let pipe = stream_pipe(call, attempt, &request_id);
+        Answer::Stream(Box::new(Streaming { pipe, held: Vec::new(), released: false, ended: false }))
+    } else {
+        Answer::Whole(BytesMut::new())
+    };
+    if matches!(attempt.answer, Answer::Stream(_)) {
+        let network = &attempt.provider.network;
+        match network.ttft_timeout {
+            Some(limit) => set_deadline(&call.stage, Limit::FirstToken, attempt.clock.began + limit, total),
+            None => set_deadline(&call.stage, Limit::Idle, now + network.stream_idle_timeout, total),
+        }
+    }
+    exchange.wait();
+    Ok(())
+}
+
+fn is_json(header: &ResponseHeader) -> bool {
+    let content_type = header.headers.get(header::CONTENT_TYPE).map(|value| value.as_bytes());
+    content_type.is_some_and(|text| text.starts_with(b"application/json") || text.starts_with(b"text/html"))
+}
+
+fn upstream_request_id(header: &ResponseHeader) -> Option<Box<str>> {
+    ["x-request-id", "request-id", "x-amzn-requestid", "apim-request-id"]
+        .iter()
+        .find_map(|name| header.headers.get(*name))
+        .and_then(|value| value.to_str().ok())
+        .map(Box::from)
+}
+
+fn read_hints(header: &ResponseHeader, attempt: &mut Attempt) {
+    let pairs: Vec<(&str, &str)> = header
+        .headers
+        .iter()
+        .filter_map(|(name, value)| value.to_str().ok().map(|value| (name.as_str(), value)))
+        .collect();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let hint = govern::retry_hint::read(pairs.iter().copied(), u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
+    attempt.retry_after_ms = hint.retry_after_ms;
+    attempt.retry_forbidden = hint.should_retry == Some(false);
+}
+
+fn stream_pipe(call: &Call, attempt: &Attempt, request_id: &str) -> StreamPipe {
+    StreamPipe::new(StreamPipeOptions {
+        caller: call.endpoint.dialect,
+        upstream: attempt.provider.wire,
+        echo: echo(call, request_id),
+        withhold_usage: attempt.upstream.usage_is_ours,
+        hold_last: call.endpoint.extra_fields(),
+    })
+    .with_usage_style(attempt.provider.spec.quirks.usage)
+}
+
+/// What a translated answer needs besides the provider's.
+pub fn echo(call: &Call, request_id: &str) -> Echo {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    Echo {
+        unique: request_id.to_owned(),
+        now,
+        model: call.model_asked.to_string(),
+        stream_usage: call.include_usage,
+    }
+}

@@ -1,0 +1,5 @@
+//! From path and model to an ordered plan of attempts. Pure lookups: no sockets, no waiting.
+
+pub mod endpoint;
+pub mod model;
+pub mod plan;

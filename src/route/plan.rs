@@ -1,0 +1,69 @@
+//! The ordered attempts of one request.
+
+use std::sync::Arc;
+
+use govern::catalog::Catalog;
+
+use super::endpoint::Family;
+use super::model;
+use crate::config::snapshot::{ModelRef, Provider, Snapshot};
+
+/// One model at one provider, to be tried with its keys.
+#[derive(Debug, Clone)]
+pub struct Step {
+    pub provider: Arc<Provider>,
+    /// As the provider names it.
+    pub model: Arc<str>,
+}
+
+/// The steps in order: the asked model, then its fallbacks.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    pub steps: Vec<Step>,
+    /// Fallbacks that name no model we have; shown in the attempt list.
+    pub ignored: Vec<String>,
+}
+
+impl Plan {
+    /// More fallbacks than this are ignored: each may cost a timeout.
+    pub const MAX_STEPS: usize = 16;
+
+    /// The plan of `primary`. `asked` are the fallbacks of the request body: when it names any, even
+    /// none at all, they replace the configured ones.
+    #[must_use]
+    pub fn new(
+        primary: &ModelRef,
+        asked: Option<&[String]>,
+        family: Family,
+        snapshot: &Snapshot,
+        catalog: &Catalog<'_>,
+    ) -> Self {
+        let mut plan = Self::default();
+        plan.push(primary, snapshot);
+        match asked {
+            Some(names) => {
+                for name in names {
+                    match model::resolve(name, family, snapshot, catalog) {
+                        Ok(found) => plan.push(&found, snapshot),
+                        Err(_) => plan.ignored.push(name.clone()),
+                    }
+                }
+            }
+            None => snapshot.fallbacks.iter().for_each(|fallback| plan.push(fallback, snapshot)),
+        }
+        plan
+    }
+
+    fn push(&mut self, target: &ModelRef, snapshot: &Snapshot) {
+        let known = |step: &Step| step.provider.name == target.provider && step.model == target.model;
+        if self.steps.len() >= Self::MAX_STEPS || self.steps.iter().any(known) {
+            return;
+        }
+        if let Some(provider) = snapshot.provider(&target.provider) {
+            self.steps.push(Step {
+                provider: Arc::clone(provider),
+                model: Arc::clone(&target.model),
+            });
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! One JSON line per request: the seed's fields, then ours.
+
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::proxy::attempt::AttemptRecord;
+
+/// A finished request. The log adds `level` and `time` in front.
+#[derive(Debug, Serialize)]
+pub struct RequestLine<'a> {
+    pub msg: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<&'a str>,
+    pub duration_ms: u64,
+    /// Input and output tokens together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<u64>,
+    pub cache_hit: bool,
+    pub status: u16,
+    pub request_id: &'a str,
+    pub path: &'a str,
+    pub stream: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model_requested: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_tokens: Option<u64>,
+    /// The counts were estimated from what was seen: the provider's own never came.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub usage_estimated: bool,
+    /// US dollars, exact to the nano-dollar; absent when the price is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttft_ms: Option<u64>,
+    /// Time in the gateway less time waiting for sockets.
+    pub overhead_us: u64,
+    pub attempts: &'a [AttemptRecord],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream_request_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<ErrorField<'a>>,
+}
+
+/// Why a request failed.
+#[derive(Debug, Serialize)]
+pub struct ErrorField<'a> {
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    pub message: &'a str,
+}
+
+impl RequestLine<'_> {
+    /// Writes the line to the log.
+    pub fn write(&self) {
+        match serde_json::to_string(self) {
+            Ok(line) => log::info!(target: super::logger::REQUEST, "{line}"),
+            Err(error) => log::error!("a request line could not be written: {error}"),
+        }
+    }
+}
+
+/// Nano-dollars as a JSON number of dollars, without going through a float.
+#[must_use]
+pub fn dollars(nanos: u64) -> Option<Box<RawValue>> {
+    const UNIT: u64 = 1_000_000_000;
+    let (whole, rest) = (nanos / UNIT, nanos % UNIT);
+    let text = format!("{whole}.{rest:09}");
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    RawValue::from_string(text.to_owned()).ok()
+}
+
+/// The line as a person reads it; `None` when it is no request line.
+#[must_use]
+pub fn for_people(line: &str) -> Option<String> {
+    let fields: Value = serde_json::from_str(line).ok()?;
+    let text = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or("-").to_owned();
+    let number = |name: &str| fields.get(name).and_then(Value::as_u64);
+    let mut out = format!(
+        "{} {} {}/{} {} ms",
+        number("status")?,
+        text("path"),
+        text("provider"),
+        text("model"),
+        number("duration_ms")?,
+    );
+    if let Some(tokens) = number("tokens") {
+        out.push_str(&format!(", {tokens} tokens"));
+    }
+    if let Some(cost) = fields.get("cost") {
+        out.push_str(&format!(", ${cost}"));
+    }
+    if let Some(attempts) = fields.get("attempts").and_then(Value::as_array).filter(|all| all.len() > 1) {
+        let trail: Vec<String> = attempts
+            .iter()
+            .map(|a| format!("{}/{}: {}", word(a, "provider"), word(a, "model"), word(a, "outcome")))
+            .collect();
+        out.push_str(&format!(", attempts [{}]", trail.join(", ")));
+    }
+    if let Some(error) = fields.get("error") {
+        out.push_str(&format!(", {}: {}", word(error, "type"), word(error, "message")));
+    }
+    Some(out)
+}
+
+fn word<'v>(value: &'v Value, name: &str) -> &'v str {
+    value.get(name).and_then(Value::as_str).unwrap_or("-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dollars_are_exact_and_short() {
+        for (nanos, text) in [
+            (0, "0"),
+            (1, "0.000000001"),
+            (150_000, "0.00015"),
+            (1_000_000_000, "1"),
+            (12_340_000_000, "12.34"),
+            (u64::MAX, "18446744073.709551615"),
+        ] {
+            assert_eq!(dollars(nanos).unwrap().get(), text);
+        }
+    }
+}

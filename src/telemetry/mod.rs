@@ -1,0 +1,5 @@
+//! What is seen from outside: metrics, log lines.
+
+pub mod access_log;
+pub mod logger;
+pub mod metrics;

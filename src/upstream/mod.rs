@@ -1,0 +1,6 @@
+//! Towards providers: which key, which address, how to connect.
+
+pub mod health;
+pub mod peer;
+pub mod resolve;
+pub mod select;

@@ -1,0 +1,183 @@
+//! Which target is tried next: the walk over the plan's steps and, within a step, over its keys.
+//!
+//! Decisions come from `govern` (weights, health, verdicts); this file holds where a request stands.
+
+use std::time::Duration;
+
+use govern::backoff::{self, Backoff};
+use govern::balance::{self, Candidate};
+use govern::cooldown::{Availability, CoolReason};
+use govern::verdict::{Situation, Verdict, decide};
+
+use super::health::Registry;
+use crate::config::snapshot::Provider;
+use crate::proxy::fault::Fault;
+use crate::route::plan::{Plan, Step};
+
+/// Where a request stands in its plan.
+#[derive(Debug, Clone, Default)]
+pub struct Cursor {
+    /// Index of the current step.
+    pub step: usize,
+    /// Attempts made on the current step.
+    pub tries: u32,
+    /// Keys of the current step that were tried (bit per index below 64).
+    tried: u64,
+    /// Wait before the next attempt.
+    pub delay: Duration,
+    /// The next attempt must not reuse a pooled connection.
+    pub fresh_connection: bool,
+    /// Retries that a stale pooled connection got for free.
+    free_retries: u32,
+}
+
+/// What to do now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Choice {
+    /// Use this key of the current step.
+    Use { key: usize },
+    /// Every key cools down: this one is the first to be ready again.
+    Cooling { key: usize, wait_ms: u64, why: CoolReason },
+    /// No key of the provider serves the model.
+    NoKey,
+}
+
+impl Cursor {
+    /// The current step.
+    #[must_use]
+    pub fn current<'p>(&self, plan: &'p Plan) -> Option<&'p Step> {
+        plan.steps.get(self.step)
+    }
+
+    /// Picks a key of the current step: by weight among those that are ready and were not tried yet;
+    /// when all were tried, they are all open again.
+    pub fn choose(&mut self, step: &Step, health: &Registry, random: u64) -> Choice {
+        let now_ms = health.now_ms();
+        if let Some(key) = self.pick(step, health, now_ms, random) {
+            return Choice::Use { key };
+        }
+        if self.tried != 0 {
+            self.tried = 0;
+            if let Some(key) = self.pick(step, health, now_ms, random) {
+                return Choice::Use { key };
+            }
+        }
+        first_ready(&step.provider, &step.model, health, now_ms)
+    }
+
+    /// An attempt with `key` begins.
+    pub fn begin(&mut self, key: usize) {
+        self.tries = self.tries.saturating_add(1);
+        self.tried |= bit(key);
+        self.delay = Duration::ZERO;
+        self.fresh_connection = false;
+    }
+
+    /// Moves on to the next step. False when there is none.
+    pub fn advance(&mut self, plan: &Plan) -> bool {
+        *self = Self { step: self.step.saturating_add(1), ..Self::default() };
+        self.step < plan.steps.len()
+    }
+
+    /// A step follows the current one.
+    #[must_use]
+    pub fn has_next(&self, plan: &Plan) -> bool {
+        self.step.saturating_add(1) < plan.steps.len()
+    }
+
+    /// Digests a fault of the current attempt: true when another attempt shall follow, with the cursor
+    /// set to it.
+    pub fn after_fault(&mut self, plan: &Plan, fault: &Fault, seen: Seen, health: &Registry) -> bool {
+        let Some(step) = self.current(plan).cloned() else { return false };
+        if seen.stale_connection && !seen.answer_begun && self.free_retries < 2 {
+            // Nothing was wrong but a pooled connection that the provider had closed meanwhile.
+            self.free_retries += 1;
+            self.tries = self.tries.saturating_sub(1);
+            self.fresh_connection = true;
+            return true;
+        }
+        let now_ms = health.now_ms();
+        let other_key = self.pick(&step, health, now_ms, 0).is_some();
+        let situation = Situation {
+            retries_left: self.tries <= step.provider.network.max_retries,
+            other_key,
+            fallback_left: self.has_next(plan),
+            answer_begun: seen.answer_begun,
+            retry_forbidden: seen.retry_forbidden,
+        };
+        match decide(fault.class, situation) {
+            Verdict::Retry => self.retry(&step, fault, other_key) || self.advance(plan),
+            Verdict::RetryOtherKey => true,
+            Verdict::Failover => self.advance(plan),
+            Verdict::Stop => false,
+        }
+    }
+
+    /// Prepares a retry on the same step; false when the provider asked for a longer wait than callers
+    /// are kept waiting.
+    fn retry(&mut self, step: &Step, fault: &Fault, other_key: bool) -> bool {
+        use govern::verdict::FaultClass::{ConnectionReset, RateLimited};
+        if other_key && fault.class == RateLimited {
+            return true;
+        }
+        if fault.class == ConnectionReset && self.tries <= 1 {
+            self.fresh_connection = true;
+            return true;
+        }
+        let network = &step.provider.network;
+        let policy = Backoff {
+            initial_ms: millis(network.retry_backoff_initial),
+            max_ms: millis(network.retry_backoff_max),
+        };
+        if fault.retry_after_ms.is_some_and(|wait| wait > policy.max_ms) && !other_key {
+            return false;
+        }
+        let hint = if other_key { None } else { fault.retry_after_ms };
+        let wait = backoff::delay(&policy, self.tries.saturating_sub(1), hint, fastrand::u64(..));
+        self.delay = Duration::from_millis(wait);
+        true
+    }
+
+    fn pick(&self, step: &Step, health: &Registry, now_ms: u64, random: u64) -> Option<usize> {
+        let candidates = step.provider.keys.iter().enumerate().map(|(index, key)| Candidate {
+            weight: key.weight,
+            eligible: key.serves(&step.model)
+                && self.tried & bit(index) == 0
+                && health.verdict(key, &step.model, now_ms) == Availability::Ready,
+        });
+        balance::pick_from(candidates, random)
+    }
+}
+
+/// What is known of the attempt that failed, besides its fault.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Seen {
+    /// A byte of the answer went downstream.
+    pub answer_begun: bool,
+    /// The provider said `x-should-retry: false`.
+    pub retry_forbidden: bool,
+    /// A reused connection broke before any byte came.
+    pub stale_connection: bool,
+}
+
+fn first_ready(provider: &Provider, model: &str, health: &Registry, now_ms: u64) -> Choice {
+    provider
+        .keys
+        .iter()
+        .enumerate()
+        .filter(|(_, key)| key.serves(model))
+        .filter_map(|(index, key)| match health.verdict(key, model, now_ms) {
+            Availability::Cooling { until_ms, why } => Some((until_ms.saturating_sub(now_ms), index, why)),
+            Availability::Ready => None,
+        })
+        .min_by_key(|(wait, index, _)| (*wait, *index))
+        .map_or(Choice::NoKey, |(wait_ms, key, why)| Choice::Cooling { key, wait_ms, why })
+}
+
+fn bit(index: usize) -> u64 {
+    u32::try_from(index).ok().and_then(|index| 1_u64.checked_shl(index)).unwrap_or(0)
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
