@@ -117,7 +117,11 @@ fn serve(options: &Serve) -> ExitCode {
 
 /// Pingora's own notes on each connection are for its developers: they are kept to errors unless asked for.
 fn log_filter(level: &str) -> String {
-    if level.contains([',', '=']) { level.to_owned() } else { format!("warn,pingora=error,pingora_core=error,pingora_proxy=error,bifrost={level}") }
+    if level.contains([',', '=']) {
+        level.to_owned()
+    } else {
+        format!("warn,pingora=error,pingora_core=error,pingora_proxy=error,bifrost={level}")
+    }
 }
 
 fn check(file: &std::path::Path) -> ExitCode {

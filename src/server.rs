@@ -110,7 +110,9 @@ fn addresses(host: &str, port: u16, upgrade: bool) -> io::Result<Vec<SocketAddr>
             continue;
         }
         // Port 0 is chosen once, for the first address.
-        if port == 0 && let Some(first) = usable.first().map(SocketAddr::port) {
+        if port == 0
+            && let Some(first) = usable.first().map(SocketAddr::port)
+        {
             address.set_port(first);
         }
         match TcpListener::bind(address).and_then(|listener| listener.local_addr()) {
@@ -130,7 +132,9 @@ fn addresses(host: &str, port: u16, upgrade: bool) -> io::Result<Vec<SocketAddr>
 
 fn listen_error(address: SocketAddr, error: &io::Error) -> io::Error {
     let advice = match error.kind() {
-        io::ErrorKind::AddrInUse => ": another process listens there. Stop it, choose another --port, or take over with --upgrade",
+        io::ErrorKind::AddrInUse => {
+            ": another process listens there. Stop it, choose another --port, or take over with --upgrade"
+        }
         io::ErrorKind::PermissionDenied => ": ports below 1024 need privileges",
         _ => "",
     };

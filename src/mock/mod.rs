@@ -69,8 +69,7 @@ mod tests {
 
     #[test]
     fn options_survive_the_way_through_the_header() {
-        let options =
-            Mock { latency: Duration::from_millis(250), tokens_per_second: 33.5, error_rate: 0.25 };
+        let options = Mock { latency: Duration::from_millis(250), tokens_per_second: 33.5, error_rate: 0.25 };
         let start = Mock { latency: Duration::ZERO, tokens_per_second: 1.0, error_rate: 0.0 };
         assert_eq!(read_options(&header(&options), start), options);
     }

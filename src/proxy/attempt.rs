@@ -61,7 +61,9 @@ pub enum Answer {
     /// A whole answer being gathered, to be checked before a byte of it goes out.
     Whole(BytesMut),
     /// A whole answer too large to hold: relayed unchecked.
-    Passed { bytes: u64 },
+    Passed {
+        bytes: u64,
+    },
     Stream(Box<Streaming>),
     /// Sent in full.
     Sent(Box<Observation>),

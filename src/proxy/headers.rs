@@ -191,10 +191,16 @@ mod tests {
 
     #[test]
     fn rate_limits_and_request_ids_pass_down_and_the_hop_does_not() {
-        for name in ["x-ratelimit-remaining-requests", "anthropic-ratelimit-tokens-reset", "request-id", "retry-after"] {
+        for name in [
+            "x-ratelimit-remaining-requests",
+            "anthropic-ratelimit-tokens-reset",
+            "request-id",
+            "retry-after",
+        ] {
             assert!(passes_down(name), "{name}");
         }
-        for name in ["content-length", "transfer-encoding", "set-cookie", "cf-ray", "server", "x-bf-provider"] {
+        for name in ["content-length", "transfer-encoding", "set-cookie", "cf-ray", "server", "x-bf-provider"]
+        {
             assert!(!passes_down(name), "{name}");
         }
     }

@@ -104,7 +104,9 @@ fn observe(gateway: &Gateway, exchange: &Exchange, settled: Option<&Settled>, ov
         let ttft = at.saturating_duration_since(exchange.started);
         metrics.ttft.with_label_values(&[provider]).observe(ttft.as_secs_f64());
     }
-    if let Some(skipped) = attempt.and_then(|attempt| attempt.seen()).map(|seen| seen.skipped).filter(|n| *n > 0) {
+    if let Some(skipped) =
+        attempt.and_then(|attempt| attempt.seen()).map(|seen| seen.skipped).filter(|n| *n > 0)
+    {
         metrics.skipped.with_label_values(&[provider]).inc_by(u64::from(skipped));
     }
     let Some(settled) = settled else { return };

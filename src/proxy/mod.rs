@@ -66,9 +66,7 @@ pub(crate) fn target_path(provider: &Provider, endpoint: Endpoint) -> Option<&Ar
         Operation::Chat => {
             allowed.is_none_or(|a| a.chat_completion || a.chat_completion_stream).then_some(&at.chat_path)
         }
-        Operation::Embeddings => {
-            at.embeddings_path.as_ref().filter(|_| allowed.is_none_or(|a| a.embedding))
-        }
+        Operation::Embeddings => at.embeddings_path.as_ref().filter(|_| allowed.is_none_or(|a| a.embedding)),
         Operation::CountTokens => at
             .count_tokens_path
             .as_ref()
@@ -182,7 +180,12 @@ impl ProxyHttp for Proxy {
         retry::error_while_proxy(&self.0, session, exchange, error, client_reused)
     }
 
-    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, exchange: &mut Exchange) -> FailToProxy {
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        error: &Error,
+        exchange: &mut Exchange,
+    ) -> FailToProxy {
         fail_to_proxy::run(&self.0, session, error, exchange).await
     }
 

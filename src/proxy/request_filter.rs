@@ -38,7 +38,8 @@ pub async fn run(gateway: &Gateway, session: &mut Session, exchange: &mut Exchan
             return finish(session, exchange, reply).await;
         }
         Route::MethodNotAllowed { allow } => {
-            let message = format!("{} is not allowed on {uri_path}, use {allow}", session.req_header().method);
+            let message =
+                format!("{} is not allowed on {uri_path}, use {allow}", session.req_header().method);
             let fault = Fault::request(FailureKind::InvalidRequest, 405, message);
             let path = uri_path.to_owned();
             let reply = respond::fault_reply(&fault, exchange, &path).with(http::header::ALLOW, allow);
@@ -77,9 +78,8 @@ fn plan(
     body: Bytes,
     started: std::time::Instant,
 ) -> Result<Call, Fault> {
-    let peek = relay::peek(&body).map_err(|bad| {
-        Fault::request(FailureKind::InvalidRequest, 400, bad.message).param(&bad.path)
-    })?;
+    let peek = relay::peek(&body)
+        .map_err(|bad| Fault::request(FailureKind::InvalidRequest, 400, bad.message).param(&bad.path))?;
     check_shape(&peek, endpoint)?;
     let target = model::resolve(&peek.model, endpoint.family, snapshot, gateway.catalog)
         .map_err(|unknown| model_not_found(&peek.model, &unknown))?;
@@ -120,8 +120,8 @@ fn plan_of(
 ) -> Plan {
     // The configured order names chat models: they can stand in for chat only.
     let named = peek.members.value(body, "fallbacks").is_some();
-    let asked: Option<Vec<String>> =
-        (named || endpoint.operation != Operation::Chat).then(|| peek.fallbacks.iter().map(full_name).collect());
+    let asked: Option<Vec<String>> = (named || endpoint.operation != Operation::Chat)
+        .then(|| peek.fallbacks.iter().map(full_name).collect());
     Plan::new(target, asked.as_deref(), endpoint.family, snapshot, gateway.catalog)
 }
 
@@ -175,7 +175,9 @@ fn model_not_found(name: &str, unknown: &UnknownModel) -> Fault {
             format!("the model `{name}` needs the provider `{provider}`, which is not configured: {how}")
         }
         UnknownModel::NoSuchModel { near } if near.is_empty() => {
-            format!("no configured provider has the model `{name}`. Write it as `provider/model`; GET /v1/models lists what there is")
+            format!(
+                "no configured provider has the model `{name}`. Write it as `provider/model`; GET /v1/models lists what there is"
+            )
         }
         UnknownModel::NoSuchModel { near } => {
             format!("no configured provider has the model `{name}`. Did you mean {}?", near.join(" or "))
@@ -207,7 +209,9 @@ async fn finish(session: &mut Session, exchange: &mut Exchange, reply: respond::
 fn request_id(session: &Session) -> Box<str> {
     let given = session.req_header().headers.get("x-request-id").and_then(|value| value.to_str().ok());
     match given {
-        Some(id) if !id.is_empty() && id.len() <= 128 && id.bytes().all(|b| b.is_ascii_graphic()) => id.into(),
+        Some(id) if !id.is_empty() && id.len() <= 128 && id.bytes().all(|b| b.is_ascii_graphic()) => {
+            id.into()
+        }
         _ => format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..)).into(),
     }
 }

@@ -109,7 +109,12 @@ pub fn refusal(attempt: &Attempt) -> Fault {
     Fault::answered(failure, attempt.retry_after_ms)
 }
 
-fn whole(exchange: &Exchange, attempt: &mut Attempt, chunk: &Bytes, end: bool) -> Result<Option<Bytes>, Refusal> {
+fn whole(
+    exchange: &Exchange,
+    attempt: &mut Attempt,
+    chunk: &Bytes,
+    end: bool,
+) -> Result<Option<Bytes>, Refusal> {
     let Some(call) = exchange.call.as_deref() else { return Ok(None) };
     let Answer::Whole(buffer) = &mut attempt.answer else { return Ok(None) };
     let answer = if end && buffer.is_empty() {
@@ -129,7 +134,8 @@ fn whole(exchange: &Exchange, attempt: &mut Attempt, chunk: &Bytes, end: bool) -
     if call.stream {
         return Err(fault(no_stream(attempt, &answer)));
     }
-    let (answer, seen) = check_whole(exchange, call, attempt, answer).map_err(|bad| fault(bad_answer(bad)))?;
+    let (answer, seen) =
+        check_whole(exchange, call, attempt, answer).map_err(|bad| fault(bad_answer(bad)))?;
     attempt.answer = Answer::Sent(Box::new(seen));
     if !call.endpoint.extra_fields() {
         return Ok(Some(answer));
@@ -197,7 +203,12 @@ fn in_band(mut failure: translate::ir::Failure) -> Fault {
     Fault { class, failure, retry_after_ms: None }
 }
 
-fn stream(exchange: &mut Exchange, attempt: &mut Attempt, chunk: &[u8], end: bool) -> Result<Option<Bytes>, Refusal> {
+fn stream(
+    exchange: &mut Exchange,
+    attempt: &mut Attempt,
+    chunk: &[u8],
+    end: bool,
+) -> Result<Option<Bytes>, Refusal> {
     let total = exchange.total_deadline();
     let idle = attempt.provider.network.stream_idle_timeout;
     let mut out = Vec::with_capacity(chunk.len() + 64);

@@ -65,7 +65,11 @@ pub fn digest(gateway: &Gateway, exchange: &mut Exchange, fault: Fault, seen: Se
     gateway
         .metrics
         .attempts
-        .with_label_values(&[&attempt.provider.name, gateway.metrics.model_label(&attempt.model), fault.label()])
+        .with_label_values(&[
+            &attempt.provider.name,
+            gateway.metrics.model_label(&attempt.model),
+            fault.label(),
+        ])
         .inc();
     exchange.attempts.push(attempt.record(fault.label(), Some(&fault.failure.message)));
     let again = call.cursor.after_fault(&call.plan, &fault, seen, &gateway.health);
@@ -115,9 +119,10 @@ fn broken_connection(exchange: &Exchange, error: &Error) -> Fault {
         Answer::Awaited if *error.etype() == ErrorType::InvalidHTTPHeader => {
             Fault::new(FaultClass::BadAnswer, "the provider's response is no valid HTTP")
         }
-        Answer::Awaited => {
-            Fault::new(FaultClass::ConnectionReset, format!("the connection broke before an answer ({cause})"))
-        }
+        Answer::Awaited => Fault::new(
+            FaultClass::ConnectionReset,
+            format!("the connection broke before an answer ({cause})"),
+        ),
         Answer::Refused(_) => super::response_body_filter::refusal(attempt),
         Answer::Whole(_) | Answer::Passed { .. } => {
             Fault::new(FaultClass::BadAnswer, format!("the answer was cut short ({cause})"))

@@ -116,9 +116,8 @@ fn ready(call: &mut Call, step: &Step, key: usize) -> Result<Attempt, Fault> {
     let Some(chosen) = step.provider.keys.get(key) else {
         return Err(Fault::new(FaultClass::Internal, "the chosen key does not exist"));
     };
-    let upstream = prepare(call, step).map_err(|bad| {
-        Fault::request(FailureKind::InvalidRequest, 400, bad.message).param(&bad.path)
-    })?;
+    let upstream = prepare(call, step)
+        .map_err(|bad| Fault::request(FailureKind::InvalidRequest, 400, bad.message).param(&bad.path))?;
     call.cursor.begin(key);
     Ok(Attempt::new(step, chosen, upstream))
 }
@@ -204,7 +203,8 @@ async fn address(gateway: &Gateway, exchange: &mut Exchange) -> Result<Option<Bo
     match gateway.resolver.resolve(host, port, nth).await {
         Ok(address) => Ok(Some(Box::new(peer::peer(&provider, address, fresh)))),
         Err(error) => {
-            let fault = Fault::new(FaultClass::ConnectFailed, format!("DNS lookup of {host} failed: {error}"));
+            let fault =
+                Fault::new(FaultClass::ConnectFailed, format!("DNS lookup of {host} failed: {error}"));
             if super::retry::digest(gateway, exchange, fault, crate::upstream::select::Seen::default()) {
                 Ok(None)
             } else {

@@ -5,8 +5,8 @@ use pingora_error::{Error, ErrorType, OrErr, Result};
 use pingora_http::RequestHeader;
 use translate::provider::CredentialScheme;
 
-use super::exchange::{Call, Exchange};
 use super::attempt::Attempt;
+use super::exchange::{Call, Exchange};
 use super::target_path;
 
 /// Replaces the head that Pingora copied from the caller.
@@ -48,7 +48,8 @@ pub fn run(request: &mut RequestHeader, exchange: &mut Exchange) -> Result<()> {
 /// A header that the provider's row sets and the caller sets too: the caller's stands, once.
 fn dedup_version(head: &mut RequestHeader, call: &Call, attempt: &Attempt) -> Result<()> {
     for (name, _) in attempt.provider.spec.headers {
-        let given = call.forward.to(attempt.upstream.relay).find(|(forwarded, _)| forwarded.as_str() == *name);
+        let given =
+            call.forward.to(attempt.upstream.relay).find(|(forwarded, _)| forwarded.as_str() == *name);
         if let Some((name, value)) = given {
             head.insert_header(name.clone(), value.clone())?;
         }

@@ -72,7 +72,8 @@ fn read_hints(header: &ResponseHeader, attempt: &mut Attempt) {
         .filter_map(|(name, value)| value.to_str().ok().map(|value| (name.as_str(), value)))
         .collect();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let hint = govern::retry_hint::read(pairs.iter().copied(), u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
+    let hint =
+        govern::retry_hint::read(pairs.iter().copied(), u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
     attempt.retry_after_ms = hint.retry_after_ms;
     attempt.retry_forbidden = hint.should_retry == Some(false);
 }

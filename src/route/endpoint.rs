@@ -69,9 +69,13 @@ pub enum Route {
     Provider(Endpoint),
     Local(Local),
     /// The path exists, the method does not fit.
-    MethodNotAllowed { allow: &'static str },
+    MethodNotAllowed {
+        allow: &'static str,
+    },
     /// No such path; the nearest one we know.
-    NotFound { nearest: &'static str },
+    NotFound {
+        nearest: &'static str,
+    },
 }
 
 /// The dialect in which errors of this path are written: known even when the path is not.

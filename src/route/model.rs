@@ -71,7 +71,9 @@ fn bare<'s>(
 ) -> Option<&'s Arc<Provider>> {
     let own = snapshot.provider(own_provider(family, name)).filter(|p| usable(p));
     let lists = |p: &&Arc<Provider>| usable(p) && p.keys.iter().any(|key| lists(&key.models, name));
-    let knows = |p: &Arc<Provider>| p.keys.iter().any(|key| key.serves(name)) && catalog.find(&p.name, name).is_some();
+    let knows = |p: &Arc<Provider>| {
+        p.keys.iter().any(|key| key.serves(name)) && catalog.find(&p.name, name).is_some()
+    };
     let configured = || snapshot.providers.iter().filter(|p| p.mock.is_none());
 
     own.filter(lists)
@@ -109,7 +111,8 @@ fn only<'s>(mut providers: impl Iterator<Item = &'s Arc<Provider>>) -> Option<&'
 pub fn known(snapshot: &Snapshot, catalog: &Catalog<'_>) -> Vec<ModelRef> {
     let mut names: Vec<ModelRef> = Vec::new();
     for provider in snapshot.providers.iter().filter(|p| usable(p)) {
-        let listed = provider.keys.iter().filter(|k| k.disabled.is_none()).flat_map(|k| k.models.iter().cloned());
+        let listed =
+            provider.keys.iter().filter(|k| k.disabled.is_none()).flat_map(|k| k.models.iter().cloned());
         let catalogued = catalog
             .models(&provider.name)
             .iter()

@@ -60,10 +60,7 @@ impl Plan {
             return;
         }
         if let Some(provider) = snapshot.provider(&target.provider) {
-            self.steps.push(Step {
-                provider: Arc::clone(provider),
-                model: Arc::clone(&target.model),
-            });
+            self.steps.push(Step { provider: Arc::clone(provider), model: Arc::clone(&target.model) });
         }
     }
 }

@@ -14,8 +14,9 @@ use prometheus::{
 /// Distinct `model` label values; later ones become `other`.
 const MAX_MODELS: usize = 500;
 
-const DURATIONS: &[f64] =
-    &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 45.0, 60.0, 90.0, 180.0, 600.0];
+const DURATIONS: &[f64] = &[
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 45.0, 60.0, 90.0, 180.0, 600.0,
+];
 const OVERHEADS: &[f64] =
     &[0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1];
 
@@ -78,37 +79,96 @@ impl Metrics {
         let r = &registry;
         let metrics = Self {
             models: RwLock::default(),
-            requests: counters(r, "bifrost_requests_total", "Requests that went to a provider", &["provider", "model"])?,
-            duration: histograms(r, "bifrost_request_duration_seconds", "From request to end of answer", &["provider"], DURATIONS)?,
+            requests: counters(
+                r,
+                "bifrost_requests_total",
+                "Requests that went to a provider",
+                &["provider", "model"],
+            )?,
+            duration: histograms(
+                r,
+                "bifrost_request_duration_seconds",
+                "From request to end of answer",
+                &["provider"],
+                DURATIONS,
+            )?,
             cache_hits: counters(r, "bifrost_cache_hits_total", "Answers from the cache", &["type"])?,
             cache_misses: counter(r, "bifrost_cache_misses_total", "Cache lookups without an answer")?,
-            errors: counters(r, "bifrost_errors_total", "Requests answered with an error", &["provider", "type"])?,
-            attempts: counters(r, "bifrost_attempts_total", "Attempts at providers by outcome", &["provider", "model", "outcome"])?,
+            errors: counters(
+                r,
+                "bifrost_errors_total",
+                "Requests answered with an error",
+                &["provider", "type"],
+            )?,
+            attempts: counters(
+                r,
+                "bifrost_attempts_total",
+                "Attempts at providers by outcome",
+                &["provider", "model", "outcome"],
+            )?,
             in_flight: gauge(r, "bifrost_in_flight_requests", "Requests being served")?,
-            ttft: histograms(r, "bifrost_time_to_first_token_seconds", "From request to first token of a stream", &["provider"], DURATIONS)?,
+            ttft: histograms(
+                r,
+                "bifrost_time_to_first_token_seconds",
+                "From request to first token of a stream",
+                &["provider"],
+                DURATIONS,
+            )?,
             overhead: {
-                let opts = HistogramOpts::new("bifrost_gateway_overhead_seconds", "Time in the gateway less time waiting for sockets");
+                let opts = HistogramOpts::new(
+                    "bifrost_gateway_overhead_seconds",
+                    "Time in the gateway less time waiting for sockets",
+                );
                 let histogram = Histogram::with_opts(opts.buckets(OVERHEADS.to_vec()))?;
                 r.register(Box::new(histogram.clone()))?;
                 histogram
             },
             key_healthy: {
-                let vec = GaugeVec::new(Opts::new("bifrost_key_healthy", "1: serves, 0: cooling down or disabled"), &["provider", "key"])?;
+                let vec = GaugeVec::new(
+                    Opts::new("bifrost_key_healthy", "1: serves, 0: cooling down or disabled"),
+                    &["provider", "key"],
+                )?;
                 r.register(Box::new(vec.clone()))?;
                 vec
             },
-            input_tokens: counters(r, "bifrost_input_tokens_total", "Input tokens, cached ones included", &["provider", "model"])?,
-            output_tokens: counters(r, "bifrost_output_tokens_total", "Output tokens, reasoning included", &["provider", "model"])?,
+            input_tokens: counters(
+                r,
+                "bifrost_input_tokens_total",
+                "Input tokens, cached ones included",
+                &["provider", "model"],
+            )?,
+            output_tokens: counters(
+                r,
+                "bifrost_output_tokens_total",
+                "Output tokens, reasoning included",
+                &["provider", "model"],
+            )?,
             cost: {
-                let vec = CounterVec::new(Opts::new("bifrost_cost_total", "Cost in US dollars where the price is known"), &["provider", "model"])?;
+                let vec = CounterVec::new(
+                    Opts::new("bifrost_cost_total", "Cost in US dollars where the price is known"),
+                    &["provider", "model"],
+                )?;
                 r.register(Box::new(vec.clone()))?;
                 vec
             },
-            skipped: counters(r, "bifrost_stream_events_skipped_total", "Stream events that could not be read", &["provider"])?,
-            reloads: counters(r, "bifrost_config_reloads_total", "Configuration reloads by result", &["result"])?,
+            skipped: counters(
+                r,
+                "bifrost_stream_events_skipped_total",
+                "Stream events that could not be read",
+                &["provider"],
+            )?,
+            reloads: counters(
+                r,
+                "bifrost_config_reloads_total",
+                "Configuration reloads by result",
+                &["result"],
+            )?,
             config_version: gauge(r, "bifrost_config_version", "Version of the configuration in force")?,
             log_dropped: {
-                let gauge = Gauge::new("bifrost_log_lines_dropped_total", "Log lines dropped because the log was slow")?;
+                let gauge = Gauge::new(
+                    "bifrost_log_lines_dropped_total",
+                    "Log lines dropped because the log was slow",
+                )?;
                 r.register(Box::new(gauge.clone()))?;
                 gauge
             },
@@ -156,7 +216,12 @@ impl Metrics {
     }
 }
 
-fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntCounterVec> {
+fn counters(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    labels: &[&str],
+) -> prometheus::Result<IntCounterVec> {
     let vec = IntCounterVec::new(Opts::new(name, help), labels)?;
     registry.register(Box::new(vec.clone()))?;
     Ok(vec)

@@ -76,13 +76,7 @@ impl Registry {
     }
 
     /// An attempt at the target failed. Faults that the request brought upon itself change nothing.
-    pub fn on_fault(
-        &self,
-        key: &Key,
-        model: &Arc<str>,
-        class: FaultClass,
-        retry_after_ms: Option<u64>,
-    ) {
+    pub fn on_fault(&self, key: &Key, model: &Arc<str>, class: FaultClass, retry_after_ms: Option<u64>) {
         let now_ms = self.now_ms();
         let health = self.find_or_insert(&key.id);
         let whole_key =

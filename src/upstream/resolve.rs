@@ -69,8 +69,7 @@ impl Resolver {
         if addresses.is_empty() {
             return Err(io::Error::other("the name has no address"));
         }
-        let entry =
-            Arc::new(Entry { addresses, at: Instant::now(), refreshing: AtomicBool::new(false) });
+        let entry = Arc::new(Entry { addresses, at: Instant::now(), refreshing: AtomicBool::new(false) });
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         known.insert((Arc::clone(host), port), Arc::clone(&entry));
         Ok(entry)

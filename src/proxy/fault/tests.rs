@@ -1,0 +1,72 @@
+use super::*;
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use translate::Wire;
+
+/// `docs/errors.md` is this table: `BIFROST_BLESS=1` writes it anew.
+#[test]
+fn the_table_is_the_documentation() {
+    let page = page();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/errors.md");
+    if std::env::var_os("BIFROST_BLESS").is_some() {
+        std::fs::write(&path, &page).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(written == page, "docs/errors.md is out of date: run the tests once with BIFROST_BLESS=1");
+}
+
+#[test]
+fn every_class_has_one_row() {
+    for class in FaultClass::ALL {
+        assert_eq!(TABLE.iter().filter(|row| row.class == class).count(), 1, "{class:?}");
+    }
+}
+
+#[test]
+fn labels_are_unique() {
+    for (at, row) in TABLE.iter().enumerate() {
+        assert!(TABLE.iter().skip(at + 1).all(|other| other.label != row.label), "{}", row.label);
+    }
+}
+
+fn page() -> String {
+    let mut page = String::from(
+        "# Errors\n\n\
+        Every error answers in the caller's dialect: OpenAI's `{\"error\": {message, type, param, code}}`, or \
+        Anthropic's `{\"type\": \"error\", \"error\": {type, message}, \"request_id\"}`. When a provider answered, \
+        its status and message are kept; the status below is used when it gave none. On `/v1/*` the body has \
+        `extra_fields.attempts`: every attempt with its outcome.\n\n\
+        *Then*: what the gateway does before it gives up (`retry`: same model, another key if there is one; \
+        `retry_other_key`: only with another key; `failover`: the next planned model; `stop`: the caller gets \
+        the error).\n\n\
+        This page is written by a test from the table in `src/proxy/fault.rs`.\n\n\
+        | Label | Cause | Status | OpenAI type / code | Anthropic type | Then |\n\
+        |---|---|---|---|---|---|\n",
+    );
+    for row in TABLE {
+        let failure = Fault::new(row.class, "x").failure;
+        let _ = writeln!(
+            page,
+            "| `{}` | {} | {} | {} | {} | {} |",
+            row.label,
+            row.cause,
+            row.status,
+            words(Wire::OpenAiChat, &failure),
+            words(Wire::Anthropic, &failure),
+            row.class.verdict().label(),
+        );
+    }
+    page
+}
+
+fn words(wire: Wire, failure: &Failure) -> String {
+    let body = wire.codec().encode_failure(failure, "id");
+    let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    let error = &body["error"];
+    match error["code"].as_str() {
+        Some(code) => format!("`{}` / `{code}`", error["type"].as_str().unwrap()),
+        None => format!("`{}`", error["type"].as_str().unwrap()),
+    }
+}
