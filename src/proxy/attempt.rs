@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use serde::Serialize;
+use translate::Wire;
 use translate::loss::Losses;
 use translate::provider::{Destination, ModelRules};
 use translate::relay::{RequestEdits, StreamPipe, apply_quirks, rewrite_request};
@@ -29,6 +30,8 @@ pub struct Attempt {
     pub retry_after_ms: Option<u64>,
     /// `x-should-retry: false`.
     pub retry_forbidden: bool,
+    /// Headers of an error answer that the caller gets too.
+    pub refusal_headers: Vec<(http::HeaderName, http::HeaderValue)>,
     pub reused_connection: bool,
     pub answer: Answer,
 }
@@ -112,6 +115,7 @@ impl Attempt {
             upstream_request_id: None,
             retry_after_ms: None,
             retry_forbidden: false,
+            refusal_headers: Vec::new(),
             reused_connection: false,
             answer: Answer::Awaited,
         }
@@ -179,7 +183,7 @@ pub fn prepare(call: &mut Call, step: &Step) -> Result<Upstream, BadRequest> {
     let relay = call.endpoint.dialect == provider.wire;
     if relay {
         let asks = call.stream && call.endpoint.operation == Operation::Chat;
-        let ask_usage = asks && provider.spec.quirks.stream_usage;
+        let ask_usage = asks && provider.wire == Wire::OpenAiChat && provider.spec.quirks.stream_usage;
         let edits = RequestEdits {
             model: &step.model,
             ask_usage,
@@ -193,6 +197,7 @@ pub fn prepare(call: &mut Call, step: &Step) -> Result<Upstream, BadRequest> {
         return Ok(Upstream { body, losses, relay, usage_is_ours: ask_usage && !call.include_usage });
     }
     if call.decoded.is_none() {
+        call.peek.members.refuse_duplicates(&call.body, None)?;
         call.decoded = Some(Box::new(call.endpoint.dialect.codec().decode_request(&call.body)?));
     }
     let Some(request) = call.decoded.as_mut() else {

@@ -4,6 +4,7 @@
 //! read it, and nothing of a provider's secrets. Each dialect spells the failure in its own words.
 
 use govern::verdict::{FaultClass, Verdict};
+use http::{HeaderName, HeaderValue};
 use translate::ir::{Failure, FailureKind};
 
 use super::replay::Limit;
@@ -15,6 +16,8 @@ pub struct Fault {
     pub failure: Failure,
     /// Milliseconds the provider asked us to wait.
     pub retry_after_ms: Option<u64>,
+    /// Headers of the provider's refusal that the caller gets too (rate limits, request ids).
+    pub headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Fault {
@@ -33,13 +36,18 @@ impl Fault {
                 param: None,
             },
             retry_after_ms: None,
+            headers: Vec::new(),
         }
     }
 
     /// An error body the provider sent.
     #[must_use]
-    pub fn answered(failure: Failure, retry_after_ms: Option<u64>) -> Self {
-        Self { class: class_of(&failure), failure, retry_after_ms }
+    pub fn answered(mut failure: Failure, retry_after_ms: Option<u64>) -> Self {
+        // The path is ours and right: what a provider does not find is the model.
+        if failure.kind == FailureKind::NotFound {
+            failure.kind = FailureKind::ModelNotFound;
+        }
+        Self { class: class_of(&failure), failure, retry_after_ms, headers: Vec::new() }
     }
 
     /// A limit was reached while waiting for the provider.

@@ -80,7 +80,9 @@ pub fn fault_reply(fault: &Fault, exchange: &Exchange, path: &str) -> Reply {
         }
     }
     let mut reply = Reply::json(fault.failure.status, body);
-    if dialect == Wire::Anthropic {
+    reply.headers.extend(fault.headers.iter().cloned());
+    let told = fault.headers.iter().any(|(name, _)| name == "request-id");
+    if dialect == Wire::Anthropic && !told {
         reply = reply.with(HeaderName::from_static("request-id"), &exchange.request_id);
     }
     if let Some(wait) = fault.retry_after_ms {

@@ -106,7 +106,9 @@ pub fn refusal(attempt: &Attempt) -> Fault {
         failure.kind = FailureKind::Upstream;
         failure.message = format!("the provider answered with status {}", attempt.status);
     }
-    Fault::answered(failure, attempt.retry_after_ms)
+    let mut fault = Fault::answered(failure, attempt.retry_after_ms);
+    fault.headers.clone_from(&attempt.refusal_headers);
+    fault
 }
 
 fn whole(
@@ -200,7 +202,7 @@ fn in_band(mut failure: translate::ir::Failure) -> Fault {
     if failure.status < 400 {
         failure.status = Fault::new(class, "").failure.status;
     }
-    Fault { class, failure, retry_after_ms: None }
+    Fault { class, failure, retry_after_ms: None, headers: Vec::new() }
 }
 
 fn stream(

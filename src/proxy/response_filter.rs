@@ -52,7 +52,7 @@ fn describe(out: &mut ResponseHeader, exchange: &Exchange, attempt: &Attempt, di
     if let Some(id) = &attempt.upstream_request_id {
         out.insert_header("x-bf-upstream-request-id", &**id)?;
     }
-    if dialect == Wire::Anthropic && attempt.provider.wire != Wire::Anthropic {
+    if dialect == Wire::Anthropic && !out.headers.contains_key("request-id") {
         out.insert_header("request-id", &*exchange.request_id)?;
     }
     out.insert_header("x-bf-provider", &*attempt.provider.name)?;

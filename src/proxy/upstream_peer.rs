@@ -15,6 +15,8 @@ use super::exchange::{Call, Exchange};
 use super::fault::Fault;
 use super::replay::Limit;
 use super::{Gateway, target_path};
+use crate::config::snapshot::Snapshot;
+use crate::route::model::near;
 use crate::route::plan::Step;
 use crate::upstream::peer;
 use crate::upstream::select::Choice;
@@ -99,7 +101,7 @@ fn open(gateway: &Gateway, exchange: &mut Exchange) -> Result<Opened, Fault> {
                     },
                     Cooled::Skip(fault) => fault,
                 },
-                Choice::NoKey => no_key(&step),
+                Choice::NoKey => no_key(gateway, exchange.snapshot.as_deref(), &step),
             },
             Err(fault) => fault,
         };
@@ -171,7 +173,7 @@ fn cooled(step: &Step, wait_ms: u64, why: CoolReason) -> Fault {
     fault
 }
 
-fn no_key(step: &Step) -> Fault {
+fn no_key(gateway: &Gateway, snapshot: Option<&Snapshot>, step: &Step) -> Fault {
     let disabled: Vec<String> = step
         .provider
         .keys
@@ -180,8 +182,13 @@ fn no_key(step: &Step) -> Fault {
         .collect();
     let detail =
         if disabled.is_empty() { String::new() } else { format!(" (disabled: {})", disabled.join("; ")) };
-    let message = format!("no key of {} serves the model {}{detail}", step.provider.name, step.model);
-    Fault::request(FailureKind::ModelNotFound, 404, message)
+    let near = snapshot.map(|snapshot| near(&step.model, snapshot, gateway.catalog)).unwrap_or_default();
+    let hint = if near.is_empty() { String::new() } else { format!(". Did you mean {}?", near.join(" or ")) };
+    let message = format!("no key of {} serves the model {}{detail}{hint}", step.provider.name, step.model);
+    let mut fault = Fault::request(FailureKind::ModelNotFound, 404, message).param("model");
+    fault.failure.code = Some("model_not_found".to_owned());
+    fault.class = FaultClass::ModelNotFound;
+    fault
 }
 
 fn nothing_left() -> Fault {

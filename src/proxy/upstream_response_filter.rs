@@ -11,6 +11,7 @@ use translate::wire::Echo;
 
 use super::attempt::{Answer, Attempt, Streaming};
 use super::exchange::{Call, Exchange};
+use super::headers::passes_down;
 use super::replay::Limit;
 use super::set_deadline;
 
@@ -65,8 +66,8 @@ fn upstream_request_id(header: &ResponseHeader) -> Option<Box<str>> {
         .map(Box::from)
 }
 
-fn read_hints(header: &ResponseHeader, attempt: &mut Attempt) {
-    let pairs: Vec<(&str, &str)> = header
+fn read_hints(response: &ResponseHeader, attempt: &mut Attempt) {
+    let pairs: Vec<(&str, &str)> = response
         .headers
         .iter()
         .filter_map(|(name, value)| value.to_str().ok().map(|value| (name.as_str(), value)))
@@ -74,6 +75,12 @@ fn read_hints(header: &ResponseHeader, attempt: &mut Attempt) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let hint =
         govern::retry_hint::read(pairs.iter().copied(), u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
+    attempt.refusal_headers = response
+        .headers
+        .iter()
+        .filter(|(name, _)| passes_down(name.as_str()) && **name != header::RETRY_AFTER)
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
     attempt.retry_after_ms = hint.retry_after_ms;
     attempt.retry_forbidden = hint.should_retry == Some(false);
 }

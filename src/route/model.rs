@@ -129,7 +129,8 @@ pub fn known(snapshot: &Snapshot, catalog: &Catalog<'_>) -> Vec<ModelRef> {
 }
 
 /// Up to three known names that look like `name`.
-fn near(name: &str, snapshot: &Snapshot, catalog: &Catalog<'_>) -> Vec<String> {
+#[must_use]
+pub fn near(name: &str, snapshot: &Snapshot, catalog: &Catalog<'_>) -> Vec<String> {
     let mut scored: Vec<(f64, String)> = known(snapshot, catalog)
         .into_iter()
         .map(|model| {

@@ -109,7 +109,8 @@ def test_the_callers_key_never_reaches_the_upstream(http, tap, path, model, wire
     assert answer.status_code == 200, answer.text
     seen = tap.last.headers
     assert not [name for name, value in seen.items() if CALLER_KEY in value]
-    credentials = {name: seen[name] for name in ("authorization", "x-api-key", "api-key", "x-goog-api-key") if name in seen}
+    names = ("authorization", "x-api-key", "api-key", "x-goog-api-key")
+    credentials = {name: seen[name] for name in names if name in seen}
     wanted = {"authorization": f"Bearer {UPSTREAM_KEYS['openai']}"}
     assert credentials == (wanted if wire == "openai" else {"x-api-key": UPSTREAM_KEYS["anthropic"]})
 

@@ -6,10 +6,18 @@ import {
 } from './env.mjs';
 
 const CLASSES = {
-  400: 'BadRequestError', 401: 'AuthenticationError', 404: 'NotFoundError', 429: 'RateLimitError', 500: 'InternalServerError',
+  400: 'BadRequestError',
+  401: 'AuthenticationError',
+  404: 'NotFoundError',
+  429: 'RateLimitError',
+  500: 'InternalServerError',
 };
 const TYPES = {
-  400: 'invalid_request_error', 401: 'authentication_error', 404: 'not_found_error', 429: 'rate_limit_error', 500: 'api_error',
+  400: 'invalid_request_error',
+  401: 'authentication_error',
+  404: 'not_found_error',
+  429: 'rate_limit_error',
+  500: 'api_error',
 };
 const messages = [{ role: 'user', content: 'hi' }];
 const upstreamMessage = (wire, status) => scene(`${wire === 'openai' ? 'gpt' : 'claude'}-fail-${status}`).error.message;

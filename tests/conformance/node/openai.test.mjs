@@ -32,7 +32,8 @@ for (const [name, SDK] of Object.entries(OPENAI_SDKS)) {
       test(`${name} ${lane}: streamed answer ${tag}`, async () => {
         let text = '';
         let usage;
-        for await (const chunk of await api.create(ask(tag, { stream: true, stream_options: { include_usage: true } }))) {
+        const options = { stream: true, stream_options: { include_usage: true } };
+        for await (const chunk of await api.create(ask(tag, options))) {
           text += chunk.choices[0]?.delta.content ?? '';
           usage = chunk.usage ?? usage;
         }

@@ -1,8 +1,10 @@
 //! Framing of streamed bodies: where one event ends and the next begins.
 
 mod sse;
+mod surrogate;
 
 pub use sse::{MAX_EVENT, SseParser, write_data, write_event};
+pub use surrogate::Mender;
 
 /// One server-sent event, borrowed from the parser's buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -38,18 +38,34 @@ impl Members {
     /// Reads the spans of a whole body.
     ///
     /// # Errors
-    /// [`BadRequest`] when the body is not JSON (with line and column), not an object, or has two
-    /// members of one name: readers disagree on which of them counts.
+    /// [`BadRequest`] when the body is not JSON (with line and column) or not an object.
     pub fn read(body: &[u8]) -> Result<Self, BadRequest> {
-        let members = Self::scan(body).map_err(|error| not_an_object(body, &error))?;
-        if let Some(name) = members.duplicate(body) {
-            let message = format!("`{name}` stands twice at the top level of the body.");
-            return Err(BadRequest::at(name, message));
-        }
-        Ok(members)
+        Self::scan(body).map_err(|error| not_an_object(body, &error))
     }
 
-    /// As [`Self::read`], without the check for duplicates and with the parser's own error.
+    /// Refuses members that stand twice: readers disagree on which of them counts. `names` are those
+    /// that matter; `None`: all do.
+    ///
+    /// # Errors
+    /// [`BadRequest`] naming the first one.
+    pub fn refuse_duplicates(&self, body: &[u8], names: Option<&[&str]>) -> Result<(), BadRequest> {
+        let twice = match names {
+            None => self.duplicate(body),
+            Some(names) => {
+                let count = |name: &&&str| self.list.iter().filter(|member| member.is(body, name)).count();
+                names.iter().find(|name| count(name) > 1).map(|name| Cow::Borrowed(*name))
+            }
+        };
+        match twice {
+            None => Ok(()),
+            Some(name) => {
+                let message = format!("`{name}` stands twice at the top level of the body.");
+                Err(BadRequest::at(name, message))
+            }
+        }
+    }
+
+    /// As [`Self::read`], with the parser's own error.
     pub(super) fn scan(body: &[u8]) -> Result<Self, serde_json::Error> {
         let mut deserializer = serde_json::Deserializer::from_slice(body);
         let list = deserializer.deserialize_map(MembersVisitor { base: body.as_ptr() as usize })?;
@@ -154,7 +170,7 @@ mod tests {
     use super::*;
 
     fn complaint(body: &[u8]) -> String {
-        Members::read(body).unwrap_err().message
+        Members::read(body).and_then(|members| members.refuse_duplicates(body, None)).unwrap_err().message
     }
 
     #[test]

@@ -65,14 +65,30 @@ pub struct Fallback {
     pub model: String,
 }
 
+/// Members the gateway reads or edits: what it acts on must be what the provider will see. Others that
+/// stand twice are relayed as they came.
+const ACTED_ON: [&str; 10] = [
+    "fallbacks",
+    "input",
+    "max_completion_tokens",
+    "max_tokens",
+    "messages",
+    "model",
+    "stream",
+    "stream_options",
+    "tool_choice",
+    "tools",
+];
+
 /// Reads the parts of a body that routing needs, in one pass.
 ///
 /// # Errors
-/// [`BadRequest`] when the body is not JSON (with line and column), not an object, has a top-level key
-/// twice, when `model` is missing, empty or no string, `stream` is no boolean, or `fallbacks` is not a
+/// [`BadRequest`] when the body is not JSON (with line and column), not an object, has one of the members that the
+/// gateway acts on twice, when `model` is missing, empty or no string, `stream` is no boolean, or `fallbacks` is not a
 /// list of strings and `{provider, model}` objects.
 pub fn peek(body: &[u8]) -> Result<Peek<'_>, BadRequest> {
     let members = Members::read(body)?;
+    members.refuse_duplicates(body, Some(&ACTED_ON))?;
     let (model, model_span) = model(body, &members)?;
     let value = |name: &str| members.value(body, name);
     Ok(Peek {

@@ -9,7 +9,7 @@ mod watch;
 
 use hold::Hold;
 
-use crate::frame::{Frame, MAX_EVENT, SseParser};
+use crate::frame::{Frame, MAX_EVENT, Mender, SseParser};
 use crate::ir::{Event, Failure, FailureKind, Usage};
 use crate::loss::Losses;
 use crate::provider::UsageStyle;
@@ -84,6 +84,7 @@ impl StreamPipe {
             seen: Observation::default(),
             losses: Losses::default(),
             hold: Hold::default(),
+            mender: Mender::default(),
         };
         Self { parser: SseParser::new(), lane, closed: false, frames: 0 }
     }
@@ -234,6 +235,7 @@ struct Lane {
     seen: Observation,
     losses: Losses,
     hold: Hold,
+    mender: Mender,
 }
 
 struct Translation {
@@ -264,7 +266,14 @@ impl Lane {
         if frame.data.is_empty() {
             return self.hold.comment(frame.raw, out);
         }
-        let verdict = self.caller.observe_frame(frame, &mut self.seen);
+        let mut verdict = self.caller.observe_frame(frame, &mut self.seen);
+        if verdict == FrameVerdict::Invalid
+            && let Some(data) = self.mender.mend(frame.data)
+        {
+            // Half a character at its edge is no fault: it is relayed as it came.
+            self.seen.skipped = self.seen.skipped.saturating_sub(1);
+            verdict = self.caller.observe_frame(&Frame { data: &data, ..*frame }, &mut self.seen);
+        }
         match verdict {
             FrameVerdict::Relay => self.data(frame.raw, out),
             FrameVerdict::UsageOnly if self.withhold_usage => {}
@@ -296,9 +305,16 @@ impl Lane {
         let mut events = std::mem::take(&mut translation.events);
         if frame.data.is_empty() {
             events.extend(translation.started.then_some(Event::Ping));
-        } else if translation.decoder.frame(frame, &mut events).is_err() {
+        } else if let Err(_bad) = translation.decoder.frame(frame, &mut events) {
             events.clear();
-            self.seen.skipped = self.seen.skipped.saturating_add(1);
+            let mended = self.mender.mend(frame.data);
+            let again = mended.is_some_and(|data| {
+                translation.decoder.frame(&Frame { data: &data, ..*frame }, &mut events).is_ok()
+            });
+            if !again {
+                events.clear();
+                self.seen.skipped = self.seen.skipped.saturating_add(1);
+            }
         }
         self.encode(&mut events, out);
         if let Some(translation) = &mut self.translation {

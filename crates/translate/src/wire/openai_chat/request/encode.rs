@@ -284,14 +284,19 @@ fn account(body: &mut Map<String, Value>, request: &Request, losses: &mut Losses
     }
     if let Some(metadata) = &request.metadata {
         let mut kept = Map::new();
-        for (name, value) in metadata {
+        // Anthropic's `user_id` goes as `user`.
+        let is_user =
+            |name: &str, value: &Value| name == "user_id" && value.as_str() == request.user.as_deref();
+        for (name, value) in metadata.iter().filter(|(name, value)| !is_user(name, value)) {
             if value.is_string() {
                 kept.insert(name.clone(), value.clone());
             } else {
                 losses.report(format!("metadata.{name}"), "metadata holds strings only on openai_chat");
             }
         }
-        body.insert("metadata".into(), Value::Object(kept));
+        if !kept.is_empty() {
+            body.insert("metadata".into(), Value::Object(kept));
+        }
     }
     let tier = request.service_tier.as_deref();
     put(body, "service_tier", tier.map(|tier| if tier == "standard_only" { "default" } else { tier }));
