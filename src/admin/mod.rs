@@ -39,8 +39,7 @@ fn metrics(gateway: &Gateway, snapshot: &Snapshot) -> Reply {
     }
     metrics.config_version.set(i64::try_from(snapshot.version).unwrap_or(i64::MAX));
     if let Some(log) = &gateway.log {
-        #[expect(clippy::cast_precision_loss, reason = "Prometheus values are floats")]
-        metrics.log_dropped.set(log.dropped() as f64);
+        metrics.log_dropped.inc_by(log.dropped().saturating_sub(metrics.log_dropped.get()));
     }
     let mut reply = Reply::text(200, metrics.render());
     reply.content_type = "text/plain; version=0.0.4; charset=utf-8";

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
-use serde::Serialize;
 use translate::Wire;
 use translate::loss::Losses;
 use translate::provider::{Destination, ModelRules};
@@ -15,6 +14,7 @@ use super::exchange::Call;
 use crate::config::snapshot::{Key, Provider};
 use crate::route::endpoint::Operation;
 use crate::route::plan::Step;
+use crate::telemetry::access_log::AttemptRecord;
 
 /// The running attempt, or the one that answered.
 pub struct Attempt {
@@ -83,24 +83,6 @@ pub struct Streaming {
     pub ended: bool,
 }
 
-/// How one attempt ended, for the log, `extra_fields.attempts` and error bodies.
-#[derive(Debug, Clone, Serialize)]
-pub struct AttemptRecord {
-    pub provider: Arc<str>,
-    pub model: Arc<str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub key: Option<Arc<str>>,
-    /// `success`, or the label of the fault.
-    pub outcome: &'static str,
-    /// Status of the provider's answer, when there was one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub status: Option<u16>,
-    pub latency_ms: u64,
-    /// The reason, shortened.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-}
-
 impl Attempt {
     /// An attempt at `step` with `key`.
     #[must_use]
@@ -151,23 +133,7 @@ impl Attempt {
             outcome,
             status: (self.status != 0).then_some(self.status),
             latency_ms: millis(self.clock.began),
-            reason: reason.map(shorten),
-        }
-    }
-}
-
-impl AttemptRecord {
-    /// A step that was passed over without a request.
-    #[must_use]
-    pub fn skipped(step: &Step, outcome: &'static str, reason: &str) -> Self {
-        Self {
-            provider: Arc::clone(&step.provider.name),
-            model: Arc::clone(&step.model),
-            key: None,
-            outcome,
-            status: None,
-            latency_ms: 0,
-            reason: Some(shorten(reason)),
+            reason: reason.map(AttemptRecord::shorten),
         }
     }
 }
@@ -215,12 +181,4 @@ pub fn prepare(call: &mut Call, step: &Step) -> Result<Upstream, BadRequest> {
 #[must_use]
 pub fn millis(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
-}
-
-fn shorten(text: &str) -> String {
-    const LIMIT: usize = 200;
-    match text.char_indices().nth(LIMIT) {
-        Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()),
-        None => text.to_owned(),
-    }
 }

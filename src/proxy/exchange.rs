@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use translate::relay::Peek;
 
-use super::attempt::{Attempt, AttemptRecord};
+use super::attempt::Attempt;
 use super::fault::Fault;
 use super::replay::Stage;
 use crate::config::snapshot::Snapshot;
 use crate::route::endpoint::Endpoint;
 use crate::route::plan::Plan;
+use crate::telemetry::access_log::AttemptRecord;
 use crate::telemetry::metrics::InFlight;
 use crate::upstream::select::Cursor;
 

@@ -3,8 +3,9 @@
 use serde::Serialize;
 use translate::loss::Losses;
 
-use super::attempt::{Attempt, AttemptRecord, millis};
+use super::attempt::{Attempt, millis};
 use super::exchange::Exchange;
+use crate::telemetry::access_log::AttemptRecord;
 
 #[derive(Serialize)]
 struct ExtraFields<'a> {

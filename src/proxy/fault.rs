@@ -13,7 +13,7 @@ use super::replay::Limit;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     pub class: FaultClass,
-    pub failure: Failure,
+    pub failure: Box<Failure>,
     /// Milliseconds the provider asked us to wait.
     pub retry_after_ms: Option<u64>,
     /// Headers of the provider's refusal that the caller gets too (rate limits, request ids).
@@ -27,14 +27,14 @@ impl Fault {
         let row = row(class);
         Self {
             class,
-            failure: Failure {
+            failure: Box::new(Failure {
                 status: row.status,
                 kind: row.kind,
                 message: message.into(),
                 native_type: None,
                 code: None,
                 param: None,
-            },
+            }),
             retry_after_ms: None,
             headers: Vec::new(),
         }
@@ -47,7 +47,7 @@ impl Fault {
         if failure.kind == FailureKind::NotFound {
             failure.kind = FailureKind::ModelNotFound;
         }
-        Self { class: class_of(&failure), failure, retry_after_ms, headers: Vec::new() }
+        Self { class: class_of(&failure), failure: Box::new(failure), retry_after_ms, headers: Vec::new() }
     }
 
     /// A limit was reached while waiting for the provider.

@@ -55,7 +55,7 @@ fn settle(gateway: &Gateway, exchange: &mut Exchange) -> Option<Settled> {
     let cost_nanos = usage.and_then(|usage| {
         usage.provider_cost_nanos.or_else(|| {
             let price = gateway.catalog.price(&attempt.provider.name, &attempt.model)?;
-            Some(price::cost(&price, &counts(&usage)))
+            Some(price::cost(price, &counts(&usage)))
         })
     });
     if answered {

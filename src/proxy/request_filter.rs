@@ -1,6 +1,7 @@
 //! A request comes in: which endpoint, who calls, what is asked, which attempts.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use govern::verdict::FaultClass;
@@ -15,7 +16,7 @@ use super::fault::Fault;
 use super::headers::{Forward, credential};
 use super::replay::{self, Stage};
 use super::{Gateway, body, respond};
-use crate::config::snapshot::{ModelRef, Secret, Snapshot};
+use crate::config::snapshot::{Secret, Snapshot};
 use crate::route::endpoint::{self, Endpoint, Operation, Route};
 use crate::route::model::{self, UnknownModel};
 use crate::route::plan::Plan;
@@ -59,7 +60,8 @@ pub async fn run(gateway: &Gateway, session: &mut Session, exchange: &mut Exchan
         Err(fault) => return refuse(session, exchange, fault).await,
     };
 
-    match plan(gateway, session, &snapshot, endpoint, body, exchange.started) {
+    let asked = Asked { endpoint, body, started: exchange.started };
+    match plan(gateway, session, &snapshot, asked) {
         Ok(call) => {
             replay::wrap(&mut session.downstream_session, call.body.clone(), &call.stage);
             exchange.call = Some(Box::new(call));
@@ -69,22 +71,25 @@ pub async fn run(gateway: &Gateway, session: &mut Session, exchange: &mut Exchan
     }
 }
 
-/// From a complete body to a call with its plan.
-fn plan(
-    gateway: &Gateway,
-    session: &Session,
-    snapshot: &Snapshot,
+/// A request whose body is complete.
+struct Asked {
     endpoint: Endpoint,
     body: Bytes,
-    started: std::time::Instant,
-) -> Result<Call, Fault> {
+    started: Instant,
+}
+
+/// From a complete body to a call with its plan.
+fn plan(gateway: &Gateway, session: &Session, snapshot: &Snapshot, asked: Asked) -> Result<Call, Fault> {
+    let Asked { endpoint, body, started } = asked;
     let peek = relay::peek(&body)
         .map_err(|bad| Fault::request(FailureKind::InvalidRequest, 400, bad.message).param(&bad.path))?;
     check_shape(&peek, endpoint)?;
     let target = model::resolve(&peek.model, endpoint.family, snapshot, gateway.catalog)
         .map_err(|unknown| model_not_found(&peek.model, &unknown))?;
     let peek = peek.into_owned();
-    let plan = plan_of(gateway, snapshot, endpoint, &peek, &body, &target);
+    let named = peek.members.value(&body, "fallbacks").is_some();
+    let asked = fallbacks_asked(endpoint, &peek, named);
+    let plan = Plan::new(&target, asked.as_deref(), endpoint.family, snapshot, gateway.catalog);
     check_operation(&plan, endpoint)?;
     let direct_key = snapshot
         .client
@@ -110,19 +115,10 @@ fn plan(
     })
 }
 
-fn plan_of(
-    gateway: &Gateway,
-    snapshot: &Snapshot,
-    endpoint: Endpoint,
-    peek: &Peek<'_>,
-    body: &[u8],
-    target: &ModelRef,
-) -> Plan {
-    // The configured order names chat models: they can stand in for chat only.
-    let named = peek.members.value(body, "fallbacks").is_some();
-    let asked: Option<Vec<String>> = (named || endpoint.operation != Operation::Chat)
-        .then(|| peek.fallbacks.iter().map(full_name).collect());
-    Plan::new(target, asked.as_deref(), endpoint.family, snapshot, gateway.catalog)
+/// The fallbacks the request names. `None`: the configured order counts; it names chat models, which can
+/// stand in for chat only.
+fn fallbacks_asked(endpoint: Endpoint, peek: &Peek<'_>, named: bool) -> Option<Vec<String>> {
+    (named || endpoint.operation != Operation::Chat).then(|| peek.fallbacks.iter().map(full_name).collect())
 }
 
 fn full_name(fallback: &Fallback) -> String {

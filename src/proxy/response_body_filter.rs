@@ -202,7 +202,7 @@ fn in_band(mut failure: translate::ir::Failure) -> Fault {
     if failure.status < 400 {
         failure.status = Fault::new(class, "").failure.status;
     }
-    Fault { class, failure, retry_after_ms: None, headers: Vec::new() }
+    Fault { class, failure: Box::new(failure), retry_after_ms: None, headers: Vec::new() }
 }
 
 fn stream(
@@ -230,9 +230,7 @@ fn stream(
         held.append(&mut out);
         out = held;
         deadline(exchange, Limit::Idle, idle, total);
-    } else if alive && streaming.released && !finished {
-        deadline(exchange, Limit::Idle, idle, total);
-    } else if alive && !streaming.released && attempt.provider.network.ttft_timeout.is_none() {
+    } else if alive && (streaming.released || attempt.provider.network.ttft_timeout.is_none()) {
         deadline(exchange, Limit::Idle, idle, total);
     }
     if finished {

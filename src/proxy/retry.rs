@@ -10,7 +10,7 @@ use super::exchange::Exchange;
 use super::fault::Fault;
 use super::replay::{DEADLINE, Limit};
 use super::response_body_filter::FAULT;
-use crate::upstream::select::Seen;
+use crate::upstream::select::{Faulted, Seen};
 
 /// No connection came to be: DNS, TCP, TLS.
 pub fn fail_to_connect(gateway: &Gateway, exchange: &mut Exchange, mut error: Box<Error>) -> Box<Error> {
@@ -72,7 +72,8 @@ pub fn digest(gateway: &Gateway, exchange: &mut Exchange, fault: Fault, seen: Se
         ])
         .inc();
     exchange.attempts.push(attempt.record(fault.label(), Some(&fault.failure.message)));
-    let again = call.cursor.after_fault(&call.plan, &fault, seen, &gateway.health);
+    let faulted = Faulted { class: fault.class, retry_after_ms: fault.retry_after_ms };
+    let again = call.cursor.after_fault(&call.plan, faulted, seen, &gateway.health);
     log::debug!(
         "request {}: {}/{} failed ({}: {}), {}",
         exchange.request_id,

@@ -10,7 +10,7 @@ use pingora_error::{Error, ErrorSource, ErrorType, Result};
 use pingora_proxy::Session;
 use translate::ir::FailureKind;
 
-use super::attempt::{Attempt, AttemptRecord, prepare};
+use super::attempt::{Attempt, prepare};
 use super::exchange::{Call, Exchange};
 use super::fault::Fault;
 use super::replay::Limit;
@@ -18,6 +18,7 @@ use super::{Gateway, target_path};
 use crate::config::snapshot::Snapshot;
 use crate::route::model::near;
 use crate::route::plan::Step;
+use crate::telemetry::access_log::AttemptRecord;
 use crate::upstream::peer;
 use crate::upstream::select::Choice;
 
@@ -105,7 +106,12 @@ fn open(gateway: &Gateway, exchange: &mut Exchange) -> Result<Opened, Fault> {
             },
             Err(fault) => fault,
         };
-        exchange.attempts.push(AttemptRecord::skipped(&step, skip.label(), &skip.failure.message));
+        exchange.attempts.push(AttemptRecord::skipped(
+            &step.provider.name,
+            &step.model,
+            skip.label(),
+            &skip.failure.message,
+        ));
         // The first real answer of a provider says more than a step that was passed over.
         if exchange.fault.is_none() {
             exchange.fault = Some(skip);

@@ -1,10 +1,28 @@
 //! One JSON line per request: the seed's fields, then ours.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::proxy::attempt::AttemptRecord;
+/// How one attempt ended, for the log, `extra_fields.attempts` and error bodies.
+#[derive(Debug, Clone, Serialize)]
+pub struct AttemptRecord {
+    pub provider: Arc<str>,
+    pub model: Arc<str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<Arc<str>>,
+    /// `success`, or the label of the fault.
+    pub outcome: &'static str,
+    /// Status of the provider's answer, when there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    pub latency_ms: u64,
+    /// The reason, shortened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
 
 /// A finished request. The log adds `level` and `time` in front.
 #[derive(Debug, Serialize)]
@@ -54,6 +72,32 @@ pub struct ErrorField<'a> {
     #[serde(rename = "type")]
     pub kind: &'static str,
     pub message: &'a str,
+}
+
+impl AttemptRecord {
+    /// A model that was passed over without a request.
+    #[must_use]
+    pub fn skipped(provider: &Arc<str>, model: &Arc<str>, outcome: &'static str, reason: &str) -> Self {
+        Self {
+            provider: Arc::clone(provider),
+            model: Arc::clone(model),
+            key: None,
+            outcome,
+            status: None,
+            latency_ms: 0,
+            reason: Some(Self::shorten(reason)),
+        }
+    }
+
+    /// A reason for a list: at most 200 characters.
+    #[must_use]
+    pub fn shorten(text: &str) -> String {
+        const LIMIT: usize = 200;
+        match text.char_indices().nth(LIMIT) {
+            Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()),
+            None => text.to_owned(),
+        }
+    }
 }
 
 impl RequestLine<'_> {

@@ -6,8 +6,9 @@
 use std::collections::HashSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use prometheus::core::Collector;
 use prometheus::{
-    CounterVec, Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec,
+    CounterVec, Encoder, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec,
     IntGauge, Opts, Registry, TextEncoder,
 };
 
@@ -57,7 +58,7 @@ pub struct Metrics {
     /// `bifrost_config_version`.
     pub config_version: IntGauge,
     /// `bifrost_log_lines_dropped_total`.
-    pub log_dropped: Gauge,
+    pub log_dropped: IntCounter,
 }
 
 /// Counts one request in flight until it is dropped: also when a filter panics and no hook runs.
@@ -76,102 +77,43 @@ impl Metrics {
     /// A name or label is not valid for Prometheus: a programming error, found at start.
     pub fn new() -> prometheus::Result<Self> {
         let registry = Registry::new();
-        let r = &registry;
+        let make = Maker(&registry);
+        let model = &["provider", "model"];
         let metrics = Self {
             models: RwLock::default(),
-            requests: counters(
-                r,
-                "bifrost_requests_total",
-                "Requests that went to a provider",
-                &["provider", "model"],
-            )?,
-            duration: histograms(
-                r,
-                "bifrost_request_duration_seconds",
-                "From request to end of answer",
-                &["provider"],
-                DURATIONS,
-            )?,
-            cache_hits: counters(r, "bifrost_cache_hits_total", "Answers from the cache", &["type"])?,
-            cache_misses: counter(r, "bifrost_cache_misses_total", "Cache lookups without an answer")?,
-            errors: counters(
-                r,
-                "bifrost_errors_total",
-                "Requests answered with an error",
-                &["provider", "type"],
-            )?,
-            attempts: counters(
-                r,
+            requests: make.counters("bifrost_requests_total", "Requests that went to a provider", model)?,
+            duration: make.durations("bifrost_request_duration_seconds", "From request to end of answer")?,
+            cache_hits: make.counters("bifrost_cache_hits_total", "Answers from the cache", &["type"])?,
+            cache_misses: make.counter("bifrost_cache_misses_total", "Cache lookups without an answer")?,
+            errors: make.counters("bifrost_errors_total", "Requests that failed", &["provider", "type"])?,
+            attempts: make.counters(
                 "bifrost_attempts_total",
-                "Attempts at providers by outcome",
+                "Attempts",
                 &["provider", "model", "outcome"],
             )?,
-            in_flight: gauge(r, "bifrost_in_flight_requests", "Requests being served")?,
-            ttft: histograms(
-                r,
-                "bifrost_time_to_first_token_seconds",
-                "From request to first token of a stream",
-                &["provider"],
-                DURATIONS,
+            in_flight: make.gauge("bifrost_in_flight_requests", "Requests being served")?,
+            ttft: make.durations("bifrost_time_to_first_token_seconds", "From request to first token")?,
+            overhead: make.overhead()?,
+            key_healthy: make.gauges(
+                "bifrost_key_healthy",
+                "1: serves, 0: does not",
+                &["provider", "key"],
             )?,
-            overhead: {
-                let opts = HistogramOpts::new(
-                    "bifrost_gateway_overhead_seconds",
-                    "Time in the gateway less time waiting for sockets",
-                );
-                let histogram = Histogram::with_opts(opts.buckets(OVERHEADS.to_vec()))?;
-                r.register(Box::new(histogram.clone()))?;
-                histogram
-            },
-            key_healthy: {
-                let vec = GaugeVec::new(
-                    Opts::new("bifrost_key_healthy", "1: serves, 0: cooling down or disabled"),
-                    &["provider", "key"],
-                )?;
-                r.register(Box::new(vec.clone()))?;
-                vec
-            },
-            input_tokens: counters(
-                r,
+            input_tokens: make.counters(
                 "bifrost_input_tokens_total",
-                "Input tokens, cached ones included",
-                &["provider", "model"],
+                "Input tokens, cached included",
+                model,
             )?,
-            output_tokens: counters(
-                r,
-                "bifrost_output_tokens_total",
-                "Output tokens, reasoning included",
-                &["provider", "model"],
-            )?,
-            cost: {
-                let vec = CounterVec::new(
-                    Opts::new("bifrost_cost_total", "Cost in US dollars where the price is known"),
-                    &["provider", "model"],
-                )?;
-                r.register(Box::new(vec.clone()))?;
-                vec
-            },
-            skipped: counters(
-                r,
+            output_tokens: make.counters("bifrost_output_tokens_total", "Output tokens", model)?,
+            cost: make.amounts("bifrost_cost_total", "US dollars where the price is known", model)?,
+            skipped: make.counters(
                 "bifrost_stream_events_skipped_total",
-                "Stream events that could not be read",
+                "Unreadable events",
                 &["provider"],
             )?,
-            reloads: counters(
-                r,
-                "bifrost_config_reloads_total",
-                "Configuration reloads by result",
-                &["result"],
-            )?,
-            config_version: gauge(r, "bifrost_config_version", "Version of the configuration in force")?,
-            log_dropped: {
-                let gauge = Gauge::new(
-                    "bifrost_log_lines_dropped_total",
-                    "Log lines dropped because the log was slow",
-                )?;
-                r.register(Box::new(gauge.clone()))?;
-                gauge
-            },
+            reloads: make.counters("bifrost_config_reloads_total", "Configuration reloads", &["result"])?,
+            config_version: make.gauge("bifrost_config_version", "The configuration in force")?,
+            log_dropped: make.counter("bifrost_log_lines_dropped_total", "Lost because the log was slow")?,
             registry,
         };
         metrics.reloads.with_label_values(&["success"]);
@@ -216,39 +158,45 @@ impl Metrics {
     }
 }
 
-fn counters(
-    registry: &Registry,
-    name: &str,
-    help: &str,
-    labels: &[&str],
-) -> prometheus::Result<IntCounterVec> {
-    let vec = IntCounterVec::new(Opts::new(name, help), labels)?;
-    registry.register(Box::new(vec.clone()))?;
-    Ok(vec)
-}
+/// Makes metrics and registers them.
+struct Maker<'r>(&'r Registry);
 
-fn counter(registry: &Registry, name: &str, help: &str) -> prometheus::Result<IntCounter> {
-    let counter = IntCounter::new(name, help)?;
-    registry.register(Box::new(counter.clone()))?;
-    Ok(counter)
-}
+impl Maker<'_> {
+    fn register<C: Collector + Clone + 'static>(&self, metric: C) -> prometheus::Result<C> {
+        self.0.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
 
-fn gauge(registry: &Registry, name: &str, help: &str) -> prometheus::Result<IntGauge> {
-    let gauge = IntGauge::new(name, help)?;
-    registry.register(Box::new(gauge.clone()))?;
-    Ok(gauge)
-}
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntCounterVec> {
+        self.register(IntCounterVec::new(Opts::new(name, help), labels)?)
+    }
 
-fn histograms(
-    registry: &Registry,
-    name: &str,
-    help: &str,
-    labels: &[&str],
-    buckets: &[f64],
-) -> prometheus::Result<HistogramVec> {
-    let vec = HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), labels)?;
-    registry.register(Box::new(vec.clone()))?;
-    Ok(vec)
+    fn counter(&self, name: &str, help: &str) -> prometheus::Result<IntCounter> {
+        self.register(IntCounter::new(name, help)?)
+    }
+
+    fn amounts(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<CounterVec> {
+        self.register(CounterVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> prometheus::Result<IntGauge> {
+        self.register(IntGauge::new(name, help)?)
+    }
+
+    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<GaugeVec> {
+        self.register(GaugeVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn durations(&self, name: &str, help: &str) -> prometheus::Result<HistogramVec> {
+        let opts = HistogramOpts::new(name, help).buckets(DURATIONS.to_vec());
+        self.register(HistogramVec::new(opts, &["provider"])?)
+    }
+
+    fn overhead(&self) -> prometheus::Result<Histogram> {
+        let help = "Time in the gateway less time waiting for sockets";
+        let opts = HistogramOpts::new("bifrost_gateway_overhead_seconds", help).buckets(OVERHEADS.to_vec());
+        self.register(Histogram::with_opts(opts)?)
+    }
 }
 
 #[cfg(test)]

@@ -11,10 +11,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+/// Host and port to what is known of them.
+type Known = HashMap<(Arc<str>, u16), Arc<Entry>>;
+
 /// Resolved hosts.
 #[derive(Debug, Default)]
 pub struct Resolver {
-    known: RwLock<HashMap<(Arc<str>, u16), Arc<Entry>>>,
+    known: RwLock<Known>,
 }
 
 #[derive(Debug)]

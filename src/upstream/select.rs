@@ -7,11 +7,10 @@ use std::time::Duration;
 use govern::backoff::{self, Backoff};
 use govern::balance::{self, Candidate};
 use govern::cooldown::{Availability, CoolReason};
-use govern::verdict::{Situation, Verdict, decide};
+use govern::verdict::{FaultClass, Situation, Verdict, decide};
 
 use super::health::Registry;
 use crate::config::snapshot::Provider;
-use crate::proxy::fault::Fault;
 use crate::route::plan::{Plan, Step};
 
 /// Where a request stands in its plan.
@@ -87,7 +86,7 @@ impl Cursor {
 
     /// Digests a fault of the current attempt: true when another attempt shall follow, with the cursor
     /// set to it.
-    pub fn after_fault(&mut self, plan: &Plan, fault: &Fault, seen: Seen, health: &Registry) -> bool {
+    pub fn after_fault(&mut self, plan: &Plan, fault: Faulted, seen: Seen, health: &Registry) -> bool {
         let Some(step) = self.current(plan).cloned() else { return false };
         if seen.stale_connection && !seen.answer_begun && self.free_retries < 2 {
             // Nothing was wrong but a pooled connection that the provider had closed meanwhile.
@@ -115,12 +114,11 @@ impl Cursor {
 
     /// Prepares a retry on the same step; false when the provider asked for a longer wait than callers
     /// are kept waiting.
-    fn retry(&mut self, step: &Step, fault: &Fault, other_key: bool) -> bool {
-        use govern::verdict::FaultClass::{ConnectionReset, RateLimited};
-        if other_key && fault.class == RateLimited {
+    fn retry(&mut self, step: &Step, fault: Faulted, other_key: bool) -> bool {
+        if other_key && fault.class == FaultClass::RateLimited {
             return true;
         }
-        if fault.class == ConnectionReset && self.tries <= 1 {
+        if fault.class == FaultClass::ConnectionReset && self.tries <= 1 {
             self.fresh_connection = true;
             return true;
         }
@@ -147,6 +145,14 @@ impl Cursor {
         });
         balance::pick_from(candidates, random)
     }
+}
+
+/// What went wrong with an attempt.
+#[derive(Debug, Clone, Copy)]
+pub struct Faulted {
+    pub class: FaultClass,
+    /// Milliseconds the provider asked us to wait.
+    pub retry_after_ms: Option<u64>,
 }
 
 /// What is known of the attempt that failed, besides its fault.
