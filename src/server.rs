@@ -19,6 +19,7 @@ use crate::config::{ConfigHolder, Origin, Snapshot, summary};
 use crate::proxy::{Gateway, Proxy};
 use crate::telemetry::logger::Sink;
 use crate::telemetry::metrics::Metrics;
+use crate::upstream::capacity::Capacity;
 use crate::upstream::health::Registry;
 use crate::upstream::resolve::Resolver;
 
@@ -48,6 +49,7 @@ pub fn run(holder: ConfigHolder, options: &Serve, log: Arc<Sink>) -> io::Result<
         config: Arc::clone(&holder),
         catalog: govern::catalog::embedded(),
         health: Registry::default(),
+        capacity: Capacity::default(),
         resolver: Arc::new(Resolver::default()),
         metrics: Metrics::new().map_err(io::Error::other)?,
         log: Some(Arc::clone(&log)),

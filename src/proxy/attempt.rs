@@ -15,6 +15,7 @@ use crate::config::snapshot::{Key, Provider};
 use crate::route::endpoint::Operation;
 use crate::route::plan::Step;
 use crate::telemetry::access_log::AttemptRecord;
+use crate::upstream::capacity::Slot;
 
 /// The running attempt, or the one that answered.
 pub struct Attempt {
@@ -33,6 +34,10 @@ pub struct Attempt {
     /// Headers of an error answer that the caller gets too.
     pub refusal_headers: Vec<(http::HeaderName, http::HeaderValue)>,
     pub reused_connection: bool,
+    /// Its end is in `Exchange::attempts`.
+    pub recorded: bool,
+    /// Counted at the provider until the attempt ends.
+    pub slot: Option<Slot>,
     pub answer: Answer,
 }
 
@@ -99,6 +104,8 @@ impl Attempt {
             retry_forbidden: false,
             refusal_headers: Vec::new(),
             reused_connection: false,
+            recorded: false,
+            slot: None,
             answer: Answer::Awaited,
         }
     }

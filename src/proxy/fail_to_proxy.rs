@@ -55,7 +55,9 @@ async fn answer(session: &mut Session, error: &Error, exchange: &mut Exchange) {
 /// The stream has begun: its last event tells, or it was complete and only has to be closed.
 async fn end_stream(session: &mut Session, exchange: &mut Exchange) {
     let bytes = last_bytes(exchange);
-    if let Err(error) = session.write_response_body(Some(bytes), true).await {
+    // An empty chunk would be the end of the body, and the end would come twice.
+    let bytes = (!bytes.is_empty()).then_some(bytes);
+    if let Err(error) = session.write_response_body(bytes, true).await {
         log::debug!("request {}: the caller did not take the end: {error}", exchange.request_id);
     }
 }

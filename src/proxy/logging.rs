@@ -22,6 +22,10 @@ pub fn run(gateway: &Gateway, session: &mut Session, _error: Option<&Error>, exc
         exchange.status = header.status.as_u16();
     }
     let overhead = exchange.overhead();
+    if let Some(fault) = exchange.fault.clone() {
+        // A fault that only the stream itself could tell of has not been noted yet.
+        super::retry::note(gateway, exchange, &fault, false);
+    }
     if exchange.call.is_some() {
         let settled = settle(gateway, exchange);
         observe(gateway, exchange, settled.as_ref(), overhead);

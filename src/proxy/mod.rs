@@ -40,6 +40,7 @@ use crate::config::snapshot::Provider;
 use crate::route::endpoint::{Endpoint, Operation};
 use crate::telemetry::logger::Sink;
 use crate::telemetry::metrics::Metrics;
+use crate::upstream::capacity::Capacity;
 use crate::upstream::health::Registry;
 use crate::upstream::resolve::Resolver;
 
@@ -48,6 +49,7 @@ pub struct Gateway {
     pub config: Arc<ConfigHolder>,
     pub catalog: &'static Catalog<'static>,
     pub health: Registry,
+    pub capacity: Capacity,
     pub resolver: Arc<Resolver>,
     pub metrics: Metrics,
     pub log: Option<Arc<Sink>>,

@@ -90,6 +90,24 @@ pub fn digest(gateway: &Gateway, exchange: &mut Exchange, fault: Fault, seen: Se
     again
 }
 
+/// Writes the end of the running attempt down: health, metric, attempt list.
+pub fn note(gateway: &Gateway, exchange: &mut Exchange, fault: &Fault, stale_connection: bool) {
+    let direct = exchange.call.as_ref().is_some_and(|call| call.direct_key.is_some());
+    let Some(attempt) = exchange.attempt.as_mut() else { return };
+    if attempt.recorded {
+        return;
+    }
+    attempt.recorded = true;
+    attempt.slot = None;
+    // A stale pooled connection says nothing about the target, a caller's own key nothing about ours.
+    if !stale_connection && !direct {
+        gateway.health.on_fault(&attempt.key, &attempt.model, fault.class, fault.retry_after_ms);
+    }
+    let model = gateway.metrics.model_label(&attempt.model);
+    gateway.metrics.attempts.with_label_values(&[&*attempt.provider.name, model, fault.label()]).inc();
+    exchange.attempts.push(attempt.record(fault.label(), Some(&fault.failure.message)));
+}
+
 fn caller_gone(error: &Error) -> bool {
     *error.esource() == pingora_error::ErrorSource::Downstream && *error.etype() != DEADLINE
 }

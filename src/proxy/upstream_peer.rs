@@ -84,8 +84,10 @@ fn open(gateway: &Gateway, exchange: &mut Exchange) -> Result<Opened, Fault> {
         };
         let skip = match usable(call, &step) {
             Ok(()) => match call.cursor.choose(&step, &gateway.health, fastrand::u64(..)) {
-                Choice::Use { key } => match ready(call, &step, key) {
+                Choice::Use { key } => match ready(gateway, call, &step, key) {
                     Ok(attempt) => {
+                        // Earlier faults are in the attempt list; this one may answer.
+                        exchange.fault = None;
                         exchange.attempt = Some(Box::new(attempt));
                         return Ok(Opened::Ready);
                     }
@@ -93,8 +95,9 @@ fn open(gateway: &Gateway, exchange: &mut Exchange) -> Result<Opened, Fault> {
                 },
                 Choice::Cooling { key, wait_ms, why } => match cooling(call, &step, wait_ms, why) {
                     Cooled::Wait => return Ok(Opened::Wait(Duration::from_millis(wait_ms))),
-                    Cooled::Probe => match ready(call, &step, key) {
+                    Cooled::Probe => match ready(gateway, call, &step, key) {
                         Ok(attempt) => {
+                            exchange.fault = None;
                             exchange.attempt = Some(Box::new(attempt));
                             return Ok(Opened::Ready);
                         }
@@ -120,14 +123,21 @@ fn open(gateway: &Gateway, exchange: &mut Exchange) -> Result<Opened, Fault> {
     }
 }
 
-fn ready(call: &mut Call, step: &Step, key: usize) -> Result<Attempt, Fault> {
+fn ready(gateway: &Gateway, call: &mut Call, step: &Step, key: usize) -> Result<Attempt, Fault> {
     let Some(chosen) = step.provider.keys.get(key) else {
         return Err(Fault::new(FaultClass::Internal, "the chosen key does not exist"));
     };
     let upstream = prepare(call, step)
         .map_err(|bad| Fault::request(FailureKind::InvalidRequest, 400, bad.message).param(&bad.path))?;
+    let limit = step.provider.network.max_conns_per_host;
+    let Some(slot) = gateway.capacity.take(&step.provider.name, limit) else {
+        let message = format!("{} has {limit} requests open (max_conns_per_host)", step.provider.name);
+        return Err(Fault::new(FaultClass::Overloaded, message));
+    };
     call.cursor.begin(key);
-    Ok(Attempt::new(step, chosen, upstream))
+    let mut attempt = Attempt::new(step, chosen, upstream);
+    attempt.slot = Some(slot);
+    Ok(attempt)
 }
 
 fn usable(call: &Call, step: &Step) -> Result<(), Fault> {
@@ -232,13 +242,12 @@ fn set_first_deadline(exchange: &mut Exchange) {
     let total = exchange.total_deadline();
     let (Some(call), Some(attempt)) = (exchange.call.as_ref(), exchange.attempt.as_ref()) else { return };
     let network = &attempt.provider.network;
-    let first = network.first_byte_timeout.min(if call.stream {
-        network.first_byte_timeout
+    let (limit, within) = if call.stream || network.first_byte_timeout < network.request_timeout {
+        (Limit::FirstByte, network.first_byte_timeout)
     } else {
-        network.request_timeout
-    });
-    let limit = if call.stream { Limit::FirstByte } else { Limit::Request };
-    super::set_deadline(&call.stage, limit, attempt.clock.began + first, total);
+        (Limit::Request, network.request_timeout)
+    };
+    super::set_deadline(&call.stage, limit, attempt.clock.began + within, total);
 }
 
 fn set_delay(exchange: &mut Exchange, wait: Duration) {

@@ -42,13 +42,13 @@ pub fn run(header: &mut ResponseHeader, exchange: &mut Exchange) -> Result<()> {
     } else {
         Answer::Whole(BytesMut::new())
     };
-    if matches!(attempt.answer, Answer::Stream(_)) {
-        let network = &attempt.provider.network;
-        match network.ttft_timeout {
-            Some(limit) => set_deadline(&call.stage, Limit::FirstToken, attempt.clock.began + limit, total),
-            None => set_deadline(&call.stage, Limit::Idle, now + network.stream_idle_timeout, total),
-        }
-    }
+    let network = &attempt.provider.network;
+    let (limit, at) = match (&attempt.answer, network.ttft_timeout) {
+        (Answer::Stream(_), Some(ttft)) => (Limit::FirstToken, attempt.clock.began + ttft),
+        (Answer::Stream(_), None) => (Limit::Idle, now + network.stream_idle_timeout),
+        _ => (Limit::Request, attempt.clock.began + network.request_timeout),
+    };
+    set_deadline(&call.stage, limit, at, total);
     exchange.wait();
     Ok(())
 }
