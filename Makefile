@@ -11,7 +11,7 @@ help: ## This list
 
 run: tools ## Build and start the gateway on :8080
 	@echo "Building; the first time takes some minutes."
-	cargo build --bin bifrost
+	cargo build
 	exec $(CARGO_TARGET_DIR)/debug/bifrost --log-style pretty $(ARGS)
 
 test: check unit conformance ## Everything CI runs
@@ -28,10 +28,10 @@ conformance: build ## The official SDKs against the binary
 	BIFROST_BIN=$(CARGO_TARGET_DIR)/debug/bifrost bash tests/conformance/run.sh
 
 build: tools
-	cargo build --bin bifrost
+	cargo build
 
 release: tools ## The binary that is shipped
-	cargo build --release --bin bifrost
+	cargo build --release
 
 tools:
 	@bash .ci/tools.sh

@@ -16,6 +16,7 @@ use tokio::sync::broadcast;
 
 use crate::cli::Serve;
 use crate::config::{ConfigHolder, Origin, Snapshot, summary};
+use crate::mock::Mock;
 use crate::proxy::{Gateway, Proxy};
 use crate::telemetry::logger::Sink;
 use crate::telemetry::metrics::Metrics;
@@ -53,7 +54,7 @@ pub fn run(holder: ConfigHolder, options: &Serve, log: Arc<Sink>) -> io::Result<
         resolver: Arc::new(Resolver::default()),
         metrics: Metrics::new().map_err(io::Error::other)?,
         log: Some(Arc::clone(&log)),
-        mock: crate::mock::start()?,
+        mock: Mock::default(),
         started: Instant::now(),
         draining: AtomicBool::new(false),
     });

@@ -103,7 +103,10 @@ class Gateways:
     def _start_bifrost(self, port):
         if self.bifrost_kind == "bare":
             return self._start_bare(port, "bifrost", self.bifrost)
-        config = os.path.join(self.stable.folder, "bifrost.json")
+        # A folder of its own: the gateway watches it, and a log written there would wake it.
+        folder = os.path.join(self.stable.folder, "bifrost-config")
+        os.makedirs(folder, exist_ok=True)
+        config = os.path.join(folder, "config.json")
         if not os.path.exists(config):
             with open(config, "w") as file:
                 json.dump(bifrost_config(self.mock_port), file, indent=2)

@@ -12,9 +12,10 @@ mod serve;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::OnceLock;
 use std::time::Duration;
 
-use crate::config::snapshot::Mock;
+use crate::config::snapshot::Mock as Options;
 
 /// The headers in which the gateway hands the configured options on.
 pub const OPTIONS_HEADER: &str = "x-mock-options";
@@ -22,11 +23,27 @@ pub const OPTIONS_HEADER: &str = "x-mock-options";
 /// The models that lists show.
 pub const MODELS: [&str; 2] = ["echo", "lorem"];
 
+/// The mock's address; it is started by the first request that needs it.
+#[derive(Debug, Default)]
+pub struct Mock(OnceLock<SocketAddr>);
+
+impl Mock {
+    /// Where the mock listens.
+    ///
+    /// # Errors
+    /// No port or thread could be had.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        if let Some(address) = self.0.get() {
+            return Ok(*address);
+        }
+        // Two first requests at once start two mocks; one of them is used.
+        let started = start()?;
+        Ok(*self.0.get_or_init(|| started))
+    }
+}
+
 /// Starts the mock on a free loopback port, on a thread of its own.
-///
-/// # Errors
-/// No port or thread could be had.
-pub fn start() -> io::Result<SocketAddr> {
+fn start() -> io::Result<SocketAddr> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let address = listener.local_addr()?;
     listener.set_nonblocking(true)?;
@@ -39,7 +56,7 @@ pub fn start() -> io::Result<SocketAddr> {
 
 /// The configured options as one header value.
 #[must_use]
-pub fn header(options: &Mock) -> String {
+pub fn header(options: &Options) -> String {
     format!(
         "latency_ms={}&tps={}&error_rate={}",
         options.latency.as_millis(),
@@ -49,7 +66,7 @@ pub fn header(options: &Mock) -> String {
 }
 
 /// Reads `latency_ms`, `tps` and `error_rate`; what is missing or unreadable stays as it was.
-fn read_options(text: &str, mut options: Mock) -> Mock {
+fn read_options(text: &str, mut options: Options) -> Options {
     for (name, value) in text.split('&').filter_map(|pair| pair.split_once('=')) {
         match (name, value.parse::<f64>()) {
             ("latency_ms", Ok(ms)) if ms.is_finite() && ms >= 0.0 => {
@@ -69,14 +86,15 @@ mod tests {
 
     #[test]
     fn options_survive_the_way_through_the_header() {
-        let options = Mock { latency: Duration::from_millis(250), tokens_per_second: 33.5, error_rate: 0.25 };
-        let start = Mock { latency: Duration::ZERO, tokens_per_second: 1.0, error_rate: 0.0 };
+        let options =
+            Options { latency: Duration::from_millis(250), tokens_per_second: 33.5, error_rate: 0.25 };
+        let start = Options { latency: Duration::ZERO, tokens_per_second: 1.0, error_rate: 0.0 };
         assert_eq!(read_options(&header(&options), start), options);
     }
 
     #[test]
     fn nonsense_options_change_nothing() {
-        let options = Mock { latency: Duration::ZERO, tokens_per_second: 50.0, error_rate: 0.0 };
+        let options = Options { latency: Duration::ZERO, tokens_per_second: 50.0, error_rate: 0.0 };
         assert_eq!(read_options("latency_ms=-1&tps=0&error_rate=2&tps=NaN&x&=", options), options);
     }
 }

@@ -18,7 +18,10 @@ use crate::config::snapshot::Client;
 pub async fn read(session: &mut Session, limits: &Client) -> Result<Bytes, Fault> {
     let declared = check_declared(session, limits)?;
     if expects_continue(session) {
+        // Pingora ends a connection that was written to before its request was read: not for a 100.
+        let keepalive = session.get_keepalive();
         session.write_continue_response().await.map_err(|error| broken(&error))?;
+        session.set_keepalive(keepalive);
     }
     session.set_read_timeout(Some(limits.request_read_timeout));
     let deadline = Instant::now() + limits.request_body_timeout;

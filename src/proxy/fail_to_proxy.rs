@@ -25,7 +25,10 @@ pub async fn run(
     }
     let begun = session.response_written().is_some();
     let gone = exchange.fault.as_ref().is_some_and(|fault| fault.class == FaultClass::CallerGone)
-        || *error.esource() == pingora_error::ErrorSource::Downstream && begun;
+        || *error.esource() == pingora_error::ErrorSource::Downstream
+            // Pingora reads our clock together with the caller's socket, and blames the caller.
+            && *error.etype() != replay::DEADLINE
+            && begun;
     if gone {
         exchange.status = 499;
     } else if begun {

@@ -5,7 +5,7 @@ use pingora_error::Error;
 use pingora_proxy::Session;
 use translate::ir::Usage;
 
-use super::attempt::{Attempt, millis};
+use super::attempt::{Answer, Attempt, millis};
 use super::exchange::Exchange;
 use super::{Gateway, replay};
 use crate::telemetry::access_log::{ErrorField, RequestLine, dollars};
@@ -51,7 +51,11 @@ fn settle(gateway: &Gateway, exchange: &mut Exchange) -> Option<Settled> {
         gateway.health.on_success(&attempt.key, &attempt.model, gateway.health.now_ms());
     }
     let chars = attempt.seen().map_or(0, |seen| seen.output_chars);
+    let cut = matches!(attempt.answer, Answer::Stream(_))
+        && attempt.seen().is_some_and(|seen| seen.finish.is_none());
     let (usage, estimated) = match attempt.usage() {
+        // Counts that came at the start of a stream do not know how far it went.
+        Some(usage) if cut => (Some(Usage { output: usage.output.max(chars.div_ceil(4)), ..usage }), true),
         Some(usage) => (Some(usage), false),
         None if chars > 0 => (Some(estimate(attempt, chars)), true),
         None => (None, false),

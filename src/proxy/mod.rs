@@ -37,6 +37,7 @@ use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use self::exchange::Exchange;
 use crate::config::ConfigHolder;
 use crate::config::snapshot::Provider;
+use crate::mock::Mock;
 use crate::route::endpoint::{Endpoint, Operation};
 use crate::telemetry::logger::Sink;
 use crate::telemetry::metrics::Metrics;
@@ -53,8 +54,8 @@ pub struct Gateway {
     pub resolver: Arc<Resolver>,
     pub metrics: Metrics,
     pub log: Option<Arc<Sink>>,
-    /// Where the built-in mock listens.
-    pub mock: std::net::SocketAddr,
+    /// The built-in mock, once it was asked for.
+    pub mock: Mock,
     pub started: Instant,
     /// Set when the process is asked to end: `/readyz` says no from then on.
     pub draining: std::sync::atomic::AtomicBool,

@@ -33,6 +33,9 @@ use tokio::time::Sleep;
 /// The error type raised when a limit of [`Limit`] is reached.
 pub const DEADLINE: ErrorType = ErrorType::Custom("deadline");
 
+/// The error type raised when an answer has a header and nothing else.
+pub const EMPTY: ErrorType = ErrorType::Custom("empty body");
+
 /// Which limit a deadline stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -179,8 +182,13 @@ impl Replay {
         let mut ended = false;
         for task in tasks {
             match task {
-                HttpTask::Header(header, false) if !header.status.is_informational() => {
-                    self.held = Some(header);
+                // For the hop only; passed on, it would count as the beginning of an answer.
+                HttpTask::Header(header, _) if header.status.is_informational() => {}
+                HttpTask::Header(header, false) => self.held = Some(header),
+                HttpTask::Header(_, true) => {
+                    // No filter sees the body that is not there: it must not pass as an answer.
+                    failed = Some(Error::create(EMPTY, ErrorSource::Upstream, None, None));
+                    break;
                 }
                 HttpTask::Body(None, false) => {}
                 HttpTask::Body(Some(bytes), false) if bytes.is_empty() => {}

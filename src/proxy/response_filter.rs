@@ -1,6 +1,7 @@
 //! The head the caller gets. It is written here, but leaves only with the first byte of the body.
 
-use http::{HeaderName, Version, header};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, TRANSFER_ENCODING};
+use http::{HeaderName, HeaderValue, Version};
 use pingora_error::Result;
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
@@ -9,6 +10,15 @@ use translate::Wire;
 use super::attempt::{Answer, Attempt};
 use super::exchange::Exchange;
 use super::headers::passes_down;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+const X_BF_ATTEMPTS: HeaderName = HeaderName::from_static("x-bf-attempts");
+const X_BF_LOSSES: HeaderName = HeaderName::from_static("x-bf-losses");
+const X_BF_MODEL: HeaderName = HeaderName::from_static("x-bf-model");
+const X_BF_PROVIDER: HeaderName = HeaderName::from_static("x-bf-provider");
+const X_BF_UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-bf-upstream-request-id");
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Turns the provider's head into ours.
 ///
@@ -21,49 +31,48 @@ pub fn run(session: &Session, header: &mut ResponseHeader, exchange: &mut Exchan
     let (Some(call), Some(attempt)) = (exchange.call.as_ref(), exchange.attempt.as_ref()) else {
         return Ok(());
     };
-    let mut out = ResponseHeader::build(header.status, Some(header.headers.len() + 6))?;
-    for (name, value) in &header.headers {
-        if passes_down(name.as_str()) {
-            out.append_header(name.clone(), value.clone())?;
-        }
+    // Edited in place: most of what a provider sends stays.
+    let dropped: Vec<HeaderName> = header.headers.keys().filter(|name| drops(name)).cloned().collect();
+    for name in &dropped {
+        header.remove_header(name);
     }
-    let streaming = matches!(attempt.answer, Answer::Stream(_));
-    if streaming {
-        out.insert_header(header::CONTENT_TYPE, "text/event-stream")?;
-        out.insert_header(header::CACHE_CONTROL, "no-cache")?;
-        out.insert_header("x-accel-buffering", "no")?;
-    } else if let Some(value) = header.headers.get(header::CONTENT_TYPE).filter(|_| attempt.upstream.relay) {
-        out.insert_header(header::CONTENT_TYPE, value.clone())?;
-    } else {
-        out.insert_header(header::CONTENT_TYPE, "application/json")?;
+    let relayed = attempt.upstream.relay && header.headers.contains_key(CONTENT_TYPE);
+    if matches!(attempt.answer, Answer::Stream(_)) {
+        header.insert_header(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"))?;
+        header.insert_header(CACHE_CONTROL, HeaderValue::from_static("no-cache"))?;
+        header.insert_header(X_ACCEL_BUFFERING, HeaderValue::from_static("no"))?;
+    } else if !relayed {
+        header.insert_header(CONTENT_TYPE, HeaderValue::from_static("application/json"))?;
     }
     // A whole answer gets its exact length when it leaves.
     if session.req_header().version != Version::HTTP_2 {
-        out.insert_header(header::TRANSFER_ENCODING, "chunked")?;
+        header.insert_header(TRANSFER_ENCODING, HeaderValue::from_static("chunked"))?;
     }
-    describe(&mut out, exchange, attempt, call.endpoint.dialect)?;
-    *header = out;
-    Ok(())
+    describe(header, exchange, attempt, call.endpoint.dialect)
+}
+
+fn drops(name: &HeaderName) -> bool {
+    *name != CONTENT_TYPE && !passes_down(name.as_str())
 }
 
 /// Who answered, and what was lost on the way.
 fn describe(out: &mut ResponseHeader, exchange: &Exchange, attempt: &Attempt, dialect: Wire) -> Result<()> {
-    out.insert_header("x-request-id", &*exchange.request_id)?;
+    out.insert_header(X_REQUEST_ID, &*exchange.request_id)?;
     if let Some(id) = &attempt.upstream_request_id {
-        out.insert_header("x-bf-upstream-request-id", &**id)?;
+        out.insert_header(X_BF_UPSTREAM_REQUEST_ID, &**id)?;
     }
-    if dialect == Wire::Anthropic && !out.headers.contains_key("request-id") {
-        out.insert_header("request-id", &*exchange.request_id)?;
+    if dialect == Wire::Anthropic && !out.headers.contains_key(REQUEST_ID) {
+        out.insert_header(REQUEST_ID, &*exchange.request_id)?;
     }
-    out.insert_header("x-bf-provider", &*attempt.provider.name)?;
-    insert_text(out, HeaderName::from_static("x-bf-model"), &attempt.model)?;
+    out.insert_header(X_BF_PROVIDER, &*attempt.provider.name)?;
+    insert_text(out, X_BF_MODEL, &attempt.model)?;
     if !exchange.attempts.is_empty() {
-        out.insert_header("x-bf-attempts", exchange.attempts.len() + 1)?;
+        out.insert_header(X_BF_ATTEMPTS, exchange.attempts.len() + 1)?;
     }
     if !attempt.upstream.losses.is_empty() {
         let paths: Vec<&str> =
             attempt.upstream.losses.as_slice().iter().map(|loss| loss.path.as_str()).collect();
-        insert_text(out, HeaderName::from_static("x-bf-losses"), &paths.join(", "))?;
+        insert_text(out, X_BF_LOSSES, &paths.join(", "))?;
     }
     Ok(())
 }

@@ -36,9 +36,9 @@ pub fn error_while_proxy(
         return error;
     }
     let answer_begun = session.response_written().is_some();
-    let completed = *error.etype() == DEADLINE
+    let overdue = *error.etype() == DEADLINE
         && exchange.call.as_ref().is_some_and(|call| call.stage.limit() == Limit::Complete);
-    if completed {
+    if overdue || finished(exchange) {
         // Everything was said; `fail_to_proxy` closes in good order.
         error.set_retry(false);
         return error;
@@ -57,21 +57,9 @@ pub fn error_while_proxy(
 
 /// Notes a fault of the running attempt and moves the cursor. True when another attempt follows.
 pub fn digest(gateway: &Gateway, exchange: &mut Exchange, fault: Fault, seen: Seen) -> bool {
+    note(gateway, exchange, &fault, seen.stale_connection);
     let Some(call) = exchange.call.as_mut() else { return false };
     let Some(attempt) = exchange.attempt.as_ref() else { return false };
-    if !seen.stale_connection && call.direct_key.is_none() {
-        gateway.health.on_fault(&attempt.key, &attempt.model, fault.class, fault.retry_after_ms);
-    }
-    gateway
-        .metrics
-        .attempts
-        .with_label_values(&[
-            &attempt.provider.name,
-            gateway.metrics.model_label(&attempt.model),
-            fault.label(),
-        ])
-        .inc();
-    exchange.attempts.push(attempt.record(fault.label(), Some(&fault.failure.message)));
     let faulted = Faulted { class: fault.class, retry_after_ms: fault.retry_after_ms };
     let again = call.cursor.after_fault(&call.plan, faulted, seen, &gateway.health);
     log::debug!(
@@ -106,6 +94,17 @@ pub fn note(gateway: &Gateway, exchange: &mut Exchange, fault: &Fault, stale_con
     let model = gateway.metrics.model_label(&attempt.model);
     gateway.metrics.attempts.with_label_values(&[&*attempt.provider.name, model, fault.label()]).inc();
     exchange.attempts.push(attempt.record(fault.label(), Some(&fault.failure.message)));
+}
+
+/// The provider said all, and only then something broke.
+fn finished(exchange: &Exchange) -> bool {
+    exchange.attempt.as_ref().is_some_and(|attempt| match &attempt.answer {
+        Answer::Stream(streaming) => {
+            let seen = streaming.pipe.seen();
+            streaming.released && seen.finish.is_some() && seen.failure.is_none()
+        }
+        _ => false,
+    })
 }
 
 fn caller_gone(error: &Error) -> bool {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use govern::cooldown::CoolReason;
 use govern::verdict::FaultClass;
 use pingora_core::upstreams::peer::HttpPeer;
-use pingora_error::{Error, ErrorSource, ErrorType, Result};
+use pingora_error::{Error, ErrorSource, ErrorType, OrErr, Result};
 use pingora_proxy::Session;
 use translate::ir::FailureKind;
 
@@ -220,7 +220,8 @@ async fn address(gateway: &Gateway, exchange: &mut Exchange) -> Result<Option<Bo
     let (fresh, nth) = (call.cursor.fresh_connection, call.cursor.tries.saturating_sub(1));
     set_first_deadline(exchange);
     if provider.mock.is_some() {
-        return Ok(Some(Box::new(peer::peer(&provider, gateway.mock, fresh))));
+        let mock = gateway.mock.address().or_err(ErrorType::InternalError, "the mock did not start")?;
+        return Ok(Some(Box::new(peer::peer(&provider, mock, fresh))));
     }
     let (host, port) = peer::next_hop(&provider);
     match gateway.resolver.resolve(host, port, nth).await {
@@ -242,10 +243,12 @@ fn set_first_deadline(exchange: &mut Exchange) {
     let total = exchange.total_deadline();
     let (Some(call), Some(attempt)) = (exchange.call.as_ref(), exchange.attempt.as_ref()) else { return };
     let network = &attempt.provider.network;
-    let (limit, within) = if call.stream || network.first_byte_timeout < network.request_timeout {
-        (Limit::FirstByte, network.first_byte_timeout)
-    } else {
-        (Limit::Request, network.request_timeout)
+    let first_byte = network.first_byte_timeout;
+    let (limit, within) = match network.ttft_timeout {
+        // No header, no token: the limit of the first token is running already.
+        Some(ttft) if call.stream && ttft < first_byte => (Limit::FirstToken, ttft),
+        _ if call.stream || first_byte < network.request_timeout => (Limit::FirstByte, first_byte),
+        _ => (Limit::Request, network.request_timeout),
     };
     super::set_deadline(&call.stage, limit, attempt.clock.began + within, total);
 }
@@ -283,6 +286,7 @@ async fn pause(session: &mut Session, exchange: &mut Exchange) -> Result<()> {
             exchange.fault = Some(Fault::deadline(Limit::Total, exchange.started.elapsed().as_millis()));
             return error;
         }
+        exchange.fault = Some(Fault::new(FaultClass::CallerGone, "the caller closed the connection"));
         error.into_down()
     })
 }

@@ -1,6 +1,6 @@
 //! The upstream request's head: path, host, credential, length. Built from nothing, see `headers`.
 
-use http::{Method, header};
+use http::{HeaderValue, Method, header};
 use pingora_error::{Error, ErrorType, OrErr, Result};
 use pingora_http::RequestHeader;
 use translate::provider::CredentialScheme;
@@ -23,10 +23,12 @@ pub fn run(request: &mut RequestHeader, exchange: &mut Exchange) -> Result<()> {
     let mut head = RequestHeader::build(Method::POST, path.as_bytes(), Some(12))?;
     head.set_version(request.version);
     head.insert_header(header::HOST, &*attempt.provider.endpoint.authority)?;
-    head.insert_header(header::CONTENT_TYPE, "application/json")?;
+    head.insert_header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))?;
     head.insert_header(header::CONTENT_LENGTH, attempt.upstream.body.len())?;
-    head.insert_header(header::ACCEPT, if call.stream { "text/event-stream" } else { "application/json" })?;
-    head.insert_header(header::USER_AGENT, concat!("bifrost/", env!("CARGO_PKG_VERSION")))?;
+    let accept = if call.stream { "text/event-stream" } else { "application/json" };
+    head.insert_header(header::ACCEPT, HeaderValue::from_static(accept))?;
+    let agent = HeaderValue::from_static(concat!("bifrost/", env!("CARGO_PKG_VERSION")));
+    head.insert_header(header::USER_AGENT, agent)?;
     for (name, value) in attempt.provider.spec.headers {
         head.insert_header(*name, *value)?;
     }

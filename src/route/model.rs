@@ -119,8 +119,12 @@ pub fn known(snapshot: &Snapshot, catalog: &Catalog<'_>) -> Vec<ModelRef> {
             .map(|model| model.name)
             .filter(|model| provider.keys.iter().any(|key| key.serves(model)))
             .map(Arc::from);
+        let built_in = provider.mock.iter().flat_map(|_| crate::mock::MODELS).map(Arc::from);
         names.extend(
-            listed.chain(catalogued).map(|model| ModelRef { provider: Arc::clone(&provider.name), model }),
+            listed
+                .chain(catalogued)
+                .chain(built_in)
+                .map(|model| ModelRef { provider: Arc::clone(&provider.name), model }),
         );
     }
     names.sort_by(|a, b| (&a.provider, &a.model).cmp(&(&b.provider, &b.model)));

@@ -51,10 +51,7 @@ impl Members {
     pub fn refuse_duplicates(&self, body: &[u8], names: Option<&[&str]>) -> Result<(), BadRequest> {
         let twice = match names {
             None => self.duplicate(body),
-            Some(names) => {
-                let count = |name: &&&str| self.list.iter().filter(|member| member.is(body, name)).count();
-                names.iter().find(|name| count(name) > 1).map(|name| Cow::Borrowed(*name))
-            }
+            Some(names) => self.twice_among(body, names).map(Cow::Borrowed),
         };
         match twice {
             None => Ok(()),
@@ -86,6 +83,20 @@ impl Members {
         self.list.iter().find(|member| member.is(body, name)).map(|member| member.value.clone())
     }
 
+    /// The first of `names` (at most 32) that stands twice.
+    fn twice_among<'n>(&self, body: &[u8], names: &[&'n str]) -> Option<&'n str> {
+        let mut met = 0_u32;
+        for member in &self.list {
+            let Some(at) = names.iter().position(|name| member.is(body, name)) else { continue };
+            let bit = 1_u32.checked_shl(u32::try_from(at).ok()?)?;
+            if met & bit != 0 {
+                return names.get(at).copied();
+            }
+            met |= bit;
+        }
+        None
+    }
+
     fn duplicate<'a>(&self, body: &'a [u8]) -> Option<Cow<'a, str>> {
         let mut names = self.list.iter().map(|member| member.name(body));
         if self.list.len() > FEW {
@@ -107,7 +118,9 @@ impl Member {
     pub(super) fn is(&self, body: &[u8], name: &str) -> bool {
         let key = slice(body, &self.key);
         let inner = key.get(1..key.len().saturating_sub(1)).unwrap_or_default();
-        inner == name.as_bytes() || (inner.contains(&b'\\') && self.name(body) == name)
+        // Escapes only make a key longer.
+        inner == name.as_bytes()
+            || (inner.len() > name.len() && inner.contains(&b'\\') && self.name(body) == name)
     }
 }
 

@@ -295,6 +295,8 @@ impl Lane {
     fn terminator(&mut self, raw: &[u8], out: &mut Vec<u8>) {
         self.seen.done = true;
         match self.caller.stream_terminator().is_empty() {
+            // Without a finish reason the answer is cut: no end may say otherwise.
+            true if self.seen.finish.is_none() => {}
             true => self.hold.data(raw, true, out),
             false => self.hold.terminator(raw),
         }

@@ -3,8 +3,8 @@
 //! Runs on every frame of every relayed stream, so it parses only the typed parts, borrowing from the
 //! frame. Must not allocate for an ordinary text chunk beyond the list of choices.
 
-use super::response::{bad_json, finish, not_an_answer};
-use super::types::{Answer, AnswerChoice, Content, Said, speaks};
+use super::response::{bad_json, finish as finish_word, not_an_answer};
+use super::types::{Answer, AnswerChoice, Content, Outline, Said, speaks};
 use super::usage;
 use crate::frame::Frame;
 use crate::wire::{BadResponse, FrameVerdict, Observation, failure_shapes};
@@ -48,14 +48,31 @@ pub(super) fn frame(frame: &Frame<'_>, seen: &mut Observation) -> FrameVerdict {
 /// # Errors
 /// [`BadResponse`] for a body that is neither.
 pub(super) fn response(body: &[u8]) -> Result<Observation, BadResponse> {
-    let answer: Answer<'_> = serde_json::from_slice(body).map_err(|error| bad_json(&error))?;
+    let answer: Outline<'_> = serde_json::from_slice(body).map_err(|error| bad_json(&error))?;
     let embeddings = answer.data.is_some() && answer.object.get() == "list";
     if speaks(answer.error) || (answer.choices.is_none() && !embeddings) {
         return Err(not_an_answer(body));
     }
+    let Some(usage) = answer.usage.and_then(usage::read) else { return uncounted(body, embeddings) };
+    let ends: Vec<_> = answer.choices.iter().flatten().map(|choice| choice.finish_reason.get()).collect();
+    let finish = ends.iter().all(|word| !word.is_empty()).then(|| ends.last()).flatten();
+    let model = answer.model.get();
+    Ok(Observation {
+        content: true,
+        tool_call: ends.contains(&"tool_calls"),
+        finish: finish.and_then(|word| finish_word(word, "", false)).map(|finish| finish.reason),
+        usage: Some(usage),
+        model: (!model.is_empty()).then(|| model.to_owned()),
+        done: true,
+        ..Observation::default()
+    })
+}
+
+/// No count came: what was said is measured, as the base of an estimate.
+fn uncounted(body: &[u8], embeddings: bool) -> Result<Observation, BadResponse> {
+    let answer: Answer<'_> = serde_json::from_slice(body).map_err(|error| bad_json(&error))?;
     let mut seen = Observation::default();
     note(&answer, &mut seen);
-    seen.usage = answer.usage.and_then(usage::read);
     seen.content |= embeddings;
     seen.done = true;
     Ok(seen)
@@ -100,7 +117,7 @@ fn note_choice(choice: &AnswerChoice<'_>, seen: &mut Observation) {
     }
     seen.choices_finished |= bit;
     if seen.choices_finished == seen.choices_open {
-        seen.finish = finish(word, "", seen.tool_call).map(|finish| finish.reason);
+        seen.finish = finish_word(word, "", seen.tool_call).map(|finish| finish.reason);
     }
 }
 

@@ -35,9 +35,30 @@ pub(super) struct Answer<'a> {
     /// Groq repeats the usage here in streams.
     #[serde(default, borrow)]
     pub x_groq: Option<Groq<'a>>,
+}
+
+/// A whole answer as a relay sees it: what was said is passed over.
+#[derive(Debug, Deserialize)]
+pub(super) struct Outline<'a> {
+    #[serde(default, borrow)]
+    pub model: Str<'a>,
+    #[serde(default, borrow)]
+    pub object: Str<'a>,
+    #[serde(default, borrow)]
+    pub choices: Option<Vec<OutlineChoice<'a>>>,
+    #[serde(default, borrow)]
+    pub usage: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    pub error: Option<&'a RawValue>,
     /// The vectors of an embeddings answer.
     #[serde(default)]
     pub data: Option<IgnoredAny>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct OutlineChoice<'a> {
+    #[serde(default, borrow)]
+    pub finish_reason: Str<'a>,
 }
 
 #[derive(Debug, Deserialize)]
