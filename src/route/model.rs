@@ -110,7 +110,9 @@ fn only<'s>(mut providers: impl Iterator<Item = &'s Arc<Provider>>) -> Option<&'
 #[must_use]
 pub fn known(snapshot: &Snapshot, catalog: &Catalog<'_>) -> Vec<ModelRef> {
     let mut names: Vec<ModelRef> = Vec::new();
-    for provider in snapshot.providers.iter().filter(|p| usable(p)) {
+    // Beside real providers the mock is there for those who name it, and in nobody's list.
+    let shown = |p: &&Arc<Provider>| usable(p) && (snapshot.mock_only || &*p.name != "mock");
+    for provider in snapshot.providers.iter().filter(shown) {
         let listed =
             provider.keys.iter().filter(|k| k.disabled.is_none()).flat_map(|k| k.models.iter().cloned());
         let catalogued = catalog

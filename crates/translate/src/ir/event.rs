@@ -46,6 +46,12 @@ pub enum Event {
     Usage(Usage),
     /// The provider failed inside the stream. Nothing follows.
     Failure(Failure),
+    /// Something the provider sent that has no place in these events. A decoder tells each path once.
+    Lost {
+        /// Where it stood in the frame: `choices[0].delta.audio`.
+        path: String,
+        reason: String,
+    },
     /// A sign of life.
     Ping,
     /// The provider ended the stream in good order (`[DONE]`, `message_stop`).

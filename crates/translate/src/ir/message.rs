@@ -27,10 +27,51 @@ impl Extra {
         Self { wire, fields }
     }
 
+    /// The dotted names of all fields, for losses. Decoders keep the unknown members of an object they
+    /// know under that object's name: those are named one by one.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        name_all(&self.fields, "", &mut names);
+        names
+    }
+
     /// The fields, when they are of `wire` and may be written back as they are.
     #[must_use]
     pub fn for_wire(&self, wire: Wire) -> Option<&Map<String, Value>> {
         (self.wire == Some(wire)).then_some(&self.fields)
+    }
+}
+
+/// Objects of which decoders read some members and keep the others.
+const PARTLY_READ: [&str; 17] = [
+    "completion_tokens_details",
+    "file",
+    "function",
+    "image_url",
+    "json_schema",
+    "message",
+    "output_config",
+    "output_tokens_details",
+    "prompt_tokens_details",
+    "reasoning",
+    "response_format",
+    "server_tool_use",
+    "source",
+    "stream_options",
+    "thinking",
+    "tool_choice",
+    "usage",
+];
+
+fn name_all(fields: &Map<String, Value>, above: &str, names: &mut Vec<String>) {
+    for (name, value) in fields {
+        match value {
+            Value::Object(inner) if !inner.is_empty() && PARTLY_READ.contains(&name.as_str()) => {
+                name_all(inner, &format!("{above}{name}."), names);
+            }
+            _ => names.push(format!("{above}{name}")),
+        }
     }
 }
 
@@ -156,6 +197,7 @@ pub enum Part {
     /// Reasoning the provider encrypted.
     RedactedThinking {
         data: String,
+        extra: Extra,
     },
     /// A part only its own wire understands (server tools, compaction, …): carried whole.
     Opaque {

@@ -51,32 +51,43 @@ pub struct ModelRules {
     pub developer_role: bool,
     /// An OpenAI reasoning model: rejects sampling parameters and `max_tokens`.
     pub openai_reasoning: bool,
+    /// Takes `reasoning_effort` (OpenAI wire). `None`: nobody listed it, the provider's quirks decide.
+    pub takes_effort: Option<bool>,
+    /// Refuses an earlier tool call that comes without its reasoning (OpenAI wire).
+    pub needs_reasoning_echo: bool,
 }
 
 impl ModelRules {
     /// The rules for a model as its provider names it. Vendor prefixes (`anthropic/`, `us.anthropic.`),
-    /// dates, case and dots for dashes make no difference. Not meant for every request: keep the answer
-    /// with the target.
+    /// dates, case and dots for dashes make no difference. One pass over the list: cheap enough for
+    /// every request.
     #[must_use]
     pub fn of(provider: &str, wire: Wire, model: &str) -> Self {
         let lower = model.to_ascii_lowercase();
         let name = family_name(&lower);
-        let matches = || entries().iter().filter(|entry| entry.matches(provider, wire, &name));
+        let mut found = Entry::default();
+        for entry in entries() {
+            if entry.matches(provider, wire, &name) && found.fill(entry) {
+                break;
+            }
+        }
         Self {
-            max_output_tokens: matches().find_map(|entry| entry.max_output_tokens).unwrap_or(4096),
-            thinking: matches().find_map(|entry| entry.thinking).unwrap_or(ThinkingStyle::None),
-            xhigh_effort: matches().find_map(|entry| entry.xhigh_effort).unwrap_or_default(),
-            sampling: matches().find_map(|entry| entry.sampling).unwrap_or(SamplingRule::Free),
-            structured_output: matches().find_map(|entry| entry.structured_output).unwrap_or_default(),
-            prefill: matches().find_map(|entry| entry.prefill).unwrap_or_default(),
-            developer_role: matches().find_map(|entry| entry.developer_role).unwrap_or_default(),
-            openai_reasoning: matches().find_map(|entry| entry.openai_reasoning).unwrap_or_default(),
+            max_output_tokens: found.max_output_tokens.unwrap_or(4096),
+            thinking: found.thinking.unwrap_or(ThinkingStyle::None),
+            xhigh_effort: found.xhigh_effort.unwrap_or_default(),
+            sampling: found.sampling.unwrap_or(SamplingRule::Free),
+            structured_output: found.structured_output.unwrap_or_default(),
+            prefill: found.prefill.unwrap_or_default(),
+            developer_role: found.developer_role.unwrap_or_default(),
+            openai_reasoning: found.openai_reasoning.unwrap_or_default(),
+            takes_effort: found.takes_effort,
+            needs_reasoning_echo: found.needs_reasoning_echo.unwrap_or_default(),
         }
     }
 }
 
 /// One entry of `models.json`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Entry {
     /// For readers of the file.
@@ -95,6 +106,8 @@ struct Entry {
     prefill: Option<bool>,
     developer_role: Option<bool>,
     openai_reasoning: Option<bool>,
+    takes_effort: Option<bool>,
+    needs_reasoning_echo: Option<bool>,
 }
 
 impl Entry {
@@ -102,6 +115,22 @@ impl Entry {
         self.wire.as_deref().is_none_or(|known| known == wire.name())
             && self.provider.as_deref().is_none_or(|known| known == provider)
             && self.models.iter().any(|pattern| glob(pattern, name))
+    }
+
+    /// Takes what is not known yet from a later entry; true once everything the general entries give is
+    /// known, and they stand last.
+    fn fill(&mut self, later: &Self) -> bool {
+        self.max_output_tokens = self.max_output_tokens.or(later.max_output_tokens);
+        self.thinking = self.thinking.or(later.thinking);
+        self.xhigh_effort = self.xhigh_effort.or(later.xhigh_effort);
+        self.sampling = self.sampling.or(later.sampling);
+        self.structured_output = self.structured_output.or(later.structured_output);
+        self.prefill = self.prefill.or(later.prefill);
+        self.developer_role = self.developer_role.or(later.developer_role);
+        self.openai_reasoning = self.openai_reasoning.or(later.openai_reasoning);
+        self.takes_effort = self.takes_effort.or(later.takes_effort);
+        self.needs_reasoning_echo = self.needs_reasoning_echo.or(later.needs_reasoning_echo);
+        later.models.iter().any(|pattern| pattern == "*")
     }
 }
 
@@ -196,6 +225,46 @@ mod tests {
             assert!(!rules(model).openai_reasoning, "{model}");
         }
         assert!(!rules("o1-mini").developer_role);
+    }
+
+    #[test]
+    fn efforts_go_where_the_model_is_known_to_take_them() {
+        let takes = |provider, model| ModelRules::of(provider, Wire::OpenAiChat, model).takes_effort;
+        for (provider, model) in
+            [("openai", "gpt-5.2"), ("gemini", "gemini-2.5-flash"), ("groq", "openai/gpt-oss-20b")]
+        {
+            assert_eq!(takes(provider, model), Some(true), "{model}");
+        }
+        for (provider, model) in
+            [("openai", "gpt-4o"), ("openai", "gpt-5-chat-latest"), ("gemini", "gemini-2.0-flash")]
+        {
+            assert_eq!(takes(provider, model), Some(false), "{model}");
+        }
+        assert_eq!(takes("vllm", "qwen3"), None);
+    }
+
+    #[test]
+    fn reasoning_must_be_echoed_to_the_models_that_say_so() {
+        let needs = |provider, model| ModelRules::of(provider, Wire::OpenAiChat, model).needs_reasoning_echo;
+        assert!(needs("deepseek", "deepseek-v4") && needs("deepseek", "deepseek-v3.2"));
+        assert!(!needs("deepseek", "deepseek-chat") && !needs("openai", "deepseek-v4"));
+    }
+
+    /// Run by hand: `cargo test -p translate --release -- --ignored --nocapture rules_lookup`.
+    #[test]
+    #[ignore = "a measurement"]
+    fn rules_lookup_takes_under_two_microseconds() {
+        for (provider, wire, model) in [
+            ("anthropic", Wire::Anthropic, "us.anthropic.claude-sonnet-4-5-20250929-v1:0"),
+            ("openai", Wire::OpenAiChat, "gpt-4o-mini"),
+            ("vllm", Wire::OpenAiChat, "meta-llama/Llama-3.3-70B-Instruct"),
+        ] {
+            let begun = std::time::Instant::now();
+            for _ in 0..100_000 {
+                std::hint::black_box(ModelRules::of(provider, wire, std::hint::black_box(model)));
+            }
+            println!("{model}: {} ns", begun.elapsed().as_nanos() / 100_000);
+        }
     }
 
     #[test]

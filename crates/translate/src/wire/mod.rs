@@ -7,6 +7,7 @@
 pub mod anthropic;
 pub(crate) mod failure_shapes;
 pub mod openai_chat;
+mod told;
 
 use serde::{Deserialize, Serialize};
 

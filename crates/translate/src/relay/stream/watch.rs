@@ -19,7 +19,11 @@ pub(super) fn note(seen: &mut Observation, event: &Event) {
         Event::Usage(usage) => seen.usage = Some(*usage),
         Event::Failure(failure) => seen.failure = Some(failure.clone()),
         Event::End => seen.done = true,
-        Event::Start { .. } | Event::PartStop { .. } | Event::Logprobs { .. } | Event::Ping => {}
+        Event::Start { .. }
+        | Event::PartStop { .. }
+        | Event::Logprobs { .. }
+        | Event::Lost { .. }
+        | Event::Ping => {}
     }
 }
 

@@ -58,7 +58,9 @@ fn decode_fields(map: Map<String, Value>, place: &Place<'_>) -> Result<Part, Bad
         Typed::Document => document(fields),
         Typed::ToolResult => tool_result(fields),
         Typed::Thinking => thinking(fields),
-        Typed::RedactedThinking => Ok(Part::RedactedThinking { data: fields.need_text("data")? }),
+        Typed::RedactedThinking => {
+            Ok(Part::RedactedThinking { data: fields.need_text("data")?, extra: fields.extra() })
+        }
     }
 }
 

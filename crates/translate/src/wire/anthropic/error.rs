@@ -31,12 +31,28 @@ pub(super) fn decode(status: u16, body: &[u8]) -> Failure {
 /// The error body for a caller of this dialect.
 pub(super) fn encode(failure: &Failure, request_id: &str) -> Vec<u8> {
     let message = if failure.kind == FailureKind::ContextLength && !failure.message.contains(TOO_LONG) {
-        format!("{TOO_LONG}: {}", failure.message)
+        too_long(&failure.message)
     } else {
         failure.message.clone()
     };
     let error = Object::typed(word(failure.kind)).with("message", message);
     to_bytes(&Object::typed("error").with("error", error).with("request_id", request_id))
+}
+
+/// The wording clients of this dialect wait for, `prompt is too long: N tokens > M maximum`, with the
+/// numbers of OpenAI's own sentence where the message is one; else the message behind the first words.
+fn too_long(message: &str) -> String {
+    let number = |behind: &str| -> Option<u64> {
+        let (_, rest) = message.split_once(behind)?;
+        let digits: String = rest.trim_start().chars().take_while(char::is_ascii_digit).collect();
+        digits.parse().ok()
+    };
+    let most = number("maximum context length is");
+    let asked = number("messages resulted in").or_else(|| number("you requested"));
+    match (asked, most) {
+        (Some(asked), Some(most)) => format!("{TOO_LONG}: {asked} tokens > {most} maximum"),
+        _ => format!("{TOO_LONG}: {message}"),
+    }
 }
 
 /// The error as the last frame of a stream that already began.

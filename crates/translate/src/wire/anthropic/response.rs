@@ -52,6 +52,9 @@ pub(super) fn encode(response: &Response, echo: &Echo, losses: &mut Losses) -> V
     if finish.is_some_and(|finish| finish.reason == FinishReason::Error) {
         losses.report("choices[0].finish_reason", "the provider reported a fault inside its answer");
     }
+    if let Some(word) = finish.and_then(stop::untold) {
+        losses.report("choices[0].finish_reason", format!("{word:?} has no counterpart on anthropic"));
+    }
     let mut body = Object::new()
         .with("id", message_id(&response.id, echo))
         .with("type", "message")
@@ -99,23 +102,11 @@ fn take_usage(fields: &mut Fields<'_>) -> Result<(Option<Usage>, Option<String>)
         .map_err(|err| BadResponse::WrongShape(format!("usage: {err}")))?;
     let mut usage = Usage::default();
     counts.apply(&mut usage);
-    for (name, inner) in usage::KNOWN {
-        match map.get_mut(name) {
-            Some(Value::Object(object)) if !inner.is_empty() => {
-                inner.iter().for_each(|name| drop(object.shift_remove(*name)));
-                if object.is_empty() {
-                    map.shift_remove(name);
-                }
-            }
-            _ => drop(map.shift_remove(name)),
-        }
-    }
     let tier = match map.shift_remove("service_tier") {
         Some(Value::String(word)) => Some(if word == "standard" { "default".to_owned() } else { word }),
         _ => None,
     };
-    map.retain(|_, value| !value.is_null());
-    fields.keep_rest_of("usage", map);
+    fields.keep_rest_of("usage", usage::leftovers(map));
     Ok((Some(usage), tier))
 }
 
@@ -133,7 +124,7 @@ fn content<'a>(choice: &'a Choice, echo: &Echo, seen: &mut stop::Seen, losses: &
     if choice.logprobs.is_some() {
         losses.report("choices[0].logprobs", NO_TWIN);
     }
-    for field in choice.extra.fields.keys() {
+    for field in choice.extra.names() {
         losses.report(format!("choices[0].{field}"), NO_TWIN);
     }
     let mut blocks = Vec::with_capacity(choice.parts.len());
@@ -170,8 +161,8 @@ fn block<'a>(part: &'a Part, place: &Place<'_>, losses: &mut Losses) -> Option<N
                 .with("signature", thinking.signature.as_deref().unwrap_or_default());
             (object, &thinking.extra)
         }
-        Part::RedactedThinking { data } => {
-            return Some(Object::typed("redacted_thinking").with("data", data.as_str()).into());
+        Part::RedactedThinking { data, extra } => {
+            (Object::typed("redacted_thinking").with("data", data.as_str()), extra)
         }
         Part::ToolCall(call) => {
             let input = input(&call.arguments, place, losses);

@@ -44,6 +44,26 @@ pub(super) fn word(finish: Option<&Finish>, seen: Seen) -> &'static str {
     }
 }
 
+/// The provider's word when none of this wire's says the same: it can only be told.
+pub(super) fn untold(finish: &Finish) -> Option<&str> {
+    const PLAIN: [&str; 12] = [
+        "stop",
+        "length",
+        "tool_calls",
+        "function_call",
+        "content_filter",
+        "eos",
+        "eos_token",
+        "STOP",
+        "COMPLETE",
+        "MAX_TOKENS",
+        "completed",
+        "tool_call",
+    ];
+    let word = finish.native.as_str();
+    (!word.is_empty() && !PLAIN.contains(&word) && known(word).is_none()).then_some(word)
+}
+
 /// The words of this wire; no other wire shares one of them.
 fn known(native: &str) -> Option<&'static str> {
     const WORDS: [&str; 8] = [

@@ -7,9 +7,11 @@
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
 
 use super::tree::{Node, Object};
 use crate::ir::Usage;
+use crate::wire::told::says_nothing;
 
 /// The `usage` object as it came.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
@@ -22,6 +24,31 @@ pub(super) struct WireUsage {
     cache_creation: Option<CacheCreation>,
     output_tokens_details: Option<OutputDetails>,
     server_tool_use: Option<ServerToolUse>,
+    iterations: Iterations,
+}
+
+/// What the provider ran beside the answer and counts apart: the sum over the compactions and the
+/// advisor's turns of `iterations`, which the totals leave out. An iteration of the answer itself
+/// (`message`) is in the totals already.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Iterations {
+    input: u64,
+    cache_write: u64,
+    cache_write_1h: u64,
+    cache_read: u64,
+    output: u64,
+}
+
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default)]
+struct Iteration {
+    #[serde(rename = "type")]
+    kind: String,
+    input_tokens: Count,
+    cache_creation_input_tokens: Count,
+    cache_read_input_tokens: Count,
+    output_tokens: Count,
+    cache_creation: Option<CacheCreation>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
@@ -44,7 +71,7 @@ struct ServerToolUse {
 }
 
 /// The fields of `usage` that [`WireUsage`] reads, with those of its inner objects.
-pub(super) const KNOWN: [(&str, &[&str]); 7] = [
+const KNOWN: [(&str, &[&str]); 7] = [
     ("input_tokens", &[]),
     ("cache_creation_input_tokens", &[]),
     ("cache_read_input_tokens", &[]),
@@ -55,11 +82,13 @@ pub(super) const KNOWN: [(&str, &[&str]); 7] = [
 ];
 
 impl WireUsage {
-    /// Overwrites the buckets for which this object has a count; the others stay as they were.
+    /// Overwrites the buckets for which this object has a count; the others stay as they were. What was
+    /// counted apart is added to a total only where that total came with it: a stream that repeats its
+    /// cumulative counts is never counted twice.
     pub(super) fn apply(&self, usage: &mut Usage) {
-        self.input_tokens.set(&mut usage.input_uncached);
-        self.cache_read_input_tokens.set(&mut usage.cache_read);
-        self.output_tokens.set(&mut usage.output);
+        self.input_tokens.plus(self.iterations.input).set(&mut usage.input_uncached);
+        self.cache_read_input_tokens.plus(self.iterations.cache_read).set(&mut usage.cache_read);
+        self.output_tokens.plus(self.iterations.output).set(&mut usage.output);
         if let Some(details) = self.output_tokens_details {
             details.thinking_tokens.set(&mut usage.reasoning);
         }
@@ -78,7 +107,61 @@ impl WireUsage {
         let Some(total) = self.cache_creation_input_tokens.0 else { return };
         let short = total.saturating_sub(usage.cache_write_1h);
         usage.cache_write = if self.cache_creation.is_some() { usage.cache_write.max(short) } else { short };
+        let (mut short, mut hour) = (self.iterations.cache_write, self.iterations.cache_write_1h);
+        if self.cache_creation.is_none() {
+            // The hour's bucket was not set anew: what is added to it would be added at every repeat.
+            (short, hour) = (short.saturating_add(hour), 0);
+        }
+        usage.cache_write = usage.cache_write.saturating_add(short);
+        usage.cache_write_1h = usage.cache_write_1h.saturating_add(hour);
     }
+}
+
+impl Iterations {
+    fn add(&mut self, one: &Iteration) {
+        if !matches!(one.kind.as_str(), "compaction" | "advisor_message") {
+            return;
+        }
+        let split = one.cache_creation.unwrap_or_default();
+        let written = one.cache_creation_input_tokens.0.unwrap_or(0);
+        let hour = split.ephemeral_1h_input_tokens.0.unwrap_or(0).min(written);
+        let sum = |sum: &mut u64, count: u64| *sum = sum.saturating_add(count);
+        sum(&mut self.input, one.input_tokens.0.unwrap_or(0));
+        sum(&mut self.cache_read, one.cache_read_input_tokens.0.unwrap_or(0));
+        sum(&mut self.output, one.output_tokens.0.unwrap_or(0));
+        sum(&mut self.cache_write, written - hour);
+        sum(&mut self.cache_write_1h, hour);
+    }
+}
+
+/// Never an error: whatever the list holds, it must not cost the caller the answer it stands in.
+impl<'de> Deserialize<'de> for Iterations {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        let mut sum = Self::default();
+        for one in value.as_array().into_iter().flatten() {
+            if let Ok(one) = Iteration::deserialize(one) {
+                sum.add(&one);
+            }
+        }
+        Ok(sum)
+    }
+}
+
+/// What a `usage` object holds besides the counts that [`WireUsage`] reads.
+pub(super) fn leftovers(usage: Map<String, Value>) -> Map<String, Value> {
+    let mut map = usage;
+    for (name, inner) in KNOWN {
+        match map.get_mut(name) {
+            Some(Value::Object(object)) if !inner.is_empty() => {
+                inner.iter().for_each(|name| drop(object.shift_remove(*name)));
+                object.retain(|_, value| !says_nothing(value));
+            }
+            _ => drop(map.shift_remove(name)),
+        }
+    }
+    map.retain(|_, value| !value.is_null() && value.as_object().is_none_or(|inner| !inner.is_empty()));
+    map
 }
 
 /// The `usage` object to write: every field, zeros included, because newer clients read them unchecked.
@@ -106,6 +189,11 @@ fn server_tool_use(usage: &Usage) -> Node<'static> {
 pub(super) struct Count(pub(super) Option<u64>);
 
 impl Count {
+    /// More of what is there; an absent count stays absent.
+    fn plus(self, more: u64) -> Self {
+        Self(self.0.map(|count| count.saturating_add(more)))
+    }
+
     fn set(self, bucket: &mut u64) {
         if let Some(count) = self.0 {
             *bucket = count;

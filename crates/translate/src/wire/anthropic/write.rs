@@ -26,8 +26,8 @@ pub(super) fn keep_extra<'a>(
 
 /// Reports every field kept aside: there is no object to write them to.
 pub(super) fn lose_extra(extra: &Extra, place: &Place<'_>, losses: &mut Losses) {
-    for field in extra.fields.keys() {
-        losses.report(place.field(field).to_string(), NO_TWIN);
+    for field in extra.names() {
+        losses.report(place.field(&field).to_string(), NO_TWIN);
     }
 }
 

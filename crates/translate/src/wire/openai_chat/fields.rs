@@ -176,8 +176,8 @@ pub(super) fn write_extra(map: &mut Map<String, Value>, extra: &Extra, path: &Pa
     match extra.for_wire(Wire::OpenAiChat) {
         Some(fields) => merge(map, fields),
         None => {
-            for name in extra.fields.keys() {
-                losses.report(path.field(name).to_string(), NO_COUNTERPART);
+            for name in extra.names() {
+                losses.report(path.field(&name).to_string(), NO_COUNTERPART);
             }
         }
     }

@@ -36,7 +36,7 @@ pub(super) fn details<'p>(parts: impl Iterator<Item = &'p Part>) -> Vec<Value> {
     for part in parts {
         let entry = match part {
             Part::Thinking(thinking) => text_entry(thinking, list.len()),
-            Part::RedactedThinking { data } => encrypted_entry(data, list.len()),
+            Part::RedactedThinking { data, extra } => encrypted_entry(data, extra, list.len()),
             Part::Opaque { value, .. } if is_detail(part) => value.clone(),
             _ => continue,
         };
@@ -60,6 +60,13 @@ pub(super) fn text<'p>(parts: impl Iterator<Item = &'p Part>) -> String {
 pub(super) fn is_detail(part: &Part) -> bool {
     let Part::Opaque { wire: Wire::OpenAiChat, value } = part else { return false };
     kind_of(value).starts_with("reasoning.")
+}
+
+/// Reports the leftovers of another wire: [`details`] writes those of this one.
+pub(super) fn report_foreign(extra: &Extra, path: &Path<'_>, losses: &mut Losses) {
+    if extra.for_wire(Wire::OpenAiChat).is_none() {
+        write_extra(&mut Map::new(), extra, path, losses);
+    }
 }
 
 /// True when `reasoning_content` alone would lose something: a signature, a boundary, encrypted data.
@@ -121,7 +128,12 @@ fn detail(value: Value, path: &Path<'_>) -> Result<Part, BadRequest> {
             thinking(fields, text)
         }
         "reasoning.encrypted" if is_claude(&fields) => {
-            Ok(Part::RedactedThinking { data: fields.required_text("data")? })
+            let data = fields.required_text("data")?;
+            fields.take("type");
+            fields.take("index");
+            let mut rest = fields.rest();
+            rest.retain(|_, value| !value.is_null());
+            Ok(Part::RedactedThinking { data, extra: Extra::of(Wire::OpenAiChat, rest) })
         }
         _ => Ok(Part::Opaque { wire: Wire::OpenAiChat, value: Value::Object(fields.rest()) }),
     }
@@ -173,6 +185,11 @@ fn text_entry(thinking: &Thinking, index: usize) -> Value {
     Value::Object(map)
 }
 
-fn encrypted_entry(data: &str, index: usize) -> Value {
-    serde_json::json!({"type": "reasoning.encrypted", "data": data, "index": index})
+fn encrypted_entry(data: &str, extra: &Extra, index: usize) -> Value {
+    let mut map = Map::new();
+    map.insert("type".into(), "reasoning.encrypted".into());
+    map.insert("data".into(), data.into());
+    write_extra(&mut map, extra, &Path::Body, &mut Losses::default());
+    map.insert("index".into(), index.into());
+    Value::Object(map)
 }

@@ -4,6 +4,7 @@
 mod calls;
 mod decode;
 mod encode;
+mod left_out;
 
 pub(super) use decode::Decoder;
 pub(super) use encode::Encoder;

@@ -1,6 +1,7 @@
 //! Behaviour of the wire, by subject. Bodies are synthetic, after the vendors' reference pages.
 
 mod failures;
+mod losses;
 mod requests;
 mod responses;
 mod robustness;
@@ -27,6 +28,8 @@ pub(super) const PLAIN_RULES: ModelRules = ModelRules {
     prefill: true,
     developer_role: true,
     openai_reasoning: false,
+    takes_effort: None,
+    needs_reasoning_echo: false,
 };
 
 pub(super) const fn quirks(reasoning_echo: ReasoningField) -> Quirks {

@@ -15,26 +15,72 @@ use serde_json::value::RawValue;
 
 use crate::ir::FinishReason;
 
-/// A chunk of a stream, or a whole answer.
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct Answer<'a> {
-    #[serde(default, borrow)]
-    pub id: Str<'a>,
-    #[serde(default, borrow)]
-    pub model: Str<'a>,
-    #[serde(default, borrow)]
-    pub object: Str<'a>,
-    #[serde(default)]
-    pub created: Count,
-    #[serde(default, borrow)]
-    pub choices: Option<Vec<AnswerChoice<'a>>>,
-    #[serde(default, borrow)]
-    pub usage: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    pub error: Option<&'a RawValue>,
-    /// Groq repeats the usage here in streams.
-    #[serde(default, borrow)]
-    pub x_groq: Option<Groq<'a>>,
+/// An object whose fields are read by name; the names of the others are kept, so that a translation can
+/// say what it left out. By hand, because serde's `flatten` would copy every field of every chunk.
+/// Behind `ignores` stand the fields that carry nothing for a caller.
+macro_rules! object {
+    (
+        $(#[$about:meta])*
+        $name:ident<$life:lifetime> {
+            $($(#[$doc:meta])* $key:literal => $field:ident: $type:ty,)*
+        }
+        ignores [$($ignored:literal),*]
+    ) => {
+        $(#[$about])*
+        #[derive(Debug, Default)]
+        pub(super) struct $name<$life> {
+            $($(#[$doc])* pub $field: $type,)*
+            /// The fields of other names that say something.
+            pub unknown: Vec<Cow<$life, str>>,
+        }
+
+        impl<'de: $life, $life> Deserialize<'de> for $name<$life> {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Fields;
+                impl<'de> Visitor<'de> for Fields {
+                    type Value = $name<'de>;
+
+                    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        out.write_str("an object")
+                    }
+                    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                        let mut read = $name::default();
+                        while let Some(key) = map.next_key::<Str<'de>>()? {
+                            match key.get() {
+                                $($key => read.$field = map.next_value()?,)*
+                                $($ignored => drop(map.next_value::<IgnoredAny>()?),)*
+                                _ => {
+                                    let value: &RawValue = map.next_value()?;
+                                    read.unknown.extend(key.0.filter(|_| speaks(Some(value))));
+                                }
+                            }
+                        }
+                        Ok(read)
+                    }
+                }
+                deserializer.deserialize_map(Fields)
+            }
+        }
+    };
+}
+
+object! {
+    /// A chunk of a stream, or a whole answer.
+    Answer<'a> {
+        "id" => id: Str<'a>,
+        "model" => model: Str<'a>,
+        "object" => object: Str<'a>,
+        "created" => created: Count,
+        "choices" => choices: Option<Vec<AnswerChoice<'a>>>,
+        "usage" => usage: Option<&'a RawValue>,
+        "error" => error: Option<&'a RawValue>,
+        "service_tier" => service_tier: Str<'a>,
+        "system_fingerprint" => system_fingerprint: Str<'a>,
+        /// Groq repeats the usage here in streams.
+        "x_groq" => x_groq: Option<Groq<'a>>,
+    }
+    // Padding against guesses from the length of a frame.
+    ignores ["obfuscation"]
 }
 
 /// A whole answer as a relay sees it: what was said is passed over.
@@ -67,82 +113,69 @@ pub(super) struct Groq<'a> {
     pub usage: Option<&'a RawValue>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct AnswerChoice<'a> {
-    #[serde(default)]
-    pub index: Count,
-    #[serde(default, borrow)]
-    pub delta: Option<Said<'a>>,
-    #[serde(default, borrow)]
-    pub message: Option<Said<'a>>,
-    #[serde(default, borrow)]
-    pub finish_reason: Str<'a>,
-    #[serde(default, borrow)]
-    pub native_finish_reason: Str<'a>,
-    #[serde(default, borrow)]
-    pub logprobs: Option<&'a RawValue>,
-    /// OpenRouter reports a provider's failure inside the choice.
-    #[serde(default, borrow)]
-    pub error: Option<&'a RawValue>,
+object! {
+    AnswerChoice<'a> {
+        "index" => index: Count,
+        "delta" => delta: Option<Said<'a>>,
+        "message" => message: Option<Said<'a>>,
+        "finish_reason" => finish_reason: Str<'a>,
+        "native_finish_reason" => native_finish_reason: Str<'a>,
+        "logprobs" => logprobs: Option<&'a RawValue>,
+        /// OpenRouter reports a provider's failure inside the choice.
+        "error" => error: Option<&'a RawValue>,
+    }
+    ignores []
 }
 
-/// A message, or more of one.
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct Said<'a> {
-    #[serde(default, borrow)]
-    pub content: Content<'a>,
-    #[serde(default, borrow)]
-    pub refusal: Str<'a>,
-    #[serde(default, borrow)]
-    pub reasoning_content: Str<'a>,
-    #[serde(default, borrow)]
-    pub reasoning: Str<'a>,
-    #[serde(default, borrow)]
-    pub reasoning_details: Option<Vec<Detail<'a>>>,
-    #[serde(default, borrow)]
-    pub tool_calls: Option<Vec<Call<'a>>>,
-    #[serde(default, borrow)]
-    pub function_call: Option<Function<'a>>,
-    #[serde(default)]
-    pub annotations: Option<Vec<Value>>,
+object! {
+    /// A message, or more of one.
+    Said<'a> {
+        "content" => content: Content<'a>,
+        "refusal" => refusal: Str<'a>,
+        "reasoning_content" => reasoning_content: Str<'a>,
+        "reasoning" => reasoning: Str<'a>,
+        "reasoning_details" => reasoning_details: Option<Vec<Detail<'a>>>,
+        "tool_calls" => tool_calls: Option<Vec<Call<'a>>>,
+        "function_call" => function_call: Option<Function<'a>>,
+        "annotations" => annotations: Option<Vec<Value>>,
+    }
+    // There is one role an answer can have.
+    ignores ["role"]
 }
 
-/// One entry of `reasoning_details` (OpenRouter).
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct Detail<'a> {
-    #[serde(default)]
-    pub index: Count,
-    #[serde(default, borrow)]
-    pub id: Str<'a>,
-    /// Whose encryption or signature it is: `anthropic-claude-v1`, `openai-responses-v1`, ….
-    #[serde(default, borrow)]
-    pub format: Str<'a>,
-    #[serde(default, borrow)]
-    pub text: Str<'a>,
-    #[serde(default, borrow)]
-    pub summary: Str<'a>,
-    #[serde(default, borrow)]
-    pub signature: Str<'a>,
-    #[serde(default, borrow)]
-    pub data: Str<'a>,
+object! {
+    /// One entry of `reasoning_details` (OpenRouter).
+    Detail<'a> {
+        "index" => index: Count,
+        "id" => id: Str<'a>,
+        /// Whose encryption or signature it is: `anthropic-claude-v1`, `openai-responses-v1`, ….
+        "format" => format: Str<'a>,
+        "text" => text: Str<'a>,
+        "summary" => summary: Str<'a>,
+        "signature" => signature: Str<'a>,
+        "data" => data: Str<'a>,
+    }
+    ignores ["type"]
 }
 
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct Call<'a> {
-    #[serde(default)]
-    pub index: Count,
-    #[serde(default, borrow)]
-    pub id: Str<'a>,
-    #[serde(default, borrow)]
-    pub function: Option<Function<'a>>,
+object! {
+    Call<'a> {
+        "index" => index: Count,
+        "id" => id: Str<'a>,
+        "type" => kind: Str<'a>,
+        "function" => function: Option<Function<'a>>,
+        /// A call whose input is free text.
+        "custom" => custom: Option<IgnoredAny>,
+    }
+    ignores []
 }
 
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct Function<'a> {
-    #[serde(default, borrow)]
-    pub name: Str<'a>,
-    #[serde(default, borrow)]
-    pub arguments: Str<'a>,
+object! {
+    Function<'a> {
+        "name" => name: Str<'a>,
+        "arguments" => arguments: Str<'a>,
+    }
+    ignores []
 }
 
 /// `content`: nothing, a string, or a list of parts.

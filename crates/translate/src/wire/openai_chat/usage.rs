@@ -24,13 +24,14 @@ pub(super) fn read(raw: &RawValue) -> Option<Usage> {
         counts.cached_tokens,
         counts.cache_read_input_tokens,
     ]);
-    let cache_write = first([input.cache_write_tokens, counts.cache_creation_input_tokens]);
+    let written = first([input.cache_write_tokens, counts.cache_creation_input_tokens]);
+    let cache_write_1h = first([input.cache_write_1h_tokens]).min(written);
     let searches = counts.server_tool_use.unwrap_or_default().web_search_requests;
     Some(Usage {
-        input_uncached: first([counts.prompt_tokens]).saturating_sub(cache_read).saturating_sub(cache_write),
+        input_uncached: first([counts.prompt_tokens]).saturating_sub(cache_read).saturating_sub(written),
         cache_read,
-        cache_write,
-        cache_write_1h: 0,
+        cache_write: written - cache_write_1h,
+        cache_write_1h,
         output: first([counts.completion_tokens]).saturating_add(apart),
         reasoning: first([output.reasoning_tokens, counts.reasoning_tokens]),
         audio_input: first([input.audio_tokens]),
@@ -64,10 +65,15 @@ pub(super) fn write(usage: &Usage) -> Map<String, Value> {
     map.insert("completion_tokens".into(), usage.output.into());
     map.insert("total_tokens".into(), usage.total().into());
     let written = usage.cache_write.saturating_add(usage.cache_write_1h);
-    map.insert(
-        "prompt_tokens_details".into(),
-        json!({"cached_tokens": usage.cache_read, "cache_write_tokens": written, "audio_tokens": usage.audio_input}),
-    );
+    let mut input = Map::new();
+    input.insert("cached_tokens".into(), usage.cache_read.into());
+    input.insert("cache_write_tokens".into(), written.into());
+    if usage.cache_write_1h > 0 {
+        // Not a field of OpenAI's: without it the dearer hour-long writes could not be told from the others.
+        input.insert("cache_write_1h_tokens".into(), usage.cache_write_1h.into());
+    }
+    input.insert("audio_tokens".into(), usage.audio_input.into());
+    map.insert("prompt_tokens_details".into(), Value::Object(input));
     map.insert(
         "completion_tokens_details".into(),
         json!({
@@ -129,7 +135,10 @@ const READ: &[&str] = &[
 ];
 
 const READ_INSIDE: &[(&str, &[&str])] = &[
-    ("prompt_tokens_details", &["cached_tokens", "cache_write_tokens", "audio_tokens"]),
+    (
+        "prompt_tokens_details",
+        &["cached_tokens", "cache_write_tokens", "cache_write_1h_tokens", "audio_tokens"],
+    ),
     (
         "completion_tokens_details",
         &["reasoning_tokens", "audio_tokens", "accepted_prediction_tokens", "rejected_prediction_tokens"],
@@ -184,6 +193,9 @@ struct InputDetails {
     cached_tokens: Count,
     #[serde(default)]
     cache_write_tokens: Count,
+    /// Ours, part of `cache_write_tokens`: see [`write`].
+    #[serde(default)]
+    cache_write_1h_tokens: Count,
     #[serde(default)]
     audio_tokens: Count,
 }

@@ -185,8 +185,9 @@ impl<'a, 'l> Turns<'a, 'l> {
             Part::Thinking(thinking) => {
                 self.thinking(speaker, thinking, place);
             }
-            Part::RedactedThinking { data } => {
-                let block = Object::typed("redacted_thinking").with("data", data.as_str());
+            Part::RedactedThinking { data, extra } => {
+                let mut block = Object::typed("redacted_thinking").with("data", data.as_str());
+                keep_extra(&mut block, extra, place, self.losses);
                 self.push(speaker, Kind::Thinking, block);
             }
             Part::Opaque { wire: Wire::Anthropic, value } => self.push(speaker, Kind::Opaque, value),

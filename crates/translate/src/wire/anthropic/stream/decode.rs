@@ -7,8 +7,9 @@ use serde_json::{Map, Value};
 
 use crate::frame::Frame;
 use crate::ir::{Delta, Event, PartKind, Usage};
-use crate::wire::anthropic::usage::WireUsage;
+use crate::wire::anthropic::usage::{self, WireUsage};
 use crate::wire::anthropic::{Wire, error, stop};
+use crate::wire::told::{Told, says_nothing};
 use crate::wire::{BadFrame, StreamDecoder};
 
 /// A stream being read.
@@ -20,6 +21,7 @@ pub(in crate::wire::anthropic) struct Decoder {
     usage: Usage,
     parts: u32,
     open: Vec<OpenBlock>,
+    told: Told,
 }
 
 #[derive(Debug)]
@@ -44,7 +46,7 @@ enum BlockKind {
     Opaque,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct WireEvent {
     #[serde(rename = "type")]
     kind: Option<String>,
@@ -52,15 +54,20 @@ struct WireEvent {
     message: Option<StartMessage>,
     content_block: Option<WireBlock>,
     delta: Option<Map<String, Value>>,
-    usage: Option<WireUsage>,
+    usage: Option<Map<String, Value>>,
 }
 
 #[derive(Default, Deserialize)]
 struct StartMessage {
     id: Option<String>,
     model: Option<String>,
-    usage: Option<WireUsage>,
+    usage: Option<Map<String, Value>>,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
 }
+
+/// What a `message_start` says of an answer that has not begun.
+const AT_START: [&str; 5] = ["type", "role", "content", "stop_reason", "stop_sequence"];
 
 /// The kinds of frames this decoder acts on.
 const KINDS: [&str; 8] = [
@@ -75,13 +82,14 @@ const KINDS: [&str; 8] = [
 ];
 
 /// A kind of event this code does not know may have fields of any shape.
-fn is_news(json: &[u8]) -> bool {
+fn news(json: &[u8]) -> Option<WireEvent> {
     #[derive(Deserialize)]
     struct Named {
         #[serde(rename = "type")]
         kind: String,
     }
-    serde_json::from_slice::<Named>(json).is_ok_and(|event| !KINDS.contains(&event.kind.as_str()))
+    let Named { kind } = serde_json::from_slice(json).ok()?;
+    (!KINDS.contains(&kind.as_str())).then(|| WireEvent { kind: Some(kind), ..WireEvent::default() })
 }
 
 /// A block's start, with the text of its `input` where it has one.
@@ -94,7 +102,7 @@ impl StreamDecoder for Decoder {
         }
         let event: WireEvent = match serde_json::from_slice(frame.data) {
             Ok(event) => event,
-            Err(err) if err.is_data() && is_news(frame.data) => return Ok(()),
+            Err(err) if err.is_data() => news(frame.data).ok_or_else(|| BadFrame(err.to_string()))?,
             Err(err) => return Err(BadFrame(err.to_string())),
         };
         let kind = match event.kind.as_deref() {
@@ -107,14 +115,17 @@ impl StreamDecoder for Decoder {
             "content_block_start" => return self.block_start(event.index, event.content_block, out),
             "content_block_delta" => return self.block_delta(event.index, event.delta, out),
             "content_block_stop" => return self.block_stop(event.index, out),
-            "message_delta" => self.message_delta(event.delta.unwrap_or_default(), event.usage, out),
+            "message_delta" => {
+                self.around(frame.data, out);
+                self.message_delta(event.delta.unwrap_or_default(), event.usage, out);
+            }
             "message_stop" => self.message_stop(out),
             "ping" => out.push(Event::Ping),
             "error" => {
                 self.ended = true;
                 out.push(Event::Failure(error::decode(200, frame.data)));
             }
-            _ => {}
+            news => self.told.once("event", news, "", out),
         }
         Ok(())
     }
@@ -133,15 +144,37 @@ impl Decoder {
             let id = message.id.unwrap_or_default();
             out.push(Event::Start { id, model: message.model.unwrap_or_default(), created: None });
         }
+        let mut rest = message.rest;
+        rest.retain(|name, _| !AT_START.contains(&name.as_str()));
+        self.lose("message", "message", &rest, out);
         self.count(message.usage, out);
     }
 
     /// Counts are cumulative; a field that is absent or null leaves the earlier count standing.
-    fn count(&mut self, usage: Option<WireUsage>, out: &mut Vec<Event>) {
-        if let Some(usage) = usage {
-            usage.apply(&mut self.usage);
+    fn count(&mut self, usage: Option<Map<String, Value>>, out: &mut Vec<Event>) {
+        let Some(map) = usage else { return };
+        let value = Value::Object(map);
+        if let Ok(counts) = WireUsage::deserialize(&value) {
+            counts.apply(&mut self.usage);
             out.push(Event::Usage(self.usage));
         }
+        if let Value::Object(map) = value {
+            self.lose("usage", "usage", &usage::leftovers(map), out);
+        }
+    }
+
+    /// Tells of fields nobody read, each name once.
+    fn lose(&mut self, kind: &'static str, path: &str, fields: &Map<String, Value>, out: &mut Vec<Event>) {
+        for (name, _) in fields.iter().filter(|(_, value)| !says_nothing(value)) {
+            self.told.once(kind, name, path, out);
+        }
+    }
+
+    /// The fields beside `delta` and `usage` of a `message_delta`, which comes once or twice in a stream.
+    fn around(&mut self, frame: &[u8], out: &mut Vec<Event>) {
+        let Ok(mut fields) = serde_json::from_slice::<Map<String, Value>>(frame) else { return };
+        fields.retain(|name, _| !matches!(name.as_str(), "type" | "delta" | "usage"));
+        self.lose("event", "", &fields, out);
     }
 
     fn block_start(
@@ -160,6 +193,7 @@ impl Decoder {
         let part = self.parts;
         self.parts += 1;
         let opened = open(fields, special);
+        self.lose("block", "content_block", &opened.rest, out);
         out.push(Event::PartStart { choice: 0, part, kind: opened.start });
         out.extend(opened.first.into_iter().map(|delta| Event::PartDelta { choice: 0, part, delta }));
         self.open.push(OpenBlock { index, part, kind: opened.kind });
@@ -172,12 +206,13 @@ impl Decoder {
         delta: Option<Map<String, Value>>,
         out: &mut Vec<Event>,
     ) -> Result<(), BadFrame> {
-        let delta = delta.ok_or_else(|| BadFrame("a block delta without delta".to_owned()))?;
+        let mut delta = delta.ok_or_else(|| BadFrame("a block delta without delta".to_owned()))?;
         let block = self.open.iter_mut().find(|block| Some(block.index) == index);
         let block = block.ok_or_else(|| BadFrame("a delta for a block that is not open".to_owned()))?;
         let part = block.part;
-        let delta = block.kind.delta(delta);
-        out.extend(delta.map(|delta| Event::PartDelta { choice: 0, part, delta }));
+        let read = block.kind.delta(&mut delta);
+        out.extend(read.map(|delta| Event::PartDelta { choice: 0, part, delta }));
+        self.lose("delta", "delta", &delta, out);
         Ok(())
     }
 
@@ -188,7 +223,12 @@ impl Decoder {
         Ok(())
     }
 
-    fn message_delta(&mut self, delta: Map<String, Value>, usage: Option<WireUsage>, out: &mut Vec<Event>) {
+    fn message_delta(
+        &mut self,
+        mut delta: Map<String, Value>,
+        usage: Option<Map<String, Value>>,
+        out: &mut Vec<Event>,
+    ) {
         let text = |key| delta.get(key).and_then(Value::as_str).map(str::to_owned);
         if let Some(native) = text("stop_reason").filter(|_| !self.finished) {
             self.finished = true;
@@ -196,6 +236,8 @@ impl Decoder {
             let finish = stop::finish(native, text("stop_sequence"), details);
             out.push(Event::Finish { choice: 0, finish });
         }
+        delta.retain(|name, _| !matches!(name.as_str(), "stop_reason" | "stop_sequence" | "stop_details"));
+        self.lose("message_delta", "delta", &delta, out);
         self.count(usage, out);
     }
 
@@ -224,9 +266,10 @@ impl OpenBlock {
 
 impl BlockKind {
     /// What a delta means to this block; `None` for nothing, or for a kind that came later than this code.
-    fn delta(&mut self, mut delta: Map<String, Value>) -> Option<Delta> {
+    /// What is left in it was not read.
+    fn delta(&mut self, delta: &mut Map<String, Value>) -> Option<Delta> {
         if matches!(self, Self::Opaque) {
-            return Some(Delta::Opaque(Value::Object(delta)));
+            return Some(Delta::Opaque(Value::Object(std::mem::take(delta))));
         }
         let mut text = |key| match delta.shift_remove(key) {
             Some(Value::String(text)) if !text.is_empty() => Some(text),
@@ -243,7 +286,10 @@ impl BlockKind {
                 *pending = None;
                 Some(Delta::Arguments(fragment))
             }
-            _ => None,
+            _ => {
+                delta.insert("type".to_owned(), kind.into());
+                None
+            }
         }
     }
 }
@@ -253,6 +299,8 @@ struct Opened {
     kind: BlockKind,
     start: PartKind,
     first: Vec<Delta>,
+    /// The fields nobody read.
+    rest: Map<String, Value>,
 }
 
 fn open(mut fields: Map<String, Value>, input: Option<Box<RawValue>>) -> Opened {
@@ -263,30 +311,41 @@ fn open(mut fields: Map<String, Value>, input: Option<Box<RawValue>>) -> Opened 
             let citations = fields.get("citations").and_then(Value::as_array).cloned().unwrap_or_default();
             let mut first: Vec<Delta> = given(text("text"), Delta::Text).into_iter().collect();
             first.extend(citations.into_iter().map(Delta::Citation));
-            Opened { kind: BlockKind::Text, start: PartKind::Text, first }
+            opened(BlockKind::Text, PartKind::Text, first, without(fields, &["text", "citations"]))
         }
         "thinking" => {
             let thinking = given(text("thinking"), Delta::Thinking);
             let first = thinking.into_iter().chain(given(text("signature"), Delta::Signature)).collect();
-            Opened { kind: BlockKind::Thinking, start: PartKind::Thinking, first }
+            let rest = without(fields, &["thinking", "signature"]);
+            opened(BlockKind::Thinking, PartKind::Thinking, first, rest)
         }
         "redacted_thinking" => {
             let start = PartKind::RedactedThinking { data: text("data") };
-            Opened { kind: BlockKind::Whole, start, first: Vec::new() }
+            opened(BlockKind::Whole, start, Vec::new(), without(fields, &["data"]))
         }
         "tool_use" => {
             let start = PartKind::ToolCall { id: text("id"), name: text("name") };
             // Some servers give the whole input at the start and no fragments.
             let whole = input.map(|raw| Box::<str>::from(raw).into_string());
             let pending = Some(whole.filter(|raw| raw.starts_with('{')).unwrap_or_else(|| "{}".to_owned()));
-            Opened { kind: BlockKind::ToolUse { pending }, start, first: Vec::new() }
+            let rest = without(fields, &["id", "name", "input"]);
+            opened(BlockKind::ToolUse { pending }, start, Vec::new(), rest)
         }
         _ => {
             if let Some(value) = input.and_then(|raw| serde_json::from_str(raw.get()).ok()) {
                 fields.insert("input".to_owned(), value);
             }
             let start = PartKind::Opaque { wire: Wire::Anthropic, value: Value::Object(fields) };
-            Opened { kind: BlockKind::Opaque, start, first: Vec::new() }
+            opened(BlockKind::Opaque, start, Vec::new(), Map::new())
         }
     }
+}
+
+fn opened(kind: BlockKind, start: PartKind, first: Vec<Delta>, rest: Map<String, Value>) -> Opened {
+    Opened { kind, start, first, rest }
+}
+
+fn without(mut fields: Map<String, Value>, read: &[&str]) -> Map<String, Value> {
+    fields.retain(|name, _| name != "type" && !read.contains(&name.as_str()));
+    fields
 }

@@ -25,6 +25,8 @@ pub(in crate::wire::anthropic) struct Encoder {
     /// The number of the open block, or of the next one.
     index: u32,
     open: Option<Open>,
+    /// The arguments of the open call so far.
+    arguments: String,
     finish: Option<Finish>,
     usage: Usage,
     seen: stop::Seen,
@@ -89,6 +91,7 @@ impl StreamEncoder for Encoder {
             Event::Finish { finish, .. } => self.finish = Some(finish.clone()),
             Event::Usage(usage) => self.usage = *usage,
             Event::Failure(failure) => self.fail(failure, out),
+            Event::Lost { path, reason } => losses.report(path, reason),
             Event::Ping => self.write("ping", &Object::typed("ping"), out),
             Event::End => self.end(out, losses),
         }
@@ -105,6 +108,7 @@ impl Encoder {
             left_out: Vec::new(),
             index: 0,
             open: None,
+            arguments: String::new(),
             finish: None,
             usage: Usage::default(),
             seen: stop::Seen::default(),
@@ -164,7 +168,7 @@ impl Encoder {
             match step {
                 Step::Open(kind) => self.block_start(&kind, out),
                 Step::Delta(delta) => self.delta(&delta, out, losses),
-                Step::Close => self.block_stop(out),
+                Step::Close => self.block_stop(out, losses),
             }
         }
     }
@@ -203,6 +207,7 @@ impl Encoder {
             (Some(Open::Thinking), Delta::Signature(signature)) => DeltaBody::Signature { signature },
             (Some(Open::ToolUse { fed }), Delta::Arguments(fragment)) => {
                 self.open = Some(Open::ToolUse { fed: fed || !fragment.is_empty() });
+                self.arguments.push_str(fragment);
                 DeltaBody::Arguments { partial_json: fragment }
             }
             (Some(Open::Opaque), Delta::Opaque(value)) => return self.opaque_delta(value, out),
@@ -223,11 +228,19 @@ impl Encoder {
     }
 
     /// A call without a single fragment still has an input: the fragments add up to `{}`.
-    fn block_stop(&mut self, out: &mut Vec<u8>) {
-        if self.open == Some(Open::ToolUse { fed: false }) {
-            self.block_delta(DeltaBody::Arguments { partial_json: "" }, out);
-            self.block_delta(DeltaBody::Arguments { partial_json: "{}" }, out);
+    /// What was fed is on its way already: when it adds up to no object, that can only be told.
+    fn block_stop(&mut self, out: &mut Vec<u8>, losses: &mut Losses) {
+        match self.open {
+            Some(Open::ToolUse { fed: false }) => {
+                self.block_delta(DeltaBody::Arguments { partial_json: "" }, out);
+                self.block_delta(DeltaBody::Arguments { partial_json: "{}" }, out);
+            }
+            Some(Open::ToolUse { fed: true }) if !is_object(&self.arguments) => {
+                losses.report(format!("content[{}].input", self.index), "the arguments are no JSON object");
+            }
+            _ => {}
         }
+        self.arguments.clear();
         self.open = None;
         let frame = Object::typed("content_block_stop").with("index", u64::from(self.index));
         self.write("content_block_stop", &frame, out);
@@ -243,6 +256,9 @@ impl Encoder {
             Some(_) => return self.fail_with("the provider reported a fault inside its answer", out),
             None => return self.fail_with("the provider's stream ended without a stop reason", out),
         };
+        if let Some(word) = stop::untold(&finish) {
+            losses.report("choices[0].finish_reason", format!("{word:?} {NO_TWIN}"));
+        }
         self.start("", out);
         self.queue.stop_all();
         self.pump(out, losses);
@@ -292,4 +308,8 @@ fn is_citation(citation: &Value) -> bool {
         "search_result_location",
     ];
     citation.get("type").and_then(Value::as_str).is_some_and(|kind| KINDS.contains(&kind))
+}
+
+fn is_object(text: &str) -> bool {
+    text.trim_start().starts_with('{') && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
 }

@@ -1,6 +1,7 @@
 //! The wire's behaviour, seen from the codec.
 
 mod failures;
+mod losses;
 mod properties;
 mod request_decode;
 mod request_encode;
@@ -33,6 +34,8 @@ const FREE: ModelRules = ModelRules {
     prefill: true,
     developer_role: false,
     openai_reasoning: false,
+    takes_effort: None,
+    needs_reasoning_echo: false,
 };
 
 const ADAPTIVE: ModelRules = ModelRules { thinking: ThinkingStyle::Adaptive, ..FREE };

@@ -197,7 +197,7 @@ fn reasoning_is_first_in_its_turn_and_unsigned_reasoning_is_lost() {
                 Part::text("so"),
                 thinking("", Some("S0")),
                 thinking("b", Some("S1")),
-                Part::RedactedThinking { data: "R".to_owned() },
+                Part::RedactedThinking { data: "R".to_owned(), extra: Extra::default() },
                 thinking("c", None),
             ],
         ),

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::sdk::{accumulate, frames};
-use super::{decode_lines, encode_events};
+use super::{decode_lines, encode_events, lost};
 use crate::frame::Frame;
 use crate::ir::{Delta, Event, FailureKind, Finish, FinishReason, PartKind, Usage};
 use crate::wire::anthropic::Anthropic;
@@ -229,7 +229,9 @@ fn what_the_api_adds_later_is_skipped_and_what_is_no_event_is_counted() {
         "{{\"type\":\"weather\",\"delta\":7}}\n{{\"type\":\"ping\"}}\n{}",
         stream(&blocks, "end_turn")
     );
-    assert_eq!(through(&lines)["content"], json!([{"type": "text", "text": "x"}]));
+    let (written, losses) = encode_events(&decode_lines(&lines));
+    assert_eq!(accumulate(&written).unwrap()["content"], json!([{"type": "text", "text": "x"}]));
+    assert_eq!(lost(&losses), ["weather", "delta.sparkle", "delta.type"]);
     let mut decoder = Anthropic.stream_decoder();
     for bad in [
         "{",

@@ -177,7 +177,8 @@ fn reasoning(
         return openrouter_reasoning(body, wanted, losses);
     }
     let effort = effort_of(wanted)?;
-    if !to.rules.openai_reasoning && to.quirks.reasoning_echo == ReasoningField::None {
+    let taken = to.rules.takes_effort.unwrap_or(to.quirks.reasoning_echo != ReasoningField::None);
+    if !taken {
         if effort != Effort::None {
             losses.report("reasoning_effort", "this model takes no reasoning parameter");
         }
@@ -246,7 +247,9 @@ fn sampling(body: &mut Map<String, Value>, request: &Request, refused: bool, los
         ("top_logprobs", sampling.top_logprobs.map(Value::from)),
     ];
     for (name, value) in fields {
-        if value.is_some() && refused {
+        if refused && name == "temperature" && sampling.temperature == Some(1.0) {
+            // What these models do anyway.
+        } else if value.is_some() && refused {
             losses.report(name, "reasoning models refuse it");
         } else {
             put(body, name, value);

@@ -11,13 +11,17 @@ use super::super::parts::{is_custom_call, typed, write_audio, write_document, wr
 use super::super::reasoning;
 use super::encode::{keeps_marks, write_mark};
 use crate::Wire;
-use crate::ir::{Extra, Message, Part, Role, Text, ToolCall, ToolResult};
+use crate::ir::{Extra, Message, Part, Role, Text, Thinking, ToolCall, ToolResult};
 use crate::loss::Losses;
 use crate::provider::{Destination, ReasoningField};
 use crate::wire::BadRequest;
 
 /// Claude Code's first system line: it changes per session, and means nothing to other providers.
 const BILLING_HEADER: &str = "x-anthropic-billing-header:";
+
+/// Stands for reasoning that is not in the conversation, where a model insists on some. Not empty: that
+/// is refused as well.
+const NO_REASONING: &str = "(no reasoning)";
 
 /// The messages written so far.
 pub(super) struct Turns<'a, 'd> {
@@ -78,6 +82,11 @@ impl<'a, 'd> Turns<'a, 'd> {
         }
         if list.is_empty() && (dropped || results > 0) {
             return Ok(());
+        }
+        if message.role == Role::User && !self.media.is_empty() {
+            // One user turn, not two: some templates refuse neighbours of the same role.
+            let turn = std::mem::replace(&mut list, std::mem::take(&mut self.media));
+            list.extend(turn);
         }
         self.flush_media();
         let mut map = Map::new();
@@ -170,8 +179,8 @@ impl<'a, 'd> Turns<'a, 'd> {
     }
 
     fn report_extra(&mut self, extra: &Extra, path: &Path<'_>) {
-        for name in extra.fields.keys() {
-            self.losses.report(path.field(name).to_string(), NO_COUNTERPART);
+        for name in extra.names() {
+            self.losses.report(path.field(&name).to_string(), NO_COUNTERPART);
         }
     }
 
@@ -226,6 +235,13 @@ impl<'a, 'd> Turns<'a, 'd> {
         let field = match self.to.quirks.reasoning_echo {
             ReasoningField::Details => {
                 let list = reasoning::details(parts.iter());
+                for (index, part) in parts.iter().enumerate() {
+                    if let Part::Thinking(Thinking { extra, .. }) | Part::RedactedThinking { extra, .. } =
+                        part
+                    {
+                        reasoning::report_foreign(extra, &inside.item(index), self.losses);
+                    }
+                }
                 if !list.is_empty() {
                     map.insert("reasoning_details".into(), Value::Array(list));
                 }
@@ -235,13 +251,24 @@ impl<'a, 'd> Turns<'a, 'd> {
             ReasoningField::ReasoningContent => Some("reasoning_content"),
             ReasoningField::Reasoning => Some("reasoning"),
         };
-        let text = reasoning::text(parts.iter());
+        let mut text = reasoning::text(parts.iter());
+        let called = parts.iter().any(|part| matches!(part, Part::ToolCall(_)));
+        if text.is_empty() && called && self.to.rules.needs_reasoning_echo {
+            text.push_str(NO_REASONING);
+            self.losses
+                .report(inside.to_string(), "a placeholder was sent for the reasoning this model wants back");
+        }
         if let Some(field) = field.filter(|_| !text.is_empty()) {
             map.insert(field.into(), text.into());
         }
         for (index, part) in parts.iter().enumerate() {
+            let at = inside.item(index);
             if let Some(reason) = reasoning_loss(part, field.is_some()) {
-                self.losses.report(inside.item(index).to_string(), reason);
+                self.losses.report(at.to_string(), reason);
+            } else if let Part::Thinking(thinking) = part {
+                for name in thinking.extra.fields.keys() {
+                    self.losses.report(at.field(name).to_string(), "only the text of reasoning is sent back");
+                }
             }
         }
     }

@@ -11,7 +11,7 @@ use super::super::parts::is_custom_call;
 use super::super::types::{finish_alias, finish_word};
 use super::super::{reasoning, usage};
 use crate::Wire;
-use crate::ir::{Choice, Finish, FinishReason, Part, Response, Text};
+use crate::ir::{Choice, Finish, FinishReason, Part, Response, Text, Thinking};
 use crate::loss::Losses;
 use crate::wire::Echo;
 
@@ -166,12 +166,9 @@ impl Gathered {
                 write_extra(&mut map, &call.extra, path, losses);
                 self.calls.push(Value::Object(map));
             }
-            Part::Thinking(thinking) => {
-                if thinking.extra.for_wire(Wire::OpenAiChat).is_none() {
-                    write_extra(&mut Map::new(), &thinking.extra, path, losses);
-                }
+            Part::Thinking(Thinking { extra, .. }) | Part::RedactedThinking { extra, .. } => {
+                reasoning::report_foreign(extra, path, losses);
             }
-            Part::RedactedThinking { .. } => {}
             _ if reasoning::is_detail(part) => {}
             Part::Opaque { wire: Wire::OpenAiChat, value } if is_custom_call(value) => {
                 self.calls.push(value.clone());

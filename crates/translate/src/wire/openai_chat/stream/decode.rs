@@ -12,8 +12,10 @@ use super::super::response::finish;
 use super::super::types::{Answer, AnswerChoice, Call, Content, Count, Detail, Said, Str, speaks};
 use super::super::usage;
 use super::calls::Calls;
+use super::left_out;
 use crate::frame::Frame;
 use crate::ir::{Delta, Event, PartKind};
+use crate::wire::told::Told;
 use crate::wire::{BadFrame, StreamDecoder, failure_shapes};
 
 /// The state of one provider stream.
@@ -23,6 +25,7 @@ pub(in crate::wire::openai_chat) struct Decoder {
     /// `[DONE]` or a failure was seen: nothing follows.
     done: bool,
     choices: Vec<ChoiceState>,
+    told: Told,
 }
 
 #[derive(Debug, Default)]
@@ -121,6 +124,7 @@ impl Decoder {
             let (id, model) = (chunk.id.get().to_owned(), chunk.model.get().to_owned());
             out.push(Event::Start { id, model, created: chunk.created.0.filter(|created| *created > 0) });
         }
+        left_out::of_chunk(chunk, &mut self.told, out);
         for choice in choices {
             self.choice(choice, out);
         }
@@ -148,6 +152,7 @@ impl Decoder {
             self.choices.len() - 1
         });
         let Some(state) = self.choices.get_mut(known) else { return };
+        left_out::of_choice(choice, index, &mut self.told, out);
         // A provider that does not stream sends the whole `message` in one chunk.
         if let Some(said) = choice.delta.as_ref().or(choice.message.as_ref()) {
             state.said(said, out);
@@ -193,13 +198,19 @@ impl ChoiceState {
             let function = super::super::types::Function {
                 name: Str(Some(function.name.get().into())),
                 arguments: Str(Some(function.arguments.get().into())),
+                ..Default::default()
             };
-            let call = Call { index: Count(Some(0)), id: Str(Some(id.into())), function: Some(function) };
+            let id = Str(Some(id.into()));
+            let call = Call { index: Count(Some(0)), id, function: Some(function), ..Call::default() };
             self.call(&call, out);
         }
     }
 
+    /// A call with free text for its input has no place among the parts: it was reported.
     fn call(&mut self, call: &Call<'_>, out: &mut Vec<Event>) {
+        if call.custom.is_some() {
+            return;
+        }
         self.close_prose(out);
         self.calls.feed(self.index, call, &mut self.next_part, out);
     }

@@ -87,6 +87,7 @@ impl StreamEncoder for Encoder {
                 self.done = true;
                 write_data(out, &error::encode(failure));
             }
+            Event::Lost { path, reason } => losses.report(path, reason),
             Event::Ping => out.extend_from_slice(b": ping\n\n"),
             Event::End => self.end(out),
         }

@@ -76,7 +76,7 @@ fn typed_places_hold_what_the_body_says() {
     let parts = &request.messages[1].parts;
     let Part::Thinking(first) = &parts[0] else { panic!("thinking first") };
     assert_eq!((first.text.as_str(), first.signature.as_deref()), ("deep ", Some("SIG+/=1")));
-    assert_eq!(parts[2], Part::RedactedThinking { data: "ENC".into() });
+    assert_eq!(parts[2], Part::RedactedThinking { data: "ENC".into(), extra: crate::ir::Extra::default() });
     assert!(matches!(parts[3], Part::Opaque { wire: Wire::OpenAiChat, .. }), "another maker's secret");
     assert_eq!(parts[5], Part::text("answer"));
 }

@@ -115,7 +115,7 @@ fn meaning(events: &[Event]) -> Value {
                 let sofar = slot.2[name].as_str().unwrap_or_default().to_owned();
                 slot.2[name] = (sofar + &text).into();
             }
-            Event::PartStop { .. } | Event::Ping => {}
+            Event::PartStop { .. } | Event::Ping | Event::Lost { .. } => {}
             other => rest.push(format!("{other:?}")),
         }
     }

@@ -68,7 +68,7 @@ fn tool_results_in_a_user_message_come_first_then_their_media_then_the_rest() {
     let (body, _) = encode(&request, &to(&OPENAI, &PLAIN_RULES));
     let messages = body["messages"].as_array().unwrap();
     let roles: Vec<_> = messages.iter().map(|one| one["role"].as_str().unwrap()).collect();
-    assert_eq!(roles, ["user", "assistant", "tool", "tool", "tool", "user", "user"]);
+    assert_eq!(roles, ["user", "assistant", "tool", "tool", "tool", "user"]);
     assert_eq!(messages[1]["content"], "ok");
     assert_eq!(messages[1]["tool_calls"][0]["function"]["arguments"], r#"{"b":1,"a":2}"#);
     assert_eq!(messages[2]["content"], "r1");
@@ -76,7 +76,7 @@ fn tool_results_in_a_user_message_come_first_then_their_media_then_the_rest() {
     assert_eq!(messages[4]["content"], "Error: boom");
     assert!(messages[5]["content"][0]["text"].as_str().unwrap().contains("call a"));
     assert_eq!(messages[5]["content"][1]["image_url"]["url"], "data:image/png;base64,AAAA");
-    assert_eq!(messages[6]["content"], "reminder");
+    assert_eq!(messages[5]["content"][2]["text"], "reminder");
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn reasoning_goes_back_the_way_the_provider_reads_it() {
     let parts = vec![
         thinking("one", Some("S1")),
         thinking("", Some("S2")),
-        Part::RedactedThinking { data: "R".into() },
+        Part::RedactedThinking { data: "R".into(), extra: Extra::default() },
         Part::text("answer"),
     ];
     let request = request(vec![message(Role::Assistant, parts)]);
@@ -137,7 +137,7 @@ fn request_of_empty_thinking() -> Request {
 
 #[test]
 fn a_reasoning_model_is_not_sent_what_it_refuses() {
-    let rules = ModelRules { openai_reasoning: true, ..PLAIN_RULES };
+    let rules = ModelRules { openai_reasoning: true, takes_effort: Some(true), ..PLAIN_RULES };
     let body = r#"{"model":"m","messages":[{"role":"user","content":"x"}],"temperature":0.5,"top_p":0.9,"presence_penalty":1,"frequency_penalty":1,"logprobs":true,"top_logprobs":2,"logit_bias":{},"max_tokens":9,"seed":1}"#;
     let (written, losses) = encode(&decode(body), &to(&OPENAI, &rules));
     let keys: Vec<_> = written.as_object().unwrap().keys().cloned().collect();
@@ -158,7 +158,8 @@ fn a_reasoning_model_is_not_sent_what_it_refuses() {
 
 #[test]
 fn budgets_become_efforts() {
-    let rules = ModelRules { openai_reasoning: true, xhigh_effort: false, ..PLAIN_RULES };
+    let rules =
+        ModelRules { openai_reasoning: true, takes_effort: Some(true), xhigh_effort: false, ..PLAIN_RULES };
     let effort = |reasoning: Reasoning| {
         let mut request = request(vec![message(Role::User, vec![Part::text("x")])]);
         request.reasoning = Some(reasoning);

@@ -1,0 +1,105 @@
+//! Provider keys and callers' credentials.
+
+use std::collections::HashMap;
+
+use serde_json::json;
+
+use crate::stage::{chat, healthy_stage, plain_chat, provider};
+use crate::support::answers::healthy;
+use crate::support::client::Request;
+use crate::support::gateway::Gateway;
+use crate::support::upstream::Upstream;
+use crate::support::{Wire, for_each};
+
+const CREDENTIALS: [(&str, &str, &str); 4] = [
+    ("authorization", "Bearer caller-secret", "caller-secret"),
+    ("x-api-key", "caller-secret", "caller-secret"),
+    ("api-key", "caller-secret", "caller-secret"),
+    ("x-goog-api-key", "caller-secret", "caller-secret"),
+];
+
+#[test]
+fn a_callers_credentials_never_go_upstream() {
+    let (upstream, gateway) = healthy_stage(json!({}));
+    for (name, value, secret) in CREDENTIALS {
+        for (wire, model) in [(Wire::OpenAi, "oa/m"), (Wire::Anthropic, "an/m"), (Wire::OpenAi, "an/m")] {
+            let request =
+                Request::json(wire.path(), &chat(model)).header(name, value).header("cookie", secret);
+            assert_eq!(gateway.ask(&request).status(), 200);
+        }
+    }
+    let hits = upstream.hits();
+    assert_eq!(hits.len(), 12);
+    for hit in hits {
+        assert_eq!(hit.key(), "provider-key");
+        let leaked = hit.headers.iter().any(|(_, value)| value.contains("caller-secret"));
+        assert!(!leaked, "{:?}", hit.headers);
+    }
+}
+
+#[test]
+fn a_callers_own_key_goes_upstream_when_that_is_allowed() {
+    let (upstream, gateway) = healthy_stage(json!({"allow_direct_keys": true}));
+    for (nth, (name, value, secret)) in CREDENTIALS.into_iter().enumerate() {
+        let model = format!("direct-{nth}");
+        for (wire, provider) in [(Wire::OpenAi, "oa"), (Wire::Anthropic, "an")] {
+            let body = chat(&format!("{provider}/{model}"));
+            assert_eq!(gateway.ask(&Request::json(wire.path(), &body).header(name, value)).status(), 200);
+        }
+        let keys: Vec<String> = upstream.hits_for(&model).iter().map(|hit| hit.key().to_owned()).collect();
+        assert_eq!(keys, [secret, secret], "{name}");
+    }
+    // A key of the gateway's own is for the gateway; without any, the configured one is used.
+    gateway.ask(&plain_chat().header("authorization", "Bearer sk-bf-virtual"));
+    gateway.ask(&plain_chat());
+    assert!(upstream.hits_for("m").iter().all(|hit| hit.key() == "provider-key"));
+}
+
+#[test]
+fn keys_share_the_traffic_by_weight() {
+    let upstream = Upstream::start(healthy);
+    let mut weighted = provider(Wire::OpenAi, &upstream.url());
+    weighted["keys"] = json!([
+        {"name": "half", "value": "half", "weight": 0.5},
+        {"name": "left", "value": "left", "weight": 0.25},
+        {"name": "right", "value": "right", "weight": 0.25},
+    ]);
+    let gateway = Gateway::start(&json!({"providers": {"oa": weighted}}));
+    for_each(&[0; 4], |_| {
+        let mut caller = gateway.connect();
+        for _ in 0..100 {
+            assert_eq!(caller.ask(&plain_chat()).unwrap().status(), 200);
+        }
+    });
+    let mut counts: HashMap<String, i64> = HashMap::new();
+    for hit in upstream.hits() {
+        *counts.entry(hit.key().to_owned()).or_default() += 1;
+    }
+    // Five standard deviations: one run in a million fails by chance.
+    assert!((counts["half"] - 200).abs() <= 50, "{counts:?}");
+    assert!((counts["left"] - 100).abs() <= 44 && (counts["right"] - 100).abs() <= 44, "{counts:?}");
+}
+
+#[test]
+fn model_lists_come_in_each_dialect() {
+    let upstream = Upstream::start(healthy);
+    let mut oa = provider(Wire::OpenAi, &upstream.url());
+    oa["keys"][0]["models"] = json!(["small", "large"]);
+    let gateway = Gateway::start(&json!({"providers": {"oa": oa}}));
+    let openai = ["/v1/models", "/openai/v1/models", "/openai/models"].map(|path| gateway.get(path).json());
+    for list in openai {
+        assert_eq!(list["object"], "list");
+        assert_eq!(
+            (&list["data"][0]["id"], &list["data"][1]["id"]),
+            (&json!("oa/large"), &json!("oa/small"))
+        );
+        assert_eq!(list["data"][0]["object"], "model");
+        assert_eq!(list["data"][0]["owned_by"], "oa");
+    }
+    let asked = Request::get("/v1/models").header("anthropic-version", "2023-06-01");
+    for list in [gateway.ask(&asked).json(), gateway.get("/anthropic/v1/models").json()] {
+        assert_eq!((&list["has_more"], &list["first_id"]), (&json!(false), &json!("oa/large")));
+        assert_eq!((&list["data"][1]["id"], &list["data"][1]["type"]), (&json!("oa/small"), &json!("model")));
+    }
+    assert!(upstream.hits().is_empty(), "a list is no reason to ask a provider");
+}

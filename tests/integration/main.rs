@@ -1,0 +1,17 @@
+//! The real binary from outside: framing, protocol, keys, bodies, signals, files.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+#[allow(dead_code)]
+#[path = "../support/mod.rs"]
+mod support;
+
+mod answers;
+mod command_line;
+mod egress;
+mod h2c;
+mod keys;
+mod lifecycle;
+mod protocol;
+mod reload;
+mod requests;
+mod stage;

@@ -1,0 +1,140 @@
+//! Request bodies of every size and framing, each replayed whole on every attempt.
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::stage::{chat, failover_stage, healthy_stage, message, plain_chat};
+use crate::support::client::Request;
+use crate::support::upstream::Upstream;
+use crate::support::{Wire, for_each};
+
+/// A chat at `bad` with `oa` as fallback, of about `size` bytes.
+pub fn sized(size: usize) -> serde_json::Value {
+    let mut body = chat(&format!("bad/of-{size}"));
+    body["fallbacks"] = json!([format!("oa/of-{size}")]);
+    let words = "0123456789abcdef ".repeat(size / 17 + 1);
+    body["messages"][0]["content"] = json!(words[..size.saturating_sub(150).max(1)]);
+    body
+}
+
+/// Both attempts at `bad` and the one at `good` got the whole content.
+pub fn expect_replayed(bad: &Upstream, good: &Upstream, body: &serde_json::Value) {
+    let model = body["model"].as_str().unwrap().trim_start_matches("bad/");
+    let (refused, answered) = (bad.hits_for(model), good.hits_for(model));
+    assert_eq!((refused.len(), answered.len()), (2, 1));
+    for hit in refused.iter().chain(&answered) {
+        assert!(hit.json["messages"] == body["messages"], "{} bytes came", hit.body.len());
+    }
+}
+
+#[test]
+fn bodies_of_any_size_and_framing_are_replayed_whole_and_the_connection_is_kept() {
+    let (bad, good, gateway) = failover_stage(json!({}));
+    let cases = [(200, false), (66_000, false), (66_001, true), (20 << 20, false)];
+    for_each(&cases, |(size, chunked)| {
+        let body = sized(size);
+        let mut request = Request::json(Wire::OpenAi.path(), &body);
+        if chunked {
+            request = request.chunked(7_001);
+        }
+        let mut caller = gateway.connect();
+        let answer = caller.ask(&request).unwrap();
+        assert_eq!(answer.status(), 200, "{}", answer.text());
+        expect_replayed(&bad, &good, &body);
+        for _ in 0..2 {
+            let again = caller.ask(&plain_chat()).expect("the connection was not kept");
+            assert_eq!(again.status(), 200, "{}", again.text());
+        }
+    });
+}
+
+#[test]
+fn a_strict_client_gets_its_100_before_it_sends_the_body() {
+    let (upstream, gateway) = healthy_stage(json!({}));
+    let request = plain_chat().header("expect", "100-continue");
+    let mut caller = gateway.connect();
+    caller.socket.write_all(&request.head()).unwrap();
+    assert_eq!(caller.read_head().unwrap().status, 100);
+    caller.socket.write_all(chat("oa/m").to_string().as_bytes()).unwrap();
+    let answer = caller.response().unwrap();
+    assert_eq!(answer.status(), 200, "{}", answer.text());
+    assert_eq!(caller.ask(&plain_chat()).unwrap().status(), 200);
+    assert!(upstream.hits().iter().all(|hit| hit.header("expect").is_none()));
+}
+
+#[test]
+fn a_body_declared_too_large_is_refused_before_it_is_read() {
+    let (upstream, gateway) = healthy_stage(json!({}));
+    for_each(&[(Wire::OpenAi, false), (Wire::Anthropic, false), (Wire::OpenAi, true)], |(wire, expects)| {
+        let mut caller = gateway.connect();
+        let expect = if expects { "expect: 100-continue\r\n" } else { "" };
+        let head =
+            format!("POST {} HTTP/1.1\r\nhost: h\r\n{expect}content-length: 209715200\r\n\r\n", wire.path());
+        caller.socket.write_all(head.as_bytes()).unwrap();
+        let answer = caller.response().unwrap();
+        assert_eq!(answer.status(), 413);
+        assert!(message(&answer).contains("100 MB"), "{}", answer.text());
+        assert_eq!(answer.json()["type"] == "error", wire == Wire::Anthropic);
+    });
+    assert!(upstream.hits().is_empty());
+}
+
+#[test]
+fn a_chunked_body_over_the_limit_is_refused_on_the_way() {
+    let (upstream, gateway) = healthy_stage(json!({"max_request_body_size_mb": 1}));
+    let mut body = chat("oa/m");
+    body["messages"][0]["content"] = json!("x".repeat(3 << 20));
+    let answer = gateway.ask(&Request::json(Wire::OpenAi.path(), &body).chunked(16_384));
+    assert_eq!(answer.status(), 413);
+    assert!(message(&answer).contains("max_request_body_size_mb"), "{}", answer.text());
+    assert!(upstream.hits().is_empty());
+    assert_eq!(gateway.ask(&plain_chat()).status(), 200);
+}
+
+#[test]
+fn an_upload_that_stalls_or_dawdles_is_cut_with_a_408() {
+    let (upstream, gateway) = healthy_stage(json!({
+        "request_read_timeout_in_seconds": 0.4, "request_body_timeout_in_seconds": 0.9,
+    }));
+    let body = chat("oa/m").to_string();
+    for_each(&[false, true], |dawdles| {
+        let mut caller = gateway.connect();
+        let began = Instant::now();
+        caller.socket.write_all(&plain_chat().head()).unwrap();
+        caller.socket.write_all(&body.as_bytes()[..20]).unwrap();
+        if dawdles {
+            // Never silent for long, never done.
+            caller.socket.set_read_timeout(Some(Duration::from_millis(150))).unwrap();
+            for byte in body.as_bytes()[20..].iter().take(10) {
+                let _ = caller.socket.write_all(&[*byte]);
+                if caller.socket.peek(&mut [0]).is_ok() {
+                    break;
+                }
+            }
+            caller.socket.set_read_timeout(Some(crate::support::PATIENCE)).unwrap();
+        }
+        let answer = caller.response().unwrap();
+        let took = began.elapsed();
+        assert_eq!(answer.status(), 408, "{}", answer.text());
+        let limit = Duration::from_millis(if dawdles { 900 } else { 400 });
+        assert!(took >= limit && took < limit + Duration::from_millis(900), "{took:?}");
+    });
+    assert!(upstream.hits().is_empty());
+}
+
+#[test]
+fn malformed_json_is_a_400_that_names_the_place_in_both_dialects() {
+    let (upstream, gateway) = healthy_stage(json!({}));
+    for (wire, kind) in [(Wire::OpenAi, "invalid_request_error"), (Wire::Anthropic, "invalid_request_error")]
+    {
+        let answer = gateway.ask(&Request::post(wire.path(), "{\"model\": \"oa/m\",\n \"messages\": [}"));
+        assert_eq!(answer.status(), 400);
+        let text = message(&answer);
+        assert!(text.contains("line 2") && text.contains("column"), "{text}");
+        assert_eq!(answer.json()["error"]["type"], kind);
+        assert_eq!(answer.json()["type"] == "error", wire == Wire::Anthropic);
+    }
+    assert!(upstream.hits().is_empty());
+}

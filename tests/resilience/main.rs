@@ -1,0 +1,15 @@
+//! Each row of the fault table against a scripted upstream: what the caller sees, what the upstream
+//! saw, and what the attempt list, the metrics and the log say about it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+#[allow(dead_code)]
+#[path = "../support/mod.rs"]
+mod support;
+
+mod bodies;
+mod connections;
+mod limits;
+mod rig;
+mod silence;
+mod statuses;
+mod streams;
