@@ -18,6 +18,7 @@ use crate::cli::Serve;
 use crate::config::{ConfigHolder, Origin, Snapshot, summary};
 use crate::mock::Mock;
 use crate::proxy::{Gateway, Proxy};
+use crate::route::cache::Routes;
 use crate::telemetry::logger::Sink;
 use crate::telemetry::metrics::Metrics;
 use crate::upstream::capacity::Capacity;
@@ -49,11 +50,12 @@ pub fn run(holder: ConfigHolder, options: &Serve, log: Arc<Sink>) -> io::Result<
     let gateway = Arc::new(Gateway {
         config: Arc::clone(&holder),
         catalog: govern::catalog::embedded(),
+        routes: Routes::default(),
         health: Registry::default(),
         capacity: Capacity::default(),
         resolver: Arc::new(Resolver::default()),
         metrics: Metrics::new().map_err(io::Error::other)?,
-        log: Some(Arc::clone(&log)),
+        log: Arc::clone(&log),
         mock: Mock::default(),
         started: Instant::now(),
         draining: AtomicBool::new(false),

@@ -38,9 +38,7 @@ fn metrics(gateway: &Gateway, snapshot: &Snapshot) -> Reply {
         counter.inc_by(count.saturating_sub(counter.get()));
     }
     metrics.config_version.set(i64::try_from(snapshot.version).unwrap_or(i64::MAX));
-    if let Some(log) = &gateway.log {
-        metrics.log_dropped.inc_by(log.dropped().saturating_sub(metrics.log_dropped.get()));
-    }
+    metrics.log_dropped.inc_by(gateway.log.dropped().saturating_sub(metrics.log_dropped.get()));
     let mut reply = Reply::text(200, metrics.render());
     reply.content_type = "text/plain; version=0.0.4; charset=utf-8";
     reply.with(HeaderName::from_static("cache-control"), "no-store")

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use translate::Wire;
@@ -116,6 +116,9 @@ pub struct Provider {
     pub network: Network,
     /// Operations a custom provider allows; `None`: all.
     pub allowed: Option<AllowedRequests>,
+    /// The part of an upstream request's head that is the same for every request of an operation, made
+    /// by the first one.
+    pub heads: [OnceLock<http::request::Parts>; 3],
 }
 
 /// Where a provider's operations are.

@@ -1,5 +1,7 @@
 //! The end of every request: health, metrics, cost, the log line. Off the caller's path.
 
+use std::sync::Arc;
+
 use govern::price::{self, TokenCounts};
 use pingora_error::Error;
 use pingora_proxy::Session;
@@ -9,6 +11,7 @@ use super::attempt::{Answer, Attempt, millis};
 use super::exchange::Exchange;
 use super::{Gateway, replay};
 use crate::telemetry::access_log::{ErrorField, RequestLine, dollars};
+use crate::telemetry::metrics::Series;
 
 /// Notes how it went. Always called, except when a filter panicked.
 pub fn run(gateway: &Gateway, session: &mut Session, _error: Option<&Error>, exchange: &mut Exchange) {
@@ -27,12 +30,14 @@ pub fn run(gateway: &Gateway, session: &mut Session, _error: Option<&Error>, exc
         super::retry::note(gateway, exchange, &fault, false);
     }
     if exchange.call.is_some() {
-        let settled = settle(gateway, exchange);
-        observe(gateway, exchange, settled.as_ref(), overhead);
-        line(session, exchange, settled.as_ref(), overhead);
+        let series = series(gateway, exchange);
+        let settled = settle(gateway, exchange, &series);
+        observe(gateway, exchange, &series, settled.as_ref());
+        gateway.metrics.overhead.observe(overhead.as_secs_f64());
+        line(gateway, session, exchange, settled.as_ref());
     } else if exchange.fault.is_some() {
         gateway.metrics.errors.with_label_values(&["none", error_label(exchange)]).inc();
-        line(session, exchange, None, overhead);
+        line(gateway, session, exchange, None);
     }
     exchange.in_flight = None;
 }
@@ -44,7 +49,17 @@ struct Settled {
     cost_nanos: Option<u64>,
 }
 
-fn settle(gateway: &Gateway, exchange: &mut Exchange) -> Option<Settled> {
+/// The series of the target that answered, or was tried last.
+fn series(gateway: &Gateway, exchange: &Exchange) -> Arc<Series> {
+    let (provider, model) = match (&exchange.attempt, exchange.attempts.last()) {
+        (Some(attempt), _) => (Arc::clone(&attempt.provider.name), Arc::clone(&attempt.model)),
+        (None, Some(record)) => (Arc::clone(&record.provider), Arc::clone(&record.model)),
+        (None, None) => ("none".into(), "none".into()),
+    };
+    gateway.metrics.series(&provider, &model, gateway.catalog)
+}
+
+fn settle(gateway: &Gateway, exchange: &mut Exchange, series: &Series) -> Option<Settled> {
     let attempt = exchange.attempt.as_ref()?;
     let answered = exchange.fault.is_none();
     if answered {
@@ -61,10 +76,7 @@ fn settle(gateway: &Gateway, exchange: &mut Exchange) -> Option<Settled> {
         None => (None, false),
     };
     let cost_nanos = usage.and_then(|usage| {
-        usage.provider_cost_nanos.or_else(|| {
-            let price = gateway.catalog.price(&attempt.provider.name, &attempt.model)?;
-            Some(price::cost(price, &counts(&usage)))
-        })
+        usage.provider_cost_nanos.or_else(|| Some(price::cost(series.price.as_ref()?, &counts(&usage))))
     });
     if answered {
         exchange.attempts.push(attempt.record("success", None));
@@ -95,41 +107,38 @@ fn error_label(exchange: &Exchange) -> &'static str {
     exchange.fault.as_ref().map_or("internal", |fault| fault.label())
 }
 
-fn observe(gateway: &Gateway, exchange: &Exchange, settled: Option<&Settled>, overhead: std::time::Duration) {
-    let metrics = &gateway.metrics;
+fn observe(gateway: &Gateway, exchange: &Exchange, series: &Series, settled: Option<&Settled>) {
     let attempt = exchange.attempt.as_deref();
-    let last = exchange.attempts.last();
-    let provider = last.map_or("none", |record| &*record.provider);
-    let model = last.map_or("none", |record| metrics.model_label(&record.model));
-    metrics.requests.with_label_values(&[provider, model]).inc();
-    metrics.duration.with_label_values(&[provider]).observe(exchange.started.elapsed().as_secs_f64());
-    metrics.overhead.observe(overhead.as_secs_f64());
+    series.requests.inc();
+    series.duration.observe(exchange.started.elapsed().as_secs_f64());
     match &exchange.fault {
-        Some(fault) => metrics.errors.with_label_values(&[provider, fault.label()]).inc(),
-        None => metrics.attempts.with_label_values(&[provider, model, "success"]).inc(),
+        Some(fault) => {
+            let provider = exchange.attempts.last().map_or("none", |record| &*record.provider);
+            gateway.metrics.errors.with_label_values(&[provider, fault.label()]).inc();
+        }
+        None => series.succeeded.inc(),
     }
     if let Some(at) = attempt.and_then(|attempt| attempt.clock.first_token) {
-        let ttft = at.saturating_duration_since(exchange.started);
-        metrics.ttft.with_label_values(&[provider]).observe(ttft.as_secs_f64());
+        series.ttft.observe(at.saturating_duration_since(exchange.started).as_secs_f64());
     }
-    if let Some(skipped) =
-        attempt.and_then(|attempt| attempt.seen()).map(|seen| seen.skipped).filter(|n| *n > 0)
+    if let Some(attempt) = attempt
+        && let Some(skipped) = attempt.seen().map(|seen| seen.skipped).filter(|n| *n > 0)
     {
-        metrics.skipped.with_label_values(&[provider]).inc_by(u64::from(skipped));
+        gateway.metrics.skipped.with_label_values(&[&*attempt.provider.name]).inc_by(u64::from(skipped));
     }
     let Some(settled) = settled else { return };
     if let Some(usage) = settled.usage {
-        metrics.input_tokens.with_label_values(&[provider, model]).inc_by(usage.input_total());
-        metrics.output_tokens.with_label_values(&[provider, model]).inc_by(usage.output);
+        series.input_tokens.inc_by(usage.input_total());
+        series.output_tokens.inc_by(usage.output);
     }
     if let Some(nanos) = settled.cost_nanos {
-        // A gauge for people: the exact amount is in the log line.
+        // For dashboards: the exact amount is in the log line.
         #[expect(clippy::cast_precision_loss, reason = "Prometheus values are floats")]
-        metrics.cost.with_label_values(&[provider, model]).inc_by(nanos as f64 / 1e9);
+        series.cost.inc_by(nanos as f64 / 1e9);
     }
 }
 
-fn line(session: &Session, exchange: &Exchange, settled: Option<&Settled>, overhead: std::time::Duration) {
+fn line(gateway: &Gateway, session: &Session, exchange: &Exchange, settled: Option<&Settled>) {
     if !log::log_enabled!(target: crate::telemetry::logger::REQUEST, log::Level::Info) {
         return;
     }
@@ -158,7 +167,7 @@ fn line(session: &Session, exchange: &Exchange, settled: Option<&Settled>, overh
         ttft_ms: first_token.map(|at| {
             u64::try_from(at.saturating_duration_since(exchange.started).as_millis()).unwrap_or(u64::MAX)
         }),
-        overhead_us: u64::try_from(overhead.as_micros()).unwrap_or(u64::MAX),
+        overhead_us: u64::try_from(exchange.overhead().as_micros()).unwrap_or(u64::MAX),
         attempts: &exchange.attempts,
         upstream_request_id: attempt.and_then(|attempt| attempt.upstream_request_id.as_deref()),
         error: exchange
@@ -166,5 +175,5 @@ fn line(session: &Session, exchange: &Exchange, settled: Option<&Settled>, overh
             .as_ref()
             .map(|fault| ErrorField { kind: fault.label(), message: &fault.failure.message }),
     }
-    .write();
+    .write(&gateway.log);
 }

@@ -38,6 +38,7 @@ use self::exchange::Exchange;
 use crate::config::ConfigHolder;
 use crate::config::snapshot::Provider;
 use crate::mock::Mock;
+use crate::route::cache::Routes;
 use crate::route::endpoint::{Endpoint, Operation};
 use crate::telemetry::logger::Sink;
 use crate::telemetry::metrics::Metrics;
@@ -49,11 +50,12 @@ use crate::upstream::resolve::Resolver;
 pub struct Gateway {
     pub config: Arc<ConfigHolder>,
     pub catalog: &'static Catalog<'static>,
+    pub routes: Routes,
     pub health: Registry,
     pub capacity: Capacity,
     pub resolver: Arc<Resolver>,
     pub metrics: Metrics,
-    pub log: Option<Arc<Sink>>,
+    pub log: Arc<Sink>,
     /// The built-in mock, once it was asked for.
     pub mock: Mock,
     pub started: Instant,
@@ -144,11 +146,11 @@ impl ProxyHttp for Proxy {
 
     async fn response_filter(
         &self,
-        session: &mut Session,
+        _session: &mut Session,
         header: &mut ResponseHeader,
         exchange: &mut Exchange,
     ) -> Result<()> {
-        response_filter::run(session, header, exchange)
+        response_filter::run(header, exchange)
     }
 
     fn response_body_filter(

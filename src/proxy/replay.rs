@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use pingora_core::protocols::Digest;
 use pingora_core::protocols::http::HttpTask;
 use pingora_core::protocols::http::ServerSession as HttpSession;
@@ -199,7 +199,7 @@ impl Replay {
                 other => {
                     ended |= other.is_end();
                     if let Some(mut header) = self.held.take() {
-                        fit_length(&mut header, &other);
+                        frame(&mut header, &other, self.inner().is_http2());
                         out.push(HttpTask::Header(header, false));
                     }
                     out.push(other);
@@ -216,16 +216,20 @@ struct Release {
     ended: bool,
 }
 
-/// A whole answer goes out in one piece: its length is known by now.
-fn fit_length(header: &mut ResponseHeader, first: &HttpTask) {
+/// Frames the answer: one that goes out in one piece has a known length, another is chunked (which
+/// HTTP/2 does by itself).
+fn frame(header: &mut ResponseHeader, first: &HttpTask, http2: bool) {
     let length = match first {
-        HttpTask::Body(Some(bytes), true) => bytes.len(),
-        HttpTask::Body(None, true) | HttpTask::Done => 0,
-        _ => return,
+        HttpTask::Body(Some(bytes), true) => Some(bytes.len()),
+        HttpTask::Body(None, true) | HttpTask::Done => Some(0),
+        _ => None,
     };
-    header.remove_header(&http::header::TRANSFER_ENCODING);
-    // A usize in decimal is always a valid header value.
-    let _ = header.insert_header(http::header::CONTENT_LENGTH, length);
+    // A number in decimal and a fixed word are always valid header values.
+    let _ = match length {
+        Some(length) => header.insert_header(http::header::CONTENT_LENGTH, length),
+        None if http2 => Ok(()),
+        None => header.insert_header(http::header::TRANSFER_ENCODING, HeaderValue::from_static("chunked")),
+    };
 }
 
 #[async_trait]

@@ -18,7 +18,7 @@ use super::replay::{self, Stage};
 use super::{Gateway, body, respond};
 use crate::config::snapshot::{Secret, Snapshot};
 use crate::route::endpoint::{self, Endpoint, Operation, Route};
-use crate::route::model::{self, UnknownModel};
+use crate::route::model::UnknownModel;
 use crate::route::plan::Plan;
 
 /// True when the request was answered here.
@@ -84,7 +84,9 @@ fn plan(gateway: &Gateway, session: &Session, snapshot: &Snapshot, asked: Asked)
     let peek = relay::peek(&body)
         .map_err(|bad| Fault::request(FailureKind::InvalidRequest, 400, bad.message).param(&bad.path))?;
     check_shape(&peek, endpoint)?;
-    let target = model::resolve(&peek.model, endpoint.family, snapshot, gateway.catalog)
+    let target = gateway
+        .routes
+        .resolve(&peek.model, endpoint.family, snapshot, gateway.catalog)
         .map_err(|unknown| model_not_found(&peek.model, &unknown))?;
     let peek = peek.into_owned();
     let named = peek.members.value(&body, "fallbacks").is_some();
@@ -208,6 +210,15 @@ fn request_id(session: &Session) -> Box<str> {
         Some(id) if !id.is_empty() && id.len() <= 128 && id.bytes().all(|b| b.is_ascii_graphic()) => {
             id.into()
         }
-        _ => format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..)).into(),
+        _ => random_id(),
     }
+}
+
+/// 128 random bits in hexadecimal.
+fn random_id() -> Box<str> {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let bits = fastrand::u128(..);
+    let digit =
+        |at: u32| DIGITS.get(usize::try_from(bits >> (at * 4) & 15).unwrap_or(0)).copied().unwrap_or(b'0');
+    (0..32).map(|at| char::from(digit(at))).collect::<String>().into()
 }

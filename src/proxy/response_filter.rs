@@ -1,10 +1,10 @@
-//! The head the caller gets. It is written here, but leaves only with the first byte of the body.
+//! The head the caller gets. It is written here, but leaves only with the first byte of the body, when
+//! `replay` frames it.
 
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, TRANSFER_ENCODING};
-use http::{HeaderName, HeaderValue, Version};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderName, HeaderValue};
 use pingora_error::Result;
 use pingora_http::ResponseHeader;
-use pingora_proxy::Session;
 use translate::Wire;
 
 use super::attempt::{Answer, Attempt};
@@ -24,7 +24,7 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 ///
 /// # Errors
 /// A header could not be written: an invalid value from a provider is left out instead.
-pub fn run(session: &Session, header: &mut ResponseHeader, exchange: &mut Exchange) -> Result<()> {
+pub fn run(header: &mut ResponseHeader, exchange: &mut Exchange) -> Result<()> {
     if header.status.is_informational() {
         return Ok(());
     }
@@ -43,10 +43,6 @@ pub fn run(session: &Session, header: &mut ResponseHeader, exchange: &mut Exchan
         header.insert_header(X_ACCEL_BUFFERING, HeaderValue::from_static("no"))?;
     } else if !relayed {
         header.insert_header(CONTENT_TYPE, HeaderValue::from_static("application/json"))?;
-    }
-    // A whole answer gets its exact length when it leaves.
-    if session.req_header().version != Version::HTTP_2 {
-        header.insert_header(TRANSFER_ENCODING, HeaderValue::from_static("chunked"))?;
     }
     describe(header, exchange, attempt, call.endpoint.dialect)
 }

@@ -6,6 +6,8 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::logger::{REQUEST, Sink, Style};
+
 /// How one attempt ended, for the log, `extra_fields.attempts` and error bodies.
 #[derive(Debug, Clone, Serialize)]
 pub struct AttemptRecord {
@@ -101,11 +103,14 @@ impl AttemptRecord {
 }
 
 impl RequestLine<'_> {
-    /// Writes the line to the log.
-    pub fn write(&self) {
-        match serde_json::to_string(self) {
-            Ok(line) => log::info!(target: super::logger::REQUEST, "{line}"),
-            Err(error) => log::error!("a request line could not be written: {error}"),
+    /// Writes the line to the log, in its style.
+    pub fn write(&self, sink: &Sink) {
+        let written = match sink.style() {
+            Style::Json => sink.json_line(self),
+            Style::Pretty => serde_json::to_string(self).map(|line| log::info!(target: REQUEST, "{line}")),
+        };
+        if let Err(error) = written {
+            log::error!("a request line could not be written: {error}");
         }
     }
 }

@@ -3,12 +3,14 @@
 //! A request must never wait for a terminal or a full pipe: lines go into a bounded buffer, a thread
 //! writes them in batches, and what does not fit is counted and dropped.
 
+use std::cell::RefCell;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use log::Level;
+use serde::Serialize;
 
 /// How lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +32,7 @@ pub struct Sink {
     sleeping: AtomicBool,
     writing: AtomicBool,
     dropped: AtomicU64,
+    style: Style,
 }
 
 impl Sink {
@@ -42,6 +45,37 @@ impl Sink {
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// How lines look.
+    #[must_use]
+    pub fn style(&self) -> Style {
+        self.style
+    }
+
+    /// Writes a request line: `line` is an object, `level` and `time` go in front.
+    ///
+    /// # Errors
+    /// `line` is no object that JSON can hold.
+    pub fn json_line(&self, line: &impl Serialize) -> serde_json::Result<()> {
+        thread_local! {
+            static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+        }
+        BUFFER.with_borrow_mut(|buffer| {
+            buffer.clear();
+            buffer.extend_from_slice(b"{\"level\":\"info\",\"time\":\"");
+            super::clock::write_rfc3339(SystemTime::now(), buffer);
+            buffer.extend_from_slice(b"\",");
+            let head = buffer.len();
+            serde_json::to_writer(&mut *buffer, line)?;
+            // The object's own brace is the one in front already.
+            if buffer.get(head) == Some(&b'{') {
+                buffer.remove(head);
+            }
+            buffer.push(b'\n');
+            self.push(buffer);
+            Ok(())
+        })
     }
 
     /// Waits until everything is written, at most half a second: before the process exits.
@@ -104,6 +138,7 @@ pub fn start(level: &str, style: Style) -> io::Result<Arc<Sink>> {
         sleeping: AtomicBool::new(false),
         writing: AtomicBool::new(false),
         dropped: AtomicU64::new(0),
+        style,
     });
     let writer = Arc::clone(&sink);
     std::thread::Builder::new()
@@ -135,9 +170,6 @@ impl Write for Lines {
 }
 
 fn json_line(out: &mut env_logger::fmt::Formatter, record: &log::Record<'_>) -> io::Result<()> {
-    if record.target() == REQUEST {
-        return writeln!(out, "{}", record.args());
-    }
     let line = serde_json::json!({
         "level": level_name(record.level()),
         "time": out.timestamp_millis().to_string(),

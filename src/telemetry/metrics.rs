@@ -3,13 +3,15 @@
 //! Label values are bounded: provider and key names come from the configuration, models are counted
 //! and those beyond the bound become `other`, so that callers cannot fill the memory with names.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use govern::catalog::Catalog;
+use govern::price::Price;
 use prometheus::core::Collector;
 use prometheus::{
-    CounterVec, Encoder, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec,
-    IntGauge, Opts, Registry, TextEncoder,
+    Counter, CounterVec, Encoder, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter,
+    IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
 };
 
 /// Distinct `model` label values; later ones become `other`.
@@ -21,10 +23,14 @@ const DURATIONS: &[f64] = &[
 const OVERHEADS: &[f64] =
     &[0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1];
 
+/// By provider, then by model.
+type SeriesByName = HashMap<Arc<str>, HashMap<Box<str>, Arc<Series>>>;
+
 /// All metrics of one gateway.
 pub struct Metrics {
     registry: Registry,
     models: RwLock<HashSet<Arc<str>>>,
+    series: RwLock<SeriesByName>,
     /// `bifrost_requests_total{provider, model}`.
     pub requests: IntCounterVec,
     /// `bifrost_request_duration_seconds{provider}`.
@@ -61,6 +67,19 @@ pub struct Metrics {
     pub log_dropped: IntCounter,
 }
 
+/// The metrics of one provider and model, looked up once: a request touches most of them.
+pub struct Series {
+    pub requests: IntCounter,
+    pub succeeded: IntCounter,
+    pub duration: Histogram,
+    pub ttft: Histogram,
+    pub input_tokens: IntCounter,
+    pub output_tokens: IntCounter,
+    pub cost: Counter,
+    /// What its tokens cost, where the catalog knows.
+    pub price: Option<Price>,
+}
+
 /// Counts one request in flight until it is dropped: also when a filter panics and no hook runs.
 pub struct InFlight(IntGauge);
 
@@ -81,6 +100,7 @@ impl Metrics {
         let model = &["provider", "model"];
         let metrics = Self {
             models: RwLock::default(),
+            series: RwLock::default(),
             requests: make.counters("bifrost_requests_total", "Requests that went to a provider", model)?,
             duration: make.durations("bifrost_request_duration_seconds", "From request to end of answer")?,
             cache_hits: make.counters("bifrost_cache_hits_total", "Answers from the cache", &["type"])?,
@@ -129,6 +149,38 @@ impl Metrics {
     pub fn enter(&self) -> InFlight {
         self.in_flight.inc();
         InFlight(self.in_flight.clone())
+    }
+
+    /// The series of a provider and model; models beyond the bound share one.
+    #[must_use]
+    pub fn series(&self, provider: &Arc<str>, model: &str, catalog: &Catalog<'_>) -> Arc<Series> {
+        let known = self.series.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = known.get(provider).and_then(|models| models.get(model)) {
+            return Arc::clone(found);
+        }
+        drop(known);
+        let label = self.model_label(model);
+        let made = Arc::new(self.make_series(provider, label, catalog.price(provider, model).copied()));
+        // Beyond the bound each model has its own price, so nothing is kept for it.
+        if label == model {
+            let mut known = self.series.write().unwrap_or_else(PoisonError::into_inner);
+            known.entry(Arc::clone(provider)).or_default().insert(model.into(), Arc::clone(&made));
+        }
+        made
+    }
+
+    fn make_series(&self, provider: &str, label: &str, price: Option<Price>) -> Series {
+        let both = &[provider, label];
+        Series {
+            requests: self.requests.with_label_values(both),
+            succeeded: self.attempts.with_label_values(&[provider, label, "success"]),
+            duration: self.duration.with_label_values(&[provider]),
+            ttft: self.ttft.with_label_values(&[provider]),
+            input_tokens: self.input_tokens.with_label_values(both),
+            output_tokens: self.output_tokens.with_label_values(both),
+            cost: self.cost.with_label_values(both),
+            price,
+        }
     }
 
     /// The label value of a model: its name, or `other` beyond the bound.

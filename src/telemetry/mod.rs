@@ -1,5 +1,6 @@
 //! What is seen from outside: metrics, log lines.
 
 pub mod access_log;
+pub mod clock;
 pub mod logger;
 pub mod metrics;
