@@ -224,6 +224,9 @@ fn frame(header: &mut ResponseHeader, first: &HttpTask, http2: bool) {
         HttpTask::Body(None, true) | HttpTask::Done => Some(0),
         _ => None,
     };
+    // Pingora adds its own framing behind our filters when a provider gave none (HTTP/2).
+    header.remove_header(&http::header::TRANSFER_ENCODING);
+    header.remove_header(&http::header::CONTENT_LENGTH);
     // A number in decimal and a fixed word are always valid header values.
     let _ = match length {
         Some(length) => header.insert_header(http::header::CONTENT_LENGTH, length),
@@ -418,5 +421,36 @@ impl CustomSession for Replay {
 
     fn restore_custom_message_writer(&mut self, _writer: Box<dyn CustomMessageWrite>) -> Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn framed(
+        header: &mut ResponseHeader,
+        first: &HttpTask,
+        http2: bool,
+    ) -> (Option<String>, Option<String>) {
+        frame(header, first, http2);
+        let text = |name| header.headers.get(name).map(|value| value.to_str().unwrap().to_owned());
+        (text("content-length"), text("transfer-encoding"))
+    }
+
+    #[test]
+    fn an_answer_has_one_framing_whatever_stood_there() {
+        let whole = HttpTask::Body(Some(Bytes::from_static(b"12345")), true);
+        let more = HttpTask::Body(Some(Bytes::from_static(b"12345")), false);
+        for wrong in [Some(("transfer-encoding", "chunked")), Some(("content-length", "99")), None] {
+            let mut header = ResponseHeader::build(200, None).unwrap();
+            if let Some((name, value)) = wrong {
+                header.insert_header(name, value).unwrap();
+            }
+            assert_eq!(framed(&mut header, &whole, false), (Some("5".to_owned()), None));
+            assert_eq!(framed(&mut header, &HttpTask::Done, true), (Some("0".to_owned()), None));
+            assert_eq!(framed(&mut header, &more, false), (None, Some("chunked".to_owned())));
+            assert_eq!(framed(&mut header, &more, true), (None, None));
+        }
     }
 }
