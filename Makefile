@@ -4,7 +4,7 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/bifrost-target
 
 .DEFAULT_GOAL := help
 
-.PHONY: help run test check unit conformance build release fuzz-smoke tools clean
+.PHONY: help run test check unit conformance build release tools clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16

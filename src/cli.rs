@@ -59,10 +59,10 @@ pub struct Serve {
     #[arg(long, env = "BIFROST_PORT")]
     pub port: Option<u16>,
     /// Worker threads [default: one per processor]
-    #[arg(long, env = "BIFROST_THREADS")]
+    #[arg(long, env = "BIFROST_THREADS", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub threads: Option<u32>,
     /// error, warn, info, debug or trace; filters such as `info,bifrost=debug` work too
-    #[arg(long, default_value = "info", env = "LOG_LEVEL")]
+    #[arg(long, default_value = "info", env = "LOG_LEVEL", value_parser = log_level)]
     pub log_level: String,
     /// How log lines look
     #[arg(long, value_enum, default_value = "json", env = "LOG_STYLE")]
@@ -112,6 +112,15 @@ fn serve(options: &Serve) -> ExitCode {
     match server::run(holder, options, sink) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => unusable(&error.to_string()),
+    }
+}
+
+/// A level, or filters as `module=level`, comma separated.
+fn log_level(text: &str) -> Result<String, String> {
+    let known = |word: &str| word.parse::<log::LevelFilter>().is_ok();
+    match text.split(',').find(|part| !known(part.rsplit('=').next().unwrap_or(part))) {
+        None => Ok(text.to_owned()),
+        Some(part) => Err(format!("{part:?} is no level: use error, warn, info, debug or trace")),
     }
 }
 

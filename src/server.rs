@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -68,8 +69,8 @@ pub fn run(holder: ConfigHolder, options: &Serve, log: Arc<Sink>) -> io::Result<
         max_retries: MAX_ATTEMPTS,
         grace_period_seconds: Some(settings.grace_period_in_seconds),
         graceful_shutdown_timeout_seconds: Some(1),
-        upgrade_sock: settings.upgrade_socket.unwrap_or_else(|| format!("/tmp/bifrost-{port}.sock")),
-        pid_file: settings.pid_file.unwrap_or_else(|| format!("/tmp/bifrost-{port}.pid")),
+        upgrade_sock: settings.upgrade_socket.unwrap_or_else(|| runtime_file(port, "sock")),
+        pid_file: settings.pid_file.unwrap_or_else(|| runtime_file(port, "pid")),
         ..ServerConf::default()
     };
     let opt = Opt { upgrade: options.upgrade, ..Opt::default() };
@@ -94,6 +95,12 @@ pub fn run(holder: ConfigHolder, options: &Serve, log: Arc<Sink>) -> io::Result<
     server.run(RunArgs { shutdown_signal: Box::new(Signals { config: reload, gateway }) });
     log.flush();
     Ok(())
+}
+
+/// A file of the running process: in the user's own runtime folder where there is one.
+fn runtime_file(port: u16, ending: &str) -> String {
+    let folder = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
+    folder.join(format!("bifrost-{port}.{ending}")).display().to_string()
 }
 
 /// What to listen on. Tried beforehand: Pingora would panic on a port in use.
@@ -184,16 +191,14 @@ fn try_model(snapshot: &Snapshot) -> (String, &'static str) {
     const SAY: &str = "Hello, Bifrost!";
     let listed = snapshot.providers.iter().filter(|p| p.mock.is_none()).find_map(|provider| {
         let key = provider.keys.iter().find(|key| key.disabled.is_none())?;
-        let model = key.models.first().map(ToString::to_string).or_else(|| usual_model(&provider.name))?;
+        let model = key.models.first().map(ToString::to_string).or_else(|| example_model(&provider.name))?;
         Some(format!("{}/{model}", provider.name))
     });
     (listed.unwrap_or_else(|| "mock/echo".to_owned()), SAY)
 }
 
-/// A model of the catalog to show in the example: the shortest name is the family's plain one.
-fn usual_model(provider: &str) -> Option<String> {
-    let models = govern::catalog::embedded().models(provider);
-    models.iter().map(|model| model.name).min_by_key(|name| (name.len(), *name)).map(str::to_owned)
+fn example_model(provider: &str) -> Option<String> {
+    translate::provider::example_model(provider).map(str::to_owned)
 }
 
 /// SIGTERM and SIGINT end after the last request, SIGQUIT hands over, SIGHUP reloads. Pingora's own

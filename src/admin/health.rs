@@ -35,7 +35,8 @@ pub fn health(gateway: &Gateway, snapshot: &Snapshot) -> Reply {
     Reply::json(200, body.to_string())
 }
 
-/// 503 once the process was asked to end, so that balancers look elsewhere.
+/// 503 once the process was asked to end: told to those who still hold a connection; new ones are refused
+/// from then on.
 #[must_use]
 pub fn ready(gateway: &Gateway) -> Reply {
     if gateway.draining.load(Ordering::Relaxed) {
@@ -50,7 +51,8 @@ pub fn note_keys(gateway: &Gateway, snapshot: &Snapshot) {
     let cooling = gateway.health.cooling();
     gateway.metrics.key_healthy.reset();
     for (provider, key) in each_key(snapshot) {
-        let ill = key.disabled.is_some() || cooling.iter().any(|c| c.key == key.id);
+        let whole = |c: &Cooling| c.key == key.id && c.model.is_none();
+        let ill = key.disabled.is_some() || cooling.iter().any(whole);
         let gauge = gateway.metrics.key_healthy.with_label_values(&[&*provider.name, &*key.name]);
         gauge.set(if ill { 0.0 } else { 1.0 });
     }
@@ -65,10 +67,11 @@ fn keys(snapshot: &Snapshot, cooling: &[Cooling]) -> Vec<Value> {
         .map(|(provider, key)| {
             let mut entry = json!({ "provider": &*provider.name, "key": &*key.name });
             let states: Vec<Value> = cooling.iter().filter(|c| c.key == key.id).map(state).collect();
-            let status = match (&key.disabled, states.is_empty()) {
+            let whole = cooling.iter().any(|c| c.key == key.id && c.model.is_none());
+            let status = match (&key.disabled, whole) {
                 (Some(_), _) => "disabled",
-                (None, false) => "cooling",
-                (None, true) => "ready",
+                (None, true) => "cooling",
+                (None, false) => "ready",
             };
             if let Some(fields) = entry.as_object_mut() {
                 fields.insert("status".to_owned(), json!(status));

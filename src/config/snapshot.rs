@@ -91,7 +91,7 @@ pub struct Client {
     /// A caller's own provider key goes upstream instead of ours.
     pub allow_direct_keys: bool,
     pub max_request_body_bytes: u64,
-    /// Longest pause between two reads of a request body.
+    /// Longest pause between two reads of a request body, and longest wait for a write of the answer.
     pub request_read_timeout: Duration,
     /// A request body must be complete within this time.
     pub request_body_timeout: Duration,
@@ -165,6 +165,20 @@ pub struct Key {
 }
 
 impl Key {
+    /// A caller's own key: serves any model, belongs to no configuration.
+    #[must_use]
+    pub fn direct(secret: Secret) -> Self {
+        Self {
+            id: "direct".into(),
+            name: "direct".into(),
+            secret: Some(secret),
+            weight: 1,
+            models: Vec::new(),
+            blacklisted_models: Vec::new(),
+            disabled: None,
+        }
+    }
+
     /// This key may be used for `model`.
     #[must_use]
     pub fn serves(&self, model: &str) -> bool {

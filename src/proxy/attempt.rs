@@ -36,6 +36,8 @@ pub struct Attempt {
     pub reused_connection: bool,
     /// Its end is in `Exchange::attempts`.
     pub recorded: bool,
+    /// With the caller's own key: its faults say nothing about ours.
+    pub direct: bool,
     /// Counted at the provider until the attempt ends.
     pub slot: Option<Slot>,
     pub answer: Answer,
@@ -105,6 +107,7 @@ impl Attempt {
             refusal_headers: Vec::new(),
             reused_connection: false,
             recorded: false,
+            direct: false,
             slot: None,
             answer: Answer::Awaited,
         }

@@ -9,9 +9,9 @@ use translate::relay::Peek;
 use super::attempt::Attempt;
 use super::fault::Fault;
 use super::replay::Stage;
-use crate::config::snapshot::Snapshot;
+use crate::config::snapshot::{Key, Snapshot};
 use crate::route::endpoint::Endpoint;
-use crate::route::plan::Plan;
+use crate::route::plan::{Plan, Step};
 use crate::telemetry::access_log::AttemptRecord;
 use crate::telemetry::metrics::InFlight;
 use crate::upstream::select::Cursor;
@@ -56,10 +56,20 @@ pub struct Call {
     pub plan: Plan,
     pub cursor: Cursor,
     pub stage: Arc<Stage>,
-    /// The caller's own provider key (`client.allow_direct_keys`).
-    pub direct_key: Option<crate::config::snapshot::Secret>,
+    /// The caller's own provider key (`client.allow_direct_keys`): for the provider that was asked, and
+    /// for no other.
+    pub direct_key: Option<Arc<Key>>,
     /// Caller headers that go upstream, chosen once.
     pub forward: super::headers::Forward,
+}
+
+impl Call {
+    /// The caller's key, when `step` is at the provider it was meant for.
+    #[must_use]
+    pub fn direct_key(&self, step: &Step) -> Option<&Arc<Key>> {
+        let asked = self.plan.steps.first()?;
+        self.direct_key.as_ref().filter(|_| asked.provider.name == step.provider.name)
+    }
 }
 
 impl Exchange {

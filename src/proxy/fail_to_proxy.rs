@@ -57,6 +57,12 @@ async fn answer(session: &mut Session, error: &Error, exchange: &mut Exchange) {
 
 /// The stream has begun: its last event tells, or it was complete and only has to be closed.
 async fn end_stream(session: &mut Session, exchange: &mut Exchange) {
+    let whole = exchange.attempt.as_ref().is_some_and(|attempt| !matches!(attempt.answer, Answer::Stream(_)));
+    if whole {
+        // A large whole answer that was cut: no end may say that it was complete.
+        session.downstream_session.shutdown().await;
+        return;
+    }
     let bytes = last_bytes(exchange);
     // An empty chunk would be the end of the body, and the end would come twice.
     let bytes = (!bytes.is_empty()).then_some(bytes);
@@ -67,7 +73,11 @@ async fn end_stream(session: &mut Session, exchange: &mut Exchange) {
 
 fn last_bytes(exchange: &mut Exchange) -> Bytes {
     let Some(mut attempt) = exchange.attempt.take() else { return Bytes::new() };
-    let extra = exchange.extra_fields().then(|| extra_fields::of_answer(exchange, &attempt, None));
+    let losses = match &attempt.answer {
+        Answer::Stream(streaming) => Some(streaming.pipe.losses()),
+        _ => None,
+    };
+    let extra = exchange.extra_fields().then(|| extra_fields::of_answer(exchange, &attempt, losses));
     let mut out = Vec::new();
     if let Answer::Stream(streaming) = &mut attempt.answer
         && !streaming.ended

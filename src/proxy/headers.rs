@@ -19,7 +19,7 @@ pub struct Forward {
 impl Forward {
     /// Chooses among the caller's headers.
     #[must_use]
-    pub fn choose(headers: &HeaderMap, dialect: Wire) -> Self {
+    pub fn choose(headers: &HeaderMap, dialect: Wire, own_key: bool) -> Self {
         let mut chosen = Self::default();
         for (name, value) in headers {
             let text = name.as_str();
@@ -29,7 +29,7 @@ impl Forward {
                 }
             } else if matches!(text, "traceparent" | "tracestate") {
                 chosen.always.push((name.clone(), value.clone()));
-            } else if belongs_to(text, dialect) {
+            } else if belongs_to(text, dialect) || (own_key && names_account(text)) {
                 chosen.same_wire.push((name.clone(), value.clone()));
             }
         }
@@ -97,7 +97,7 @@ pub fn passes_down(name: &str) -> bool {
 fn belongs_to(name: &str, dialect: Wire) -> bool {
     match dialect {
         Wire::OpenAiChat => {
-            matches!(name, "openai-organization" | "openai-project" | "openai-beta" | "idempotency-key")
+            matches!(name, "openai-beta" | "idempotency-key")
         }
         Wire::Anthropic => {
             matches!(
@@ -106,6 +106,11 @@ fn belongs_to(name: &str, dialect: Wire) -> bool {
             )
         }
     }
+}
+
+/// Headers that name the caller's account at a provider: of use only beside the caller's own key.
+fn names_account(name: &str) -> bool {
+    matches!(name, "openai-organization" | "openai-project")
 }
 
 /// `x-bf-eh-<name>`: any header but those that carry credentials or framing.
@@ -120,6 +125,11 @@ fn allowed_extra(name: &str) -> Option<HeaderName> {
             | "content-type"
             | "content-encoding"
             | "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "accept"
+            | "accept-encoding"
+            | "x-mock-options"
             | "transfer-encoding"
             | "expect"
             | "te"
@@ -159,15 +169,17 @@ mod tests {
             ("expect", "100-continue"),
             ("x-bf-eh-authorization", "Bearer smuggled"),
             ("x-bf-eh-x-bf-vk", "smuggled"),
+            ("x-bf-eh-accept-encoding", "gzip"),
+            ("openai-organization", "org-caller"),
         ]);
-        assert!(names(&Forward::choose(&caller, Wire::OpenAiChat), true).is_empty());
+        assert!(names(&Forward::choose(&caller, Wire::OpenAiChat, false), true).is_empty());
     }
 
     #[test]
     fn a_dialects_own_headers_cross_to_its_own_wire_only() {
         let caller =
             headers(&[("anthropic-beta", "a,b"), ("traceparent", "00-1-2-01"), ("x-bf-eh-x-team", "blue")]);
-        let forward = Forward::choose(&caller, Wire::Anthropic);
+        let forward = Forward::choose(&caller, Wire::Anthropic, false);
         assert_eq!(names(&forward, true), ["traceparent", "x-team", "anthropic-beta"]);
         assert_eq!(names(&forward, false), ["traceparent", "x-team"]);
     }

@@ -56,13 +56,15 @@ fn series(gateway: &Gateway, exchange: &Exchange) -> Arc<Series> {
         (None, Some(record)) => (Arc::clone(&record.provider), Arc::clone(&record.model)),
         (None, None) => ("none".into(), "none".into()),
     };
-    gateway.metrics.series(&provider, &model, gateway.catalog)
+    // Names that only a caller knows become labels when a provider has answered for them.
+    let admitted = exchange.fault.is_none() || gateway.catalog.find(&provider, &model).is_some();
+    gateway.metrics.series(&provider, &model, gateway.catalog, admitted)
 }
 
 fn settle(gateway: &Gateway, exchange: &mut Exchange, series: &Series) -> Option<Settled> {
     let attempt = exchange.attempt.as_ref()?;
     let answered = exchange.fault.is_none();
-    if answered {
+    if answered && !attempt.direct {
         gateway.health.on_success(&attempt.key, &attempt.model, gateway.health.now_ms());
     }
     let chars = attempt.seen().map_or(0, |seen| seen.output_chars);

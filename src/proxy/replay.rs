@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, Version};
 use pingora_core::protocols::Digest;
 use pingora_core::protocols::http::HttpTask;
 use pingora_core::protocols::http::ServerSession as HttpSession;
@@ -199,7 +199,7 @@ impl Replay {
                 other => {
                     ended |= other.is_end();
                     if let Some(mut header) = self.held.take() {
-                        frame(&mut header, &other, self.inner().is_http2());
+                        frame(&mut header, &other, self.inner().req_header().version);
                         out.push(HttpTask::Header(header, false));
                     }
                     out.push(other);
@@ -216,9 +216,9 @@ struct Release {
     ended: bool,
 }
 
-/// Frames the answer: one that goes out in one piece has a known length, another is chunked (which
-/// HTTP/2 does by itself).
-fn frame(header: &mut ResponseHeader, first: &HttpTask, http2: bool) {
+/// Frames the answer: one that goes out in one piece has a known length, another is chunked in HTTP/1.1
+/// (HTTP/2 has frames of its own, HTTP/1.0 ends with the connection).
+fn frame(header: &mut ResponseHeader, first: &HttpTask, version: Version) {
     let length = match first {
         HttpTask::Body(Some(bytes), true) => Some(bytes.len()),
         HttpTask::Body(None, true) | HttpTask::Done => Some(0),
@@ -230,7 +230,7 @@ fn frame(header: &mut ResponseHeader, first: &HttpTask, http2: bool) {
     // A number in decimal and a fixed word are always valid header values.
     let _ = match length {
         Some(length) => header.insert_header(http::header::CONTENT_LENGTH, length),
-        None if http2 => Ok(()),
+        None if version != Version::HTTP_11 => Ok(()),
         None => header.insert_header(http::header::TRANSFER_ENCODING, HeaderValue::from_static("chunked")),
     };
 }
@@ -431,9 +431,9 @@ mod tests {
     fn framed(
         header: &mut ResponseHeader,
         first: &HttpTask,
-        http2: bool,
+        version: Version,
     ) -> (Option<String>, Option<String>) {
-        frame(header, first, http2);
+        frame(header, first, version);
         let text = |name| header.headers.get(name).map(|value| value.to_str().unwrap().to_owned());
         (text("content-length"), text("transfer-encoding"))
     }
@@ -447,10 +447,11 @@ mod tests {
             if let Some((name, value)) = wrong {
                 header.insert_header(name, value).unwrap();
             }
-            assert_eq!(framed(&mut header, &whole, false), (Some("5".to_owned()), None));
-            assert_eq!(framed(&mut header, &HttpTask::Done, true), (Some("0".to_owned()), None));
-            assert_eq!(framed(&mut header, &more, false), (None, Some("chunked".to_owned())));
-            assert_eq!(framed(&mut header, &more, true), (None, None));
+            assert_eq!(framed(&mut header, &whole, Version::HTTP_11), (Some("5".to_owned()), None));
+            assert_eq!(framed(&mut header, &HttpTask::Done, Version::HTTP_2), (Some("0".to_owned()), None));
+            assert_eq!(framed(&mut header, &more, Version::HTTP_11), (None, Some("chunked".to_owned())));
+            assert_eq!(framed(&mut header, &more, Version::HTTP_2), (None, None));
+            assert_eq!(framed(&mut header, &more, Version::HTTP_10), (None, None));
         }
     }
 }

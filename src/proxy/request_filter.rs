@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use govern::verdict::FaultClass;
+use http::HeaderValue;
 use pingora_error::Result;
 use pingora_proxy::Session;
 use translate::Wire;
@@ -16,10 +17,11 @@ use super::fault::Fault;
 use super::headers::{Forward, credential};
 use super::replay::{self, Stage};
 use super::{Gateway, body, respond};
-use crate::config::snapshot::{Secret, Snapshot};
+use crate::config::snapshot::{Key, Secret, Snapshot};
 use crate::route::endpoint::{self, Endpoint, Operation, Route};
 use crate::route::model::UnknownModel;
 use crate::route::plan::Plan;
+use crate::telemetry::access_log::AttemptRecord;
 
 /// True when the request was answered here.
 ///
@@ -41,10 +43,9 @@ pub async fn run(gateway: &Gateway, session: &mut Session, exchange: &mut Exchan
         Route::MethodNotAllowed { allow } => {
             let message =
                 format!("{} is not allowed on {uri_path}, use {allow}", session.req_header().method);
-            let fault = Fault::request(FailureKind::InvalidRequest, 405, message);
-            let path = uri_path.to_owned();
-            let reply = respond::fault_reply(&fault, exchange, &path).with(http::header::ALLOW, allow);
-            return finish(session, exchange, reply).await;
+            let mut fault = Fault::request(FailureKind::InvalidRequest, 405, message);
+            fault.headers.push((http::header::ALLOW, HeaderValue::from_static(allow)));
+            return refuse(session, exchange, fault).await;
         }
         Route::NotFound { nearest } => {
             let message = format!("no such path: {uri_path}. The nearest one is {nearest}");
@@ -63,6 +64,16 @@ pub async fn run(gateway: &Gateway, session: &mut Session, exchange: &mut Exchan
     let asked = Asked { endpoint, body, started: exchange.started };
     match plan(gateway, session, &snapshot, asked) {
         Ok(call) => {
+            exchange.attempts.extend(call.plan.ignored.iter().map(|name| {
+                AttemptRecord::skipped(
+                    &"none".into(),
+                    &name.as_str().into(),
+                    "model_not_found",
+                    "no such fallback",
+                )
+            }));
+            // A caller that does not read its answer must not hold it in our memory for ever.
+            session.downstream_session.set_write_timeout(Some(snapshot.client.request_read_timeout));
             replay::wrap(&mut session.downstream_session, call.body.clone(), &call.stage);
             exchange.call = Some(Box::new(call));
             Ok(false)
@@ -84,6 +95,7 @@ fn plan(gateway: &Gateway, session: &Session, snapshot: &Snapshot, asked: Asked)
     let peek = relay::peek(&body)
         .map_err(|bad| Fault::request(FailureKind::InvalidRequest, 400, bad.message).param(&bad.path))?;
     check_shape(&peek, endpoint)?;
+    check_bounds(&peek)?;
     let target = gateway
         .routes
         .resolve(&peek.model, endpoint.family, snapshot, gateway.catalog)
@@ -99,8 +111,8 @@ fn plan(gateway: &Gateway, session: &Session, snapshot: &Snapshot, asked: Asked)
         .then(|| credential(session.req_header()))
         .flatten()
         .filter(|key| !key.starts_with("sk-bf-"))
-        .map(Secret::new);
-    let forward = Forward::choose(&session.req_header().headers, endpoint.dialect);
+        .map(|key| Arc::new(Key::direct(Secret::new(key))));
+    let forward = Forward::choose(&session.req_header().headers, endpoint.dialect, direct_key.is_some());
     Ok(Call {
         endpoint,
         model_asked: peek.model.as_ref().into(),
@@ -139,6 +151,24 @@ fn check_shape(peek: &Peek<'_>, endpoint: Endpoint) -> Result<(), Fault> {
     let expected = if missing == "messages" { "a list of messages" } else { "a text or a list" };
     let message = format!("`{missing}` is missing or has the wrong type: expected {expected}");
     Err(Fault::request(FailureKind::InvalidRequest, 400, message).param(missing))
+}
+
+/// Names go into headers, labels and lists: none of them is a place for a megabyte.
+fn check_bounds(peek: &Peek<'_>) -> Result<(), Fault> {
+    const LONGEST: usize = 256;
+    if peek.model.len() > LONGEST || peek.model.chars().any(char::is_control) {
+        let message = format!("`model` must be at most {LONGEST} bytes without control characters");
+        return Err(Fault::request(FailureKind::InvalidRequest, 400, message).param("model"));
+    }
+    if peek.fallbacks.len() >= Plan::MAX_STEPS {
+        let message = format!(
+            "`fallbacks` names {} models; at most {} are taken",
+            peek.fallbacks.len(),
+            Plan::MAX_STEPS - 1
+        );
+        return Err(Fault::request(FailureKind::InvalidRequest, 400, message).param("fallbacks"));
+    }
+    Ok(())
 }
 
 /// The first step must be able to do what is asked; fallbacks that cannot are passed over later.

@@ -27,6 +27,8 @@ pub const FAULT: ErrorType = ErrorType::Custom("upstream fault");
 const REFUSAL_LIMIT: usize = 64 * 1024;
 /// Whole answers up to here are held until they are complete.
 const WHOLE_LIMIT: usize = 32 * 1024 * 1024;
+/// A stream without a token is held up to here.
+const HELD_LIMIT: usize = 1024 * 1024;
 /// A finished stream that is not closed is closed by us after this time.
 const CLOSING: Duration = Duration::from_millis(1500);
 
@@ -128,6 +130,9 @@ fn whole(
             attempt.answer = Answer::Passed { bytes: u64::try_from(so_far.len()).unwrap_or(u64::MAX) };
             return Ok(Some(so_far));
         }
+        if buffer.len() > WHOLE_LIMIT && !attempt.upstream.relay {
+            return Err(fault(too_long()));
+        }
         if !end {
             return Ok(None);
         }
@@ -176,6 +181,10 @@ fn check_whole(
     let echo = echo(call, &exchange.request_id);
     let out = call.endpoint.dialect.codec().encode_response(&response, &echo, &mut attempt.upstream.losses);
     Ok((out.into(), seen))
+}
+
+fn too_long() -> Fault {
+    Fault::new(FaultClass::BadAnswer, "the provider's answer is longer than the gateway can hold")
 }
 
 /// A stream was asked for and a whole body came: an error under 200, or no answer.
@@ -242,6 +251,9 @@ fn stream(
     let Answer::Stream(streaming) = &mut attempt.answer else { return Ok(None) };
     if !streaming.released {
         streaming.held.append(&mut out);
+        if streaming.held.len() > HELD_LIMIT {
+            return Err(fault(too_long()));
+        }
     }
     Ok((!out.is_empty()).then(|| out.into()))
 }

@@ -75,6 +75,9 @@ fn describe(out: &mut ResponseHeader, exchange: &Exchange, attempt: &Attempt, di
 
 /// Text that callers chose may hold anything: what is no header value is left out.
 fn insert_text(out: &mut ResponseHeader, name: HeaderName, text: &str) -> Result<()> {
+    if !text.is_ascii() {
+        return Ok(());
+    }
     match http::HeaderValue::from_str(text) {
         Ok(value) => out.insert_header(name, value),
         Err(_) => Ok(()),

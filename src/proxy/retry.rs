@@ -15,8 +15,10 @@ use crate::upstream::select::{Faulted, Seen};
 /// No connection came to be: DNS, TCP, TLS.
 pub fn fail_to_connect(gateway: &Gateway, exchange: &mut Exchange, mut error: Box<Error>) -> Box<Error> {
     exchange.work();
+    log::debug!("request {}: {error}", exchange.request_id);
     let fault = Fault::new(FaultClass::ConnectFailed, connect_reason(&error));
-    let again = digest(gateway, exchange, fault, Seen::default());
+    let direct_key = exchange.attempt.as_ref().is_some_and(|attempt| attempt.direct);
+    let again = digest(gateway, exchange, fault, Seen { direct_key, ..Seen::default() });
     error.set_retry(again);
     error
 }
@@ -48,6 +50,7 @@ pub fn error_while_proxy(
     let seen = Seen {
         answer_begun,
         retry_forbidden: exchange.attempt.as_ref().is_some_and(|attempt| attempt.retry_forbidden),
+        direct_key: exchange.attempt.as_ref().is_some_and(|attempt| attempt.direct),
         stale_connection: reused && silent && fault.class == FaultClass::ConnectionReset,
     };
     let again = digest(gateway, exchange, fault, seen);
@@ -80,7 +83,6 @@ pub fn digest(gateway: &Gateway, exchange: &mut Exchange, fault: Fault, seen: Se
 
 /// Writes the end of the running attempt down: health, metric, attempt list.
 pub fn note(gateway: &Gateway, exchange: &mut Exchange, fault: &Fault, stale_connection: bool) {
-    let direct = exchange.call.as_ref().is_some_and(|call| call.direct_key.is_some());
     let Some(attempt) = exchange.attempt.as_mut() else { return };
     if attempt.recorded {
         return;
@@ -88,7 +90,7 @@ pub fn note(gateway: &Gateway, exchange: &mut Exchange, fault: &Fault, stale_con
     attempt.recorded = true;
     attempt.slot = None;
     // A stale pooled connection says nothing about the target, a caller's own key nothing about ours.
-    if !stale_connection && !direct {
+    if !stale_connection && !attempt.direct {
         gateway.health.on_fault(&attempt.key, &attempt.model, fault.class, fault.retry_after_ms);
     }
     let model = gateway.metrics.model_label(&attempt.model);
@@ -123,7 +125,10 @@ fn understand(exchange: &mut Exchange, error: &Error) -> Fault {
             let since = exchange.attempt.as_ref().map_or(exchange.started, |attempt| attempt.clock.began);
             Fault::deadline(limit, since.elapsed().as_millis())
         }
-        ErrorType::InternalError => Fault::new(FaultClass::Internal, error.to_string()),
+        ErrorType::InternalError => {
+            log::error!("request {}: {error}", exchange.request_id);
+            Fault::new(FaultClass::Internal, "the gateway failed to serve this request")
+        }
         _ => broken_connection(exchange, error),
     }
 }
@@ -151,7 +156,8 @@ fn broken_connection(exchange: &Exchange, error: &Error) -> Fault {
     }
 }
 
-/// Pingora's chain of causes without addresses of ours: what failed and why.
+/// What failed, without addresses: the whole chain of causes is for the log. What a proxy or a TLS
+/// library said is told, since it is what has to be put right.
 fn connect_reason(error: &Error) -> String {
     let what = match error.etype() {
         ErrorType::ConnectTimedout => "connecting took too long",
@@ -161,7 +167,17 @@ fn connect_reason(error: &Error) -> String {
         ErrorType::InvalidCert => "the TLS certificate is not valid",
         ErrorType::TLSHandshakeFailure | ErrorType::TLSWantX509Lookup => "the TLS handshake failed",
         ErrorType::ConnectProxyFailure => "the egress proxy failed",
-        _ => "no connection could be made",
+        _ => return "no connection could be made".to_owned(),
     };
-    format!("{what}: {error}")
+    let cause = match error.etype() {
+        ErrorType::ConnectProxyFailure => error.context.as_ref().map(|context| context.as_str().to_owned()),
+        ErrorType::InvalidCert | ErrorType::TLSHandshakeFailure => {
+            error.cause.as_ref().map(|_| error.root_cause().to_string())
+        }
+        _ => None,
+    };
+    match cause {
+        Some(cause) => format!("{what}: {cause}"),
+        None => what.to_owned(),
+    }
 }

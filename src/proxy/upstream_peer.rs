@@ -83,7 +83,7 @@ fn open(gateway: &Gateway, exchange: &mut Exchange) -> Result<Opened, Fault> {
             return Err(exchange.fault.take().unwrap_or_else(nothing_left));
         };
         let skip = match usable(call, &step) {
-            Ok(()) => match call.cursor.choose(&step, &gateway.health, fastrand::u64(..)) {
+            Ok(()) => match choose(gateway, call, &step) {
                 Choice::Use { key } => match ready(gateway, call, &step, key) {
                     Ok(attempt) => {
                         // Earlier faults are in the attempt list; this one may answer.
@@ -123,8 +123,17 @@ fn open(gateway: &Gateway, exchange: &mut Exchange) -> Result<Opened, Fault> {
     }
 }
 
+/// The caller's own key needs no choice.
+fn choose(gateway: &Gateway, call: &mut Call, step: &Step) -> Choice {
+    if call.direct_key(step).is_some() {
+        return Choice::Use { key: 0 };
+    }
+    call.cursor.choose(step, &gateway.health, fastrand::u64(..))
+}
+
 fn ready(gateway: &Gateway, call: &mut Call, step: &Step, key: usize) -> Result<Attempt, Fault> {
-    let Some(chosen) = step.provider.keys.get(key) else {
+    let direct = call.direct_key(step).cloned();
+    let Some(chosen) = direct.as_ref().or_else(|| step.provider.keys.get(key)) else {
         return Err(Fault::new(FaultClass::Internal, "the chosen key does not exist"));
     };
     let upstream = prepare(call, step)
@@ -137,6 +146,7 @@ fn ready(gateway: &Gateway, call: &mut Call, step: &Step, key: usize) -> Result<
     call.cursor.begin(key);
     let mut attempt = Attempt::new(step, chosen, upstream);
     attempt.slot = Some(slot);
+    attempt.direct = direct.is_some();
     Ok(attempt)
 }
 

@@ -33,7 +33,7 @@ pub fn run(request: &mut RequestHeader, exchange: &mut Exchange) -> Result<()> {
     for (name, value) in &attempt.provider.network.extra_headers {
         head.insert_header(name.clone(), value.clone())?;
     }
-    sign(&mut head, call, attempt)?;
+    sign(&mut head, attempt)?;
     *request = head;
     Ok(())
 }
@@ -79,9 +79,8 @@ fn dedup_version(head: &mut RequestHeader, call: &Call, attempt: &Attempt) -> Re
     Ok(())
 }
 
-fn sign(head: &mut RequestHeader, call: &Call, attempt: &Attempt) -> Result<()> {
-    let secret = call.direct_key.as_ref().or(attempt.key.secret.as_ref());
-    let Some(secret) = secret else { return Ok(()) };
+fn sign(head: &mut RequestHeader, attempt: &Attempt) -> Result<()> {
+    let Some(secret) = attempt.key.secret.as_ref() else { return Ok(()) };
     match attempt.provider.credential {
         CredentialScheme::Bearer | CredentialScheme::Optional => {
             head.insert_header(header::AUTHORIZATION, format!("Bearer {}", secret.expose()))

@@ -30,11 +30,8 @@ pub fn resolve(
     snapshot: &Snapshot,
     catalog: &Catalog<'_>,
 ) -> Result<ModelRef, UnknownModel> {
-    if let Some((provider, model)) = split(name, snapshot) {
-        return Ok(ModelRef { provider: Arc::clone(&provider.name), model: model.into() });
-    }
-    if let Some(provider) = bare(name, family, snapshot, catalog) {
-        return Ok(ModelRef { provider: Arc::clone(&provider.name), model: name.into() });
+    if let Some(found) = find(name, family, snapshot, catalog) {
+        return Ok(found);
     }
     if let Some(spec) = name.split_once('/').and_then(|(left, _)| translate::provider::find(left)) {
         return Err(UnknownModel::ProviderNotConfigured {
@@ -43,6 +40,16 @@ pub fn resolve(
         });
     }
     Err(UnknownModel::NoSuchModel { near: near(name, snapshot, catalog) })
+}
+
+/// As [`resolve`], without looking for what would help the caller.
+#[must_use]
+pub fn find(name: &str, family: Family, snapshot: &Snapshot, catalog: &Catalog<'_>) -> Option<ModelRef> {
+    if let Some((provider, model)) = split(name, snapshot) {
+        return Some(ModelRef { provider: Arc::clone(&provider.name), model: model.into() });
+    }
+    let provider = bare(name, family, snapshot, catalog)?;
+    Some(ModelRef { provider: Arc::clone(&provider.name), model: name.into() })
 }
 
 /// Splits `provider/model` when the left part is a configured provider.

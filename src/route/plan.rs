@@ -43,9 +43,9 @@ impl Plan {
         match asked {
             Some(names) => {
                 for name in names {
-                    match model::resolve(name, family, snapshot, catalog) {
-                        Ok(found) => plan.push(&found, snapshot),
-                        Err(_) => plan.ignored.push(name.clone()),
+                    match model::find(name, family, snapshot, catalog) {
+                        Some(found) => plan.push(&found, snapshot),
+                        None => plan.ignored.push(name.clone()),
                     }
                 }
             }

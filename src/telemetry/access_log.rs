@@ -155,7 +155,20 @@ pub fn for_people(line: &str) -> Option<String> {
     if let Some(error) = fields.get("error") {
         out.push_str(&format!(", {}: {}", word(error, "type"), word(error, "message")));
     }
-    Some(out)
+    Some(printable(&out))
+}
+
+/// Control characters spelled out: what a caller or provider wrote must not move the cursor.
+fn printable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() {
+            out.extend(character.escape_default());
+        } else {
+            out.push(character);
+        }
+    }
+    out
 }
 
 fn word<'v>(value: &'v Value, name: &str) -> &'v str {

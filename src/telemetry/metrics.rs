@@ -151,15 +151,21 @@ impl Metrics {
         InFlight(self.in_flight.clone())
     }
 
-    /// The series of a provider and model; models beyond the bound share one.
+    /// The series of a provider and model; models beyond the bound, and those not admitted, share one.
     #[must_use]
-    pub fn series(&self, provider: &Arc<str>, model: &str, catalog: &Catalog<'_>) -> Arc<Series> {
+    pub fn series(
+        &self,
+        provider: &Arc<str>,
+        model: &str,
+        catalog: &Catalog<'_>,
+        admitted: bool,
+    ) -> Arc<Series> {
         let known = self.series.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = known.get(provider).and_then(|models| models.get(model)) {
             return Arc::clone(found);
         }
         drop(known);
-        let label = self.model_label(model);
+        let label = if admitted { self.admit(model) } else { self.model_label(model) };
         let made = Arc::new(self.make_series(provider, label, catalog.price(provider, model).copied()));
         // Beyond the bound each model has its own price, so nothing is kept for it.
         if label == model {
@@ -183,9 +189,15 @@ impl Metrics {
         }
     }
 
-    /// The label value of a model: its name, or `other` beyond the bound.
+    /// The label value of a model: its name once it was admitted, else `other`.
     #[must_use]
     pub fn model_label<'m>(&self, model: &'m str) -> &'m str {
+        let models = self.models.read().unwrap_or_else(PoisonError::into_inner);
+        if models.contains(model) { model } else { "other" }
+    }
+
+    /// Admits a model as a label value, within the bound.
+    fn admit<'m>(&self, model: &'m str) -> &'m str {
         let models = self.models.read().unwrap_or_else(PoisonError::into_inner);
         if models.contains(model) {
             return model;
@@ -260,9 +272,10 @@ mod tests {
         let metrics = Metrics::new().unwrap();
         for n in 0..MAX_MODELS {
             let name = format!("model-{n}");
-            assert_eq!(metrics.model_label(&name), name);
+            assert_eq!(metrics.admit(&name), name);
         }
-        assert_eq!(metrics.model_label("one-too-many"), "other");
+        assert_eq!(metrics.admit("one-too-many"), "other");
+        assert_eq!(metrics.model_label("never-admitted"), "other");
         assert_eq!(metrics.model_label("model-7"), "model-7");
     }
 

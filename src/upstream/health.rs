@@ -5,13 +5,15 @@
 //! targets that had a fault have an entry: the healthy path finds an empty map.
 
 use std::collections::HashMap;
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
-use govern::cooldown::{Availability, CoolReason, HealthState, Policy};
+use govern::cooldown::{Availability, CoolReason, HealthState, Policy, counts};
 use govern::verdict::FaultClass;
 
-use crate::config::snapshot::Key;
+use crate::config::snapshot::{Key, Secret};
 
 /// What `/health` and the metrics show of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +35,8 @@ pub struct Registry {
 
 #[derive(Debug, Default)]
 struct KeyHealth {
+    /// Of the secret it was observed with: a key that was replaced starts anew.
+    secret: u64,
     key: Mutex<HealthState>,
     models: RwLock<HashMap<Arc<str>, Arc<Mutex<HealthState>>>>,
 }
@@ -56,7 +60,7 @@ impl Registry {
     /// May this target be used now?
     #[must_use]
     pub fn verdict(&self, key: &Key, model: &str, now_ms: u64) -> Availability {
-        let Some(health) = self.find(&key.id) else { return Availability::Ready };
+        let Some(health) = self.find(key) else { return Availability::Ready };
         let whole = lock(&health.key).verdict(now_ms);
         if whole != Availability::Ready {
             return whole;
@@ -67,7 +71,7 @@ impl Registry {
 
     /// The target answered well.
     pub fn on_success(&self, key: &Key, model: &str, now_ms: u64) {
-        let Some(health) = self.find(&key.id) else { return };
+        let Some(health) = self.find(key) else { return };
         lock(&health.key).on_success(now_ms);
         let models = health.models.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(target) = models.get(model) {
@@ -77,13 +81,16 @@ impl Registry {
 
     /// An attempt at the target failed. Faults that the request brought upon itself change nothing.
     pub fn on_fault(&self, key: &Key, model: &Arc<str>, class: FaultClass, retry_after_ms: Option<u64>) {
+        if !counts(class) {
+            return;
+        }
         let now_ms = self.now_ms();
-        let health = self.find_or_insert(&key.id);
+        let health = self.find_or_insert(key);
         let whole_key =
             matches!(class, FaultClass::Authentication | FaultClass::Permission | FaultClass::Quota);
         if whole_key {
             lock(&health.key).on_fault(&self.policy, class, retry_after_ms, now_ms);
-        } else if let Some(target) = health.target(model) {
+        } else if let Some(target) = health.target(model, now_ms) {
             lock(&target).on_fault(&self.policy, class, retry_after_ms, now_ms);
         }
     }
@@ -115,34 +122,48 @@ impl Registry {
         found
     }
 
-    fn find(&self, key: &str) -> Option<Arc<KeyHealth>> {
+    fn find(&self, key: &Key) -> Option<Arc<KeyHealth>> {
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
         if keys.is_empty() {
             return None;
         }
-        keys.get(key).cloned()
+        keys.get(&key.id).filter(|health| health.secret == fingerprint(key)).cloned()
     }
 
-    fn find_or_insert(&self, key: &Arc<str>) -> Arc<KeyHealth> {
+    fn find_or_insert(&self, key: &Key) -> Arc<KeyHealth> {
         if let Some(found) = self.find(key) {
             return found;
         }
+        let secret = fingerprint(key);
         let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(keys.entry(Arc::clone(key)).or_default())
+        let entry = keys.entry(Arc::clone(&key.id)).or_default();
+        if entry.secret != secret {
+            *entry = Arc::new(KeyHealth { secret, ..KeyHealth::default() });
+        }
+        Arc::clone(entry)
     }
 }
 
 impl KeyHealth {
-    fn target(&self, model: &Arc<str>) -> Option<Arc<Mutex<HealthState>>> {
+    fn target(&self, model: &Arc<str>, now_ms: u64) -> Option<Arc<Mutex<HealthState>>> {
         if let Some(found) = self.models.read().unwrap_or_else(PoisonError::into_inner).get(model) {
             return Some(Arc::clone(found));
         }
         let mut models = self.models.write().unwrap_or_else(PoisonError::into_inner);
         if models.len() >= Registry::MODELS_PER_KEY {
+            models.retain(|_, target| lock(target).verdict(now_ms) != Availability::Ready);
+        }
+        if models.len() >= Registry::MODELS_PER_KEY {
             return None;
         }
         Some(Arc::clone(models.entry(Arc::clone(model)).or_default()))
     }
+}
+
+fn fingerprint(key: &Key) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    key.secret.as_ref().map(Secret::expose).hash(&mut hasher);
+    hasher.finish()
 }
 
 fn lock(state: &Mutex<HealthState>) -> std::sync::MutexGuard<'_, HealthState> {

@@ -96,7 +96,7 @@ impl Cursor {
             return true;
         }
         let now_ms = health.now_ms();
-        let other_key = self.pick(&step, health, now_ms, 0).is_some();
+        let other_key = !seen.direct_key && self.pick(&step, health, now_ms, 0).is_some();
         let situation = Situation {
             retries_left: self.tries <= step.provider.network.max_retries,
             other_key,
@@ -162,6 +162,8 @@ pub struct Seen {
     pub answer_begun: bool,
     /// The provider said `x-should-retry: false`.
     pub retry_forbidden: bool,
+    /// The attempt used the caller's own key: our other keys are no substitute.
+    pub direct_key: bool,
     /// A reused connection broke before any byte came.
     pub stale_connection: bool,
 }

@@ -174,6 +174,12 @@ impl Streaks {
 /// What a fault says about the target; `None` when it says nothing.
 ///
 /// The total deadline may have been used up by other targets or by a slow caller, so it does not count.
+/// Whether faults of this class ever cool a target down: those that the request brought upon itself never do.
+#[must_use]
+pub fn counts(class: FaultClass) -> bool {
+    reason(class).is_some()
+}
+
 fn reason(class: FaultClass) -> Option<CoolReason> {
     match class {
         FaultClass::RateLimited => Some(CoolReason::RateLimited),

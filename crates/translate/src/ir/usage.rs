@@ -1,7 +1,7 @@
 //! Token counts by class, in disjoint buckets.
 //!
 //! Wires disagree on what their totals include (OpenAI's prompt tokens contain the cached ones,
-//! Anthropic's do not; providers.md B13). Decoders sort into buckets that never overlap; encoders
+//! Anthropic's do not). Decoders sort into buckets that never overlap; encoders
 //! and prices add up what they need, so nothing is counted twice.
 
 use serde::Serialize;

@@ -54,6 +54,24 @@ pub fn all() -> &'static [ProviderSpec] {
     &ROWS
 }
 
+/// A current, inexpensive chat model of a preset, to show in an example line. Ages: nothing depends on it.
+#[must_use]
+pub fn example_model(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "anthropic" => "claude-haiku-4-5",
+        "cerebras" => "llama-3.3-70b",
+        "deepseek" => "deepseek-chat",
+        "gemini" => "gemini-2.5-flash",
+        "groq" => "llama-3.3-70b-versatile",
+        "mistral" => "mistral-small-latest",
+        "openai" => "gpt-4o-mini",
+        "openrouter" => "openai/gpt-4o-mini",
+        "perplexity" => "sonar",
+        "xai" => "grok-4-fast",
+        _ => return None,
+    })
+}
+
 /// The preset of that name, or the one known by it as an alias.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static ProviderSpec> {

@@ -79,7 +79,7 @@ pub trait Codec: Sync {
     /// Writes a whole answer for the caller.
     fn encode_response(&self, response: &Response, echo: &Echo, losses: &mut Losses) -> Vec<u8>;
 
-    /// Reads an error body of any of the shapes of providers.md A5, or none of them (HTML, plain text).
+    /// Reads an error body of any of the shapes providers use, or none of them (HTML, plain text).
     fn decode_failure(&self, status: u16, body: &[u8]) -> Failure;
 
     /// Writes an error body for the caller.

@@ -21,6 +21,7 @@ pub(super) const ROWS: &[ProviderSpec] = &[
     ProviderSpec {
         name: "mock",
         display_name: "Built-in mock",
+        embeddings_path: None,
         quirks: Quirks { fixes: &[], ..EXACT },
         ..LOCAL
     },

@@ -1,4 +1,4 @@
-//! Reasoning on assistant messages: the three spellings of providers.md A3, read and written.
+//! Reasoning on assistant messages: the three spellings in use, read and written.
 //!
 //! A signature is worth nothing without the exact text it signs, so blocks are never merged here and
 //! never trimmed. When a message carries both the structured list and the plain string, the string is
