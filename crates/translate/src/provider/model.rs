@@ -4,6 +4,7 @@
 //! counts. A name no entry knows falls through to the general entries at the end.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::sync::OnceLock;
 
 use serde::Deserialize;
@@ -59,10 +60,22 @@ pub struct ModelRules {
 
 impl ModelRules {
     /// The rules for a model as its provider names it. Vendor prefixes (`anthropic/`, `us.anthropic.`),
-    /// dates, case and dots for dashes make no difference. One pass over the list: cheap enough for
-    /// every request.
+    /// dates, case and dots for dashes make no difference. Each thread remembers those it asked for
+    /// last: a gateway calls few models.
     #[must_use]
     pub fn of(provider: &str, wire: Wire, model: &str) -> Self {
+        MEMORY.with_borrow_mut(|memory| match memory.get(provider, wire, model) {
+            Some(rules) => rules,
+            None => {
+                let rules = Self::look_up(provider, wire, model);
+                memory.keep(provider, wire, model, rules);
+                rules
+            }
+        })
+    }
+
+    /// One pass over the list.
+    fn look_up(provider: &str, wire: Wire, model: &str) -> Self {
         let lower = model.to_ascii_lowercase();
         let name = family_name(&lower);
         let mut found = Entry::default();
@@ -83,6 +96,42 @@ impl ModelRules {
             takes_effort: found.takes_effort,
             needs_reasoning_echo: found.needs_reasoning_echo.unwrap_or_default(),
         }
+    }
+}
+
+thread_local! {
+    static MEMORY: RefCell<Memory> = const { RefCell::new(Memory { known: Vec::new(), next: 0 }) };
+}
+
+/// The rules asked for last. Small, and of short names only: callers may name models.
+struct Memory {
+    known: Vec<(String, Wire, String, ModelRules)>,
+    /// The one to forget next.
+    next: usize,
+}
+
+impl Memory {
+    const MOST: usize = 16;
+    /// Longest name kept, in bytes.
+    const LONGEST: usize = 128;
+
+    fn get(&self, provider: &str, wire: Wire, model: &str) -> Option<ModelRules> {
+        let is = |known: &&(String, Wire, String, ModelRules)| {
+            known.2 == model && known.0 == provider && known.1 == wire
+        };
+        self.known.iter().find(is).map(|known| known.3)
+    }
+
+    fn keep(&mut self, provider: &str, wire: Wire, model: &str, rules: ModelRules) {
+        if model.len() > Self::LONGEST || provider.len() > Self::LONGEST {
+            return;
+        }
+        let entry = (provider.to_owned(), wire, model.to_owned(), rules);
+        match self.known.get_mut(self.next) {
+            Some(oldest) => *oldest = entry,
+            None => self.known.push(entry),
+        }
+        self.next = (self.next + 1) % Self::MOST;
     }
 }
 
@@ -265,6 +314,19 @@ mod tests {
             }
             println!("{model}: {} ns", begun.elapsed().as_nanos() / 100_000);
         }
+    }
+
+    #[test]
+    fn rules_are_the_same_when_they_are_remembered_and_forgotten() {
+        let names: Vec<String> = (0..40).map(|n| format!("claude-opus-4-{}", n % 20)).collect();
+        for name in names.iter().chain([&"x".repeat(1000)]) {
+            for wire in Wire::ALL {
+                let rules = ModelRules::look_up("anthropic", wire, name);
+                assert_eq!(ModelRules::of("anthropic", wire, name), rules);
+                assert_eq!(ModelRules::of("anthropic", wire, name), rules);
+            }
+        }
+        assert!(MEMORY.with_borrow(|memory| memory.known.len()) <= Memory::MOST);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::provider::{Fix, Quirks};
 /// Applies the fixes to a body an encoder made. A body that is no JSON object comes back as it is.
 #[must_use]
 pub fn apply_quirks(body: Vec<u8>, quirks: &Quirks, losses: &mut Losses) -> Vec<u8> {
-    if quirks.fixes.is_empty() {
+    if !quirks.fixes.iter().any(|fix| may_apply(fix, &body)) {
         return body;
     }
     let Ok(members) = Members::scan(&body) else { return body };
@@ -25,6 +25,18 @@ pub fn apply_quirks(body: Vec<u8>, quirks: &Quirks, losses: &mut Losses) -> Vec<
         Cow::Borrowed(_) => body,
         Cow::Owned(edited) => edited,
     }
+}
+
+/// Whether the words that a fix looks for stand anywhere in the body: a search costs a tenth of reading it.
+/// Encoders never write these names with escapes.
+fn may_apply(fix: &Fix, body: &[u8]) -> bool {
+    let word = match *fix {
+        Fix::Drop(field) | Fix::Rename(field, _) | Fix::Respell(field, _, _) => field,
+        Fix::DeveloperToSystem => "developer",
+        // Stands in `tools`, `tool_choice` and `parallel_tool_calls`.
+        Fix::DropEmptyTools => "tool",
+    };
+    memchr::memmem::find(body, word.as_bytes()).is_some()
 }
 
 /// Collects the edits that the fixes ask for, in their order.

@@ -9,6 +9,7 @@ use std::fmt;
 use std::ops::Range;
 
 use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::de::Read;
 use serde_json::value::RawValue;
 
 use crate::wire::BadRequest;
@@ -55,18 +56,17 @@ impl Members {
         };
         match twice {
             None => Ok(()),
-            Some(name) => {
-                let message = format!("`{name}` stands twice at the top level of the body.");
-                Err(BadRequest::at(name, message))
-            }
+            Some(name) => Err(stands_twice(&name)),
         }
     }
 
     /// As [`Self::read`], with the parser's own error.
     pub(super) fn scan(body: &[u8]) -> Result<Self, serde_json::Error> {
-        let mut deserializer = serde_json::Deserializer::from_slice(body);
-        let list = deserializer.deserialize_map(MembersVisitor { base: body.as_ptr() as usize })?;
-        deserializer.end()?;
+        // Checked once as a whole: cheaper than string by string. The parser's error names the place.
+        let list = match std::str::from_utf8(body) {
+            Ok(text) => spans(serde_json::Deserializer::from_str(text), body),
+            Err(_) => spans(serde_json::Deserializer::from_slice(body), body),
+        }?;
         let open = body.iter().position(|byte| *byte == b'{').map_or(0, |at| at + 1);
         Ok(Self { open, list })
     }
@@ -115,13 +115,23 @@ impl Member {
         string(key).unwrap_or_else(|| String::from_utf8_lossy(key))
     }
 
-    pub(super) fn is(&self, body: &[u8], name: &str) -> bool {
+    /// The key between its quotes, escapes and all.
+    pub(super) fn key<'a>(&self, body: &'a [u8]) -> &'a [u8] {
         let key = slice(body, &self.key);
-        let inner = key.get(1..key.len().saturating_sub(1)).unwrap_or_default();
+        key.get(1..key.len().saturating_sub(1)).unwrap_or_default()
+    }
+
+    pub(super) fn is(&self, body: &[u8], name: &str) -> bool {
+        let inner = self.key(body);
         // Escapes only make a key longer.
         inner == name.as_bytes()
             || (inner.len() > name.len() && inner.contains(&b'\\') && self.name(body) == name)
     }
+}
+
+/// The complaint about a member that stands twice.
+pub(super) fn stands_twice(name: &str) -> BadRequest {
+    BadRequest::at(name, format!("`{name}` stands twice at the top level of the body."))
 }
 
 /// The bytes of a range that was made from this body.
@@ -147,6 +157,15 @@ fn not_an_object(body: &[u8], error: &serde_json::Error) -> BadRequest {
         format!("The request body is not valid JSON: {error}.")
     };
     BadRequest::at("", message)
+}
+
+fn spans<'de, R: Read<'de>>(
+    mut deserializer: serde_json::Deserializer<R>,
+    body: &'de [u8],
+) -> Result<Vec<Member>, serde_json::Error> {
+    let list = deserializer.deserialize_map(MembersVisitor { base: body.as_ptr() as usize })?;
+    deserializer.end()?;
+    Ok(list)
 }
 
 /// Reads the members of an object whose text begins at address `base`: the texts it is given are

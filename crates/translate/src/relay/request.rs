@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::edit::{Edits, quoted};
 use super::fixes;
-use super::members::{Members, slice, string};
+use super::members::{Members, slice, stands_twice, string};
 use crate::loss::Losses;
 use crate::provider::Quirks;
 use crate::wire::BadRequest;
@@ -67,18 +67,70 @@ pub struct Fallback {
 
 /// Members the gateway reads or edits: what it acts on must be what the provider will see. Others that
 /// stand twice are relayed as they came.
-const ACTED_ON: [&str; 10] = [
-    "fallbacks",
-    "input",
-    "max_completion_tokens",
-    "max_tokens",
-    "messages",
-    "model",
-    "stream",
-    "stream_options",
-    "tool_choice",
-    "tools",
-];
+#[derive(Debug, Clone, Copy)]
+enum ActedOn {
+    Fallbacks,
+    Input,
+    MaxCompletionTokens,
+    MaxTokens,
+    Messages,
+    Model,
+    Stream,
+    StreamOptions,
+    ToolChoice,
+    Tools,
+}
+
+impl ActedOn {
+    const ALL: usize = 10;
+
+    fn of(name: &[u8]) -> Option<Self> {
+        Some(match name {
+            b"fallbacks" => Self::Fallbacks,
+            b"input" => Self::Input,
+            b"max_completion_tokens" => Self::MaxCompletionTokens,
+            b"max_tokens" => Self::MaxTokens,
+            b"messages" => Self::Messages,
+            b"model" => Self::Model,
+            b"stream" => Self::Stream,
+            b"stream_options" => Self::StreamOptions,
+            b"tool_choice" => Self::ToolChoice,
+            b"tools" => Self::Tools,
+            _ => return None,
+        })
+    }
+}
+
+/// Where the values of the members acted on stand, found in one pass.
+struct Found<'a> {
+    body: &'a [u8],
+    spans: [Option<Range<usize>>; ActedOn::ALL],
+}
+
+impl<'a> Found<'a> {
+    fn read(body: &'a [u8], members: &Members) -> Result<Self, BadRequest> {
+        let mut spans = [const { None }; ActedOn::ALL];
+        for member in &members.list {
+            let key = member.key(body);
+            let escaped =
+                || key.contains(&b'\\').then(|| ActedOn::of(member.name(body).as_bytes())).flatten();
+            let acted_on = ActedOn::of(key).or_else(escaped);
+            let Some(slot) = acted_on.and_then(|at| spans.get_mut(at as usize)) else { continue };
+            if slot.replace(member.value.clone()).is_some() {
+                return Err(stands_twice(&member.name(body)));
+            }
+        }
+        Ok(Self { body, spans })
+    }
+
+    fn span(&self, member: ActedOn) -> Option<Range<usize>> {
+        self.spans.get(member as usize).cloned().flatten()
+    }
+
+    fn value(&self, member: ActedOn) -> Option<&'a [u8]> {
+        self.span(member).map(|span| slice(self.body, &span))
+    }
+}
 
 /// Reads the parts of a body that routing needs, in one pass.
 ///
@@ -88,17 +140,16 @@ const ACTED_ON: [&str; 10] = [
 /// list of strings and `{provider, model}` objects.
 pub fn peek(body: &[u8]) -> Result<Peek<'_>, BadRequest> {
     let members = Members::read(body)?;
-    members.refuse_duplicates(body, Some(&ACTED_ON))?;
-    let (model, model_span) = model(body, &members)?;
-    let value = |name: &str| members.value(body, name);
+    let found = Found::read(body, &members)?;
+    let (model, model_span) = model(&found)?;
     Ok(Peek {
         model,
         model_span,
-        stream: stream(value("stream"))?,
-        include_usage: value("stream_options").is_some_and(includes_usage),
-        fallbacks: fallbacks(value("fallbacks"))?,
-        has_messages: value("messages").is_some_and(|list| list.starts_with(b"[")),
-        has_input: value("input").is_some_and(|input| input != b"null"),
+        stream: stream(found.value(ActedOn::Stream))?,
+        include_usage: found.value(ActedOn::StreamOptions).is_some_and(includes_usage),
+        fallbacks: fallbacks(found.value(ActedOn::Fallbacks))?,
+        has_messages: found.value(ActedOn::Messages).is_some_and(|list| list.starts_with(b"[")),
+        has_input: found.value(ActedOn::Input).is_some_and(|input| input != b"null"),
         members,
     })
 }
@@ -163,11 +214,11 @@ fn ask_usage(edits: &mut Edits<'_>) {
     edits.replace_value(at, edited);
 }
 
-fn model<'a>(body: &'a [u8], members: &Members) -> Result<(Cow<'a, str>, Range<usize>), BadRequest> {
-    let Some(span) = members.span(body, "model") else {
+fn model<'a>(found: &Found<'a>) -> Result<(Cow<'a, str>, Range<usize>), BadRequest> {
+    let Some(span) = found.span(ActedOn::Model) else {
         return Err(BadRequest::at("model", "`model` is missing; the name of a model was expected."));
     };
-    match string(slice(body, &span)) {
+    match string(slice(found.body, &span)) {
         Some(model) if !model.trim().is_empty() => Ok((model, span)),
         Some(_) => Err(BadRequest::at("model", "`model` is empty; the name of a model was expected.")),
         None => Err(BadRequest::at("model", "`model` must be a string.")),

@@ -6,8 +6,10 @@
 
 pub mod anthropic;
 pub(crate) mod failure_shapes;
+mod json;
 pub mod openai_chat;
 mod told;
+mod tree;
 
 use serde::{Deserialize, Serialize};
 

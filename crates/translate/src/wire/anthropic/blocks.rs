@@ -1,54 +1,55 @@
 //! Content blocks into parts: the same for what callers send and for what the provider answers. Block
 //! types that other wires have no word for stay whole, as `Part::Opaque`.
 
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 
 use super::Wire;
 use super::types::{Block, Fields, Item, Place};
 use crate::ir::{Document, Image, Part, Source, Text, Thinking, ToolCall, ToolResult};
 use crate::wire::BadRequest;
+use crate::wire::json::{Json, Members};
 
 const A_BLOCK: &str = "an object with a `type`";
 
 /// The parts of a content array.
-pub(super) fn decode_all(blocks: Vec<Block>, place: &Place<'_>) -> Result<Vec<Part>, BadRequest> {
+pub(super) fn decode_all(blocks: Vec<Block<'_>>, place: &Place<'_>) -> Result<Vec<Part>, BadRequest> {
     blocks.into_iter().enumerate().map(|(index, block)| decode(block, &place.item(index))).collect()
 }
 
 /// One block.
-pub(super) fn decode(block: Block, place: &Place<'_>) -> Result<Part, BadRequest> {
+pub(super) fn decode(block: Block<'_>, place: &Place<'_>) -> Result<Part, BadRequest> {
     let (fields, input) = match block {
         Item::Object { fields, special } => (fields, special),
         Item::Other(value) => return Err(place.wrong(&value, A_BLOCK)),
     };
-    if fields.get("type").and_then(Value::as_str) == Some("tool_use") {
+    if fields.get("type").and_then(|kind| kind.look().as_str()) == Some("tool_use") {
         return tool_use(Fields::new(fields, place), input);
     }
     let mut fields = fields;
     if let Some(input) = input {
         let parsed = serde_json::from_str(input.get());
         let value: Value = parsed.map_err(|err| place.field("input").bad(&err.to_string()))?;
-        fields.insert("input".to_owned(), value);
+        fields.put("input", value);
     }
     decode_fields(fields, place)
 }
 
-fn decode_value(value: Value, place: &Place<'_>) -> Result<Part, BadRequest> {
-    match value {
-        Value::Object(fields) => decode_fields(fields, place),
-        other => Err(place.wrong(&other, A_BLOCK)),
+fn decode_value(value: Json<'_>, place: &Place<'_>) -> Result<Part, BadRequest> {
+    match value.members() {
+        Ok(fields) => decode_fields(fields, place),
+        Err(other) => Err(place.wrong(other.look(), A_BLOCK)),
     }
 }
 
-fn decode_fields(map: Map<String, Value>, place: &Place<'_>) -> Result<Part, BadRequest> {
-    let typed = match map.get("type") {
+fn decode_fields(map: Members<'_>, place: &Place<'_>) -> Result<Part, BadRequest> {
+    let typed = match map.get("type").map(Json::look) {
         Some(Value::String(kind)) => Typed::of(kind, &map),
         Some(other) => return Err(place.field("type").wrong(other, "the name of a block type")),
         None => return Err(place.field("type").missing("the name of a block type")),
     };
     let Some(typed) = typed else {
-        return Ok(Part::Opaque { wire: Wire::Anthropic, value: Value::Object(map) });
+        return Ok(Part::Opaque { wire: Wire::Anthropic, value: Value::Object(map.into_map()) });
     };
     let mut fields = Fields::new(map, place);
     fields.take("type");
@@ -76,7 +77,7 @@ enum Typed {
 }
 
 impl Typed {
-    fn of(kind: &str, fields: &Map<String, Value>) -> Option<Self> {
+    fn of(kind: &str, fields: &Members<'_>) -> Option<Self> {
         Some(match kind {
             "text" => Self::Text,
             "image" => Self::Image,
@@ -90,8 +91,8 @@ impl Typed {
     }
 }
 
-fn source_type(fields: &Map<String, Value>) -> Option<&str> {
-    fields.get("source")?.get("type")?.as_str()
+fn source_type<'a>(fields: &'a Members<'_>) -> Option<&'a str> {
+    fields.get("source")?.text_of("type")
 }
 
 fn text(mut fields: Fields<'_>) -> Result<Part, BadRequest> {
@@ -116,7 +117,7 @@ fn document(mut fields: Fields<'_>) -> Result<Part, BadRequest> {
 fn source(fields: &mut Fields<'_>, text_allowed: bool) -> Result<Source, BadRequest> {
     let expected = if text_allowed { "base64, url, file, text or content" } else { "base64, url or file" };
     let place = fields.place().field("source");
-    let Some(value) = fields.take("source") else { return Err(place.missing("an object")) };
+    let Some(value) = fields.take_json("source") else { return Err(place.missing("an object")) };
     let mut inner = Fields::of(value, &place)?;
     let kind = inner.need_text("type")?;
     let source = match kind.as_str() {
@@ -157,14 +158,15 @@ fn tool_use(mut fields: Fields<'_>, input: Option<Box<RawValue>>) -> Result<Part
 fn tool_result(mut fields: Fields<'_>) -> Result<Part, BadRequest> {
     let call_id = fields.need_text("tool_use_id")?;
     let place = fields.place().field("content");
-    let parts = match fields.take("content") {
+    let parts = match fields.take_json("content") {
         None => Vec::new(),
-        Some(Value::String(text)) => vec![Part::text(text)],
-        Some(Value::Array(items)) => {
+        Some(Json::Value(Value::String(text))) => vec![Part::text(text)],
+        Some(other) => {
+            let expected = "a string or an array of blocks";
+            let items = other.items().map_err(|other| place.wrong(other.look(), expected))?;
             let inner = |(index, item)| decode_value(item, &place.item(index));
             items.into_iter().enumerate().map(inner).collect::<Result<_, _>>()?
         }
-        Some(other) => return Err(place.wrong(&other, "a string or an array of blocks")),
     };
     let is_error = fields.flag("is_error")?;
     let cache = fields.cache();

@@ -1,9 +1,9 @@
 //! Errors of this wire: `{"type":"error","error":{"type","message"},"request_id"}`.
 
-use super::tree::{Object, to_bytes};
 use crate::frame::write_event;
 use crate::ir::{Failure, FailureKind};
 use crate::wire::failure_shapes;
+use crate::wire::tree::{Object, to_bytes};
 
 /// The words by which clients (Claude Code among them) know that they must shorten the conversation.
 const TOO_LONG: &str = "prompt is too long";

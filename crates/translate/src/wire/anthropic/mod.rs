@@ -10,7 +10,6 @@ mod request;
 mod response;
 mod stop;
 mod stream;
-mod tree;
 mod types;
 mod usage;
 mod write;

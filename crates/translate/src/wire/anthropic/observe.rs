@@ -11,14 +11,14 @@ use super::stop;
 use super::usage::{Count, WireUsage};
 use crate::frame::Frame;
 use crate::ir::Usage;
-use crate::wire::{BadResponse, FrameVerdict, Observation};
+use crate::wire::{BadResponse, FrameVerdict, Observation, json};
 
 /// Looks at one frame.
 pub(super) fn frame(frame: &Frame<'_>, seen: &mut Observation) -> FrameVerdict {
     if frame.data.is_empty() {
         return FrameVerdict::Relay;
     }
-    let view: FrameView<'_> = match serde_json::from_slice(frame.data) {
+    let view: FrameView<'_> = match json::read(frame.data) {
         Ok(view) => view,
         Err(err) if err.is_data() => return FrameVerdict::Relay,
         Err(_) => {
@@ -57,7 +57,7 @@ pub(super) fn frame(frame: &Frame<'_>, seen: &mut Observation) -> FrameVerdict {
 
 /// Looks at one whole answer: of chat, or of `count_tokens`.
 pub(super) fn response(body: &[u8]) -> Result<Observation, BadResponse> {
-    let view: AnswerView<'_> = serde_json::from_slice(body).map_err(|err| {
+    let view: AnswerView<'_> = json::read(body).map_err(|err| {
         if err.is_data() {
             BadResponse::WrongShape(err.to_string())
         } else {

@@ -1,20 +1,20 @@
 //! Whole answers of this wire, both ways.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::tree::{Node, Object, to_bytes};
 use super::types::{Fields, Item, List, Message, Place};
 use super::usage::{self, WireUsage};
 use super::write::{NO_TWIN, input, keep_extra};
 use super::{Wire, blocks, error, stop};
 use crate::ir::{Choice, Extra, Finish, FinishReason, Part, Response, Usage};
 use crate::loss::Losses;
+use crate::wire::json::{self, Json, Members};
+use crate::wire::tree::{Node, Object, to_bytes};
 use crate::wire::{BadResponse, Echo};
 
 /// Reads a provider's answer.
 pub(super) fn decode(body: &[u8]) -> Result<Response, BadResponse> {
-    let answer: Message =
-        serde_json::from_slice(body).map_err(|err| BadResponse::NotJson(err.to_string()))?;
+    let answer: Message<'_> = json::read(body).map_err(|err| BadResponse::NotJson(err.to_string()))?;
     let (map, content) = match answer {
         Item::Object { fields, special } => (fields, special),
         Item::Other(_) => return Err(BadResponse::WrongShape("expected a JSON object".to_owned())),
@@ -84,8 +84,8 @@ fn wrong_shape(err: crate::wire::BadRequest) -> BadResponse {
     BadResponse::WrongShape(err.message)
 }
 
-fn is_error(fields: &Map<String, Value>) -> bool {
-    fields.get("type").is_some_and(|kind| kind == "error")
+fn is_error(fields: &Members<'_>) -> bool {
+    fields.get("type").is_some_and(|kind| kind.look() == "error")
         || fields.get("error").is_some_and(|error| !error.is_null())
 }
 
@@ -97,16 +97,17 @@ fn take_finish(fields: &mut Fields<'_>) -> Result<Option<Finish>, BadResponse> {
 
 /// The counts and the tier; what `usage` holds besides is kept aside under its name.
 fn take_usage(fields: &mut Fields<'_>) -> Result<(Option<Usage>, Option<String>), BadResponse> {
-    let Some(mut map) = fields.object("usage").map_err(wrong_shape)? else { return Ok((None, None)) };
-    let counts: WireUsage = serde_json::from_value(Value::Object(map.clone()))
-        .map_err(|err| BadResponse::WrongShape(format!("usage: {err}")))?;
+    let Some(mut map) = fields.members("usage").map_err(wrong_shape)? else { return Ok((None, None)) };
+    let counts = WireUsage::read(&map).map_err(|err| BadResponse::WrongShape(format!("usage: {err}")))?;
     let mut usage = Usage::default();
     counts.apply(&mut usage);
-    let tier = match map.shift_remove("service_tier") {
-        Some(Value::String(word)) => Some(if word == "standard" { "default".to_owned() } else { word }),
+    let tier = match map.take("service_tier") {
+        Some(Json::Value(Value::String(word))) => {
+            Some(if word == "standard" { "default".to_owned() } else { word })
+        }
         _ => None,
     };
-    fields.keep_rest_of("usage", usage::leftovers(map));
+    fields.keep_rest_of("usage", usage::leftovers(map).into_map());
     Ok((Some(usage), tier))
 }
 

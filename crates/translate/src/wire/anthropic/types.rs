@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use super::Wire;
 use crate::ir::{CacheMark, Extra};
 use crate::wire::BadRequest;
+use crate::wire::json::{self, Json, Members, Name};
 
 /// A place in a body; printed as a dotted path, built only when somebody asks for it.
 #[derive(Debug, Clone, Copy)]
@@ -61,10 +62,10 @@ impl fmt::Display for Place<'_> {
 
 /// A JSON object of which one field has a type of its own, or whatever else stood in its place.
 #[derive(Debug)]
-pub(super) enum Item<T> {
+pub(super) enum Item<'a, T> {
     /// `fields` holds `null` where the special field stood, so that its position is known.
     Object {
-        fields: Map<String, Value>,
+        fields: Members<'a>,
         special: Option<T>,
     },
     Other(Value),
@@ -83,41 +84,41 @@ pub(super) trait Special {
 }
 
 /// One content block; the text of `input` is kept raw.
-pub(super) type Block = Item<Box<RawValue>>;
+pub(super) type Block<'a> = Item<'a, Box<RawValue>>;
 /// One message, or a whole answer: both have their blocks in `content`.
-pub(super) type Message = Item<List<Block>>;
+pub(super) type Message<'a> = Item<'a, List<Block<'a>>>;
 /// A request body.
-pub(super) type Body = Item<List<Message>>;
+pub(super) type Body<'a> = Item<'a, List<Message<'a>>>;
 
 impl Special for Box<RawValue> {
     const KEY: &'static str = "input";
 }
 
-impl Special for List<Block> {
+impl Special for List<Block<'_>> {
     const KEY: &'static str = "content";
 }
 
-impl Special for List<Message> {
+impl Special for List<Message<'_>> {
     const KEY: &'static str = "messages";
 }
 
 /// The fields of one object, taken out one by one. `null` counts as absent.
 #[derive(Debug)]
 pub(super) struct Fields<'p> {
-    map: Map<String, Value>,
+    members: Members<'p>,
     place: &'p Place<'p>,
 }
 
 impl<'p> Fields<'p> {
-    pub(super) fn new(map: Map<String, Value>, place: &'p Place<'p>) -> Self {
-        Self { map, place }
+    pub(super) fn new(members: impl Into<Members<'p>>, place: &'p Place<'p>) -> Self {
+        Self { members: members.into(), place }
     }
 
     /// The object in a value.
-    pub(super) fn of(value: Value, place: &'p Place<'p>) -> Result<Self, BadRequest> {
-        match value {
-            Value::Object(map) => Ok(Self { map, place }),
-            other => Err(place.wrong(&other, "an object")),
+    pub(super) fn of(value: impl Into<Json<'p>>, place: &'p Place<'p>) -> Result<Self, BadRequest> {
+        match value.into().members() {
+            Ok(members) => Ok(Self { members, place }),
+            Err(other) => Err(place.wrong(other.look(), "an object")),
         }
     }
 
@@ -125,17 +126,23 @@ impl<'p> Fields<'p> {
         self.place
     }
 
+    /// Looks without taking: a list that is not empty and an object are seen as such, not what they hold.
     pub(super) fn peek(&self, key: &str) -> Option<&Value> {
-        self.map.get(key)
+        self.members.get(key).map(Json::look)
     }
 
     pub(super) fn take(&mut self, key: &str) -> Option<Value> {
-        self.map.shift_remove(key).filter(|value| !value.is_null())
+        self.take_json(key).map(Json::into_value)
+    }
+
+    /// The same, for a value that will be read field by field.
+    pub(super) fn take_json(&mut self, key: &str) -> Option<Json<'p>> {
+        self.members.take(key).filter(|value| !value.is_null())
     }
 
     /// Keeps a field among those that were not understood.
     pub(super) fn put_back(&mut self, key: &str, value: Value) {
-        self.map.insert(key.to_owned(), value);
+        self.members.put(key, value);
     }
 
     pub(super) fn text(&mut self, key: &str) -> Result<Option<String>, BadRequest> {
@@ -177,12 +184,15 @@ impl<'p> Fields<'p> {
         }
     }
 
-    pub(super) fn list(&mut self, key: &str) -> Result<Option<Vec<Value>>, BadRequest> {
-        match self.take(key) {
-            None => Ok(None),
-            Some(Value::Array(items)) => Ok(Some(items)),
-            Some(other) => Err(self.place.field(key).wrong(&other, "an array")),
-        }
+    /// The members of an object that will be read one by one.
+    pub(super) fn members(&mut self, key: &str) -> Result<Option<Members<'p>>, BadRequest> {
+        let Some(value) = self.take_json(key) else { return Ok(None) };
+        value.members().map(Some).map_err(|other| self.place.field(key).wrong(other.look(), "an object"))
+    }
+
+    pub(super) fn list(&mut self, key: &str) -> Result<Option<Vec<Json<'p>>>, BadRequest> {
+        let Some(value) = self.take_json(key) else { return Ok(None) };
+        value.items().map(Some).map_err(|other| self.place.field(key).wrong(other.look(), "an array"))
     }
 
     pub(super) fn cache(&mut self) -> Option<CacheMark> {
@@ -198,9 +208,9 @@ impl<'p> Fields<'p> {
 
     /// What nobody took, without nulls.
     pub(super) fn rest(self) -> Map<String, Value> {
-        let mut map = self.map;
-        map.retain(|_, value| !value.is_null());
-        map
+        let mut members = self.members;
+        members.drop_nulls();
+        members.into_map()
     }
 
     pub(super) fn extra(self) -> Extra {
@@ -261,11 +271,11 @@ macro_rules! other_scalars {
 struct ItemVisitor<T>(PhantomData<T>);
 
 impl<'de, T: Special + Deserialize<'de>> Visitor<'de> for ItemVisitor<T> {
-    type Value = Item<T>;
+    type Value = Item<'de, T>;
 
     other_scalars!();
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Item<T>, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Item<'de, T>, A::Error> {
         let mut items = Vec::new();
         while let Some(item) = seq.next_element()? {
             items.push(item);
@@ -273,23 +283,24 @@ impl<'de, T: Special + Deserialize<'de>> Visitor<'de> for ItemVisitor<T> {
         Ok(Item::Other(Value::Array(items)))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Item<T>, A::Error> {
-        let mut fields = Map::new();
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Item<'de, T>, A::Error> {
+        let mut fields = Members::default();
         let mut special = None;
-        while let Some(key) = map.next_key::<String>()? {
+        while let Some(Name(key)) = map.next_key()? {
             let value = if key == T::KEY {
                 special = Some(map.next_value()?);
-                Value::Null
+                Json::Value(Value::Null)
             } else {
-                map.next_value()?
+                json::member(&key, &mut map)?
             };
-            fields.insert(key, value);
+            fields.push(key, value);
         }
+        fields.settle();
         Ok(Item::Object { fields, special })
     }
 }
 
-impl<'de, T: Special + Deserialize<'de>> Deserialize<'de> for Item<T> {
+impl<'de: 'a, 'a, T: Special + Deserialize<'de>> Deserialize<'de> for Item<'a, T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(ItemVisitor(PhantomData))
     }

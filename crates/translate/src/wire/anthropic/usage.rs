@@ -7,11 +7,11 @@
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::tree::{Node, Object};
 use crate::ir::Usage;
-use crate::wire::told::says_nothing;
+use crate::wire::json::{Json, Members};
+use crate::wire::tree::{Node, Object};
 
 /// The `usage` object as it came.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
@@ -82,6 +82,50 @@ const KNOWN: [(&str, &[&str]); 7] = [
 ];
 
 impl WireUsage {
+    /// The counts of a `usage` object.
+    ///
+    /// # Errors
+    /// The parser's, for an inner object that is none.
+    pub(super) fn read(usage: &Members<'_>) -> Result<Self, serde_json::Error> {
+        match Self::plain(usage) {
+            Some(counts) => Ok(counts),
+            None => serde_json::from_value(Value::Object(usage.clone().into_map())),
+        }
+    }
+
+    /// The counts of an object of the usual shape; `None` when it must be read by the book.
+    fn plain(usage: &Members<'_>) -> Option<Self> {
+        let mut counts = Self::default();
+        for (name, value) in usage.iter().filter(|(_, value)| !value.is_null()) {
+            match name {
+                "input_tokens" => counts.input_tokens = Count::of(value),
+                "cache_creation_input_tokens" => counts.cache_creation_input_tokens = Count::of(value),
+                "cache_read_input_tokens" => counts.cache_read_input_tokens = Count::of(value),
+                "output_tokens" => counts.output_tokens = Count::of(value),
+                "cache_creation" => {
+                    let Json::Object(split) = value else { return None };
+                    counts.cache_creation = Some(CacheCreation {
+                        ephemeral_5m_input_tokens: Count::inside(split, "ephemeral_5m_input_tokens"),
+                        ephemeral_1h_input_tokens: Count::inside(split, "ephemeral_1h_input_tokens"),
+                    });
+                }
+                "output_tokens_details" => {
+                    let Json::Object(details) = value else { return None };
+                    let thinking_tokens = Count::inside(details, "thinking_tokens");
+                    counts.output_tokens_details = Some(OutputDetails { thinking_tokens });
+                }
+                "server_tool_use" => {
+                    let Json::Object(tools) = value else { return None };
+                    let web_search_requests = Count::inside(tools, "web_search_requests");
+                    counts.server_tool_use = Some(ServerToolUse { web_search_requests });
+                }
+                "iterations" => return None,
+                _ => {}
+            }
+        }
+        Some(counts)
+    }
+
     /// Overwrites the buckets for which this object has a count; the others stay as they were. What was
     /// counted apart is added to a total only where that total came with it: a stream that repeats its
     /// cumulative counts is never counted twice.
@@ -149,19 +193,19 @@ impl<'de> Deserialize<'de> for Iterations {
 }
 
 /// What a `usage` object holds besides the counts that [`WireUsage`] reads.
-pub(super) fn leftovers(usage: Map<String, Value>) -> Map<String, Value> {
-    let mut map = usage;
-    for (name, inner) in KNOWN {
-        match map.get_mut(name) {
-            Some(Value::Object(object)) if !inner.is_empty() => {
-                inner.iter().for_each(|name| drop(object.shift_remove(*name)));
-                object.retain(|_, value| !says_nothing(value));
+pub(super) fn leftovers(mut usage: Members<'_>) -> Members<'_> {
+    usage.retain(|name, value| {
+        if let Some((_, known)) = KNOWN.iter().find(|(of, _)| *of == name) {
+            match value {
+                Json::Object(inner) if !known.is_empty() => {
+                    inner.retain(|name, value| !known.contains(&name) && !value.says_nothing());
+                }
+                _ => return false,
             }
-            _ => drop(map.shift_remove(name)),
         }
-    }
-    map.retain(|_, value| !value.is_null() && value.as_object().is_none_or(|inner| !inner.is_empty()));
-    map
+        !value.is_null() && value.look().as_object().is_none_or(|inner| !inner.is_empty())
+    });
+    usage
 }
 
 /// The `usage` object to write: every field, zeros included, because newer clients read them unchecked.
@@ -189,6 +233,15 @@ fn server_tool_use(usage: &Usage) -> Node<'static> {
 pub(super) struct Count(pub(super) Option<u64>);
 
 impl Count {
+    /// As the deserialiser reads it.
+    fn of(value: &Json<'_>) -> Self {
+        Self::deserialize(value.look()).unwrap_or_default()
+    }
+
+    fn inside(members: &Members<'_>, name: &str) -> Self {
+        members.get(name).map(Self::of).unwrap_or_default()
+    }
+
     /// More of what is there; an absent count stays absent.
     fn plus(self, more: u64) -> Self {
         Self(self.0.map(|count| count.saturating_add(more)))

@@ -3,10 +3,10 @@
 use serde_json::value::RawValue;
 
 use super::Wire;
-use super::tree::{Node, Object};
 use super::types::Place;
 use crate::ir::Extra;
 use crate::loss::Losses;
+use crate::wire::tree::{Node, Object};
 
 /// Why a field of another wire was left out.
 pub(super) const NO_TWIN: &str = "has no counterpart on anthropic";

@@ -11,6 +11,8 @@ use crate::Wire;
 use crate::ir::Extra;
 use crate::loss::Losses;
 use crate::wire::BadRequest;
+use crate::wire::json::{Json, Members};
+use crate::wire::tree::Object;
 
 /// Where in a body something stands. Borrowed step by step: a path costs nothing until it is shown.
 #[derive(Debug, Clone, Copy)]
@@ -46,16 +48,16 @@ impl fmt::Display for Path<'_> {
 /// An object whose known fields are taken out one by one.
 #[derive(Debug)]
 pub(super) struct Fields<'p> {
-    map: Map<String, Value>,
+    members: Members<'p>,
     path: &'p Path<'p>,
 }
 
 impl<'p> Fields<'p> {
     /// Expects an object at `path`.
-    pub(super) fn of(value: Value, path: &'p Path<'p>) -> Result<Self, BadRequest> {
-        match value {
-            Value::Object(map) => Ok(Self { map, path }),
-            other => Err(wrong(path, &other, "an object")),
+    pub(super) fn of(value: impl Into<Json<'p>>, path: &'p Path<'p>) -> Result<Self, BadRequest> {
+        match value.into().members() {
+            Ok(members) => Ok(Self { members, path }),
+            Err(other) => Err(wrong(path, other.look(), "an object")),
         }
     }
 
@@ -66,17 +68,22 @@ impl<'p> Fields<'p> {
 
     /// Takes the field out. An explicit `null` is the same as an absent field.
     pub(super) fn take(&mut self, name: &str) -> Option<Value> {
-        self.map.shift_remove(name).filter(|value| !value.is_null())
+        self.take_json(name).map(Json::into_value)
     }
 
-    /// Looks without taking.
+    /// The same, for a value that will be read field by field.
+    pub(super) fn take_json(&mut self, name: &str) -> Option<Json<'p>> {
+        self.members.take(name).filter(|value| !value.is_null())
+    }
+
+    /// Looks without taking: a list that is not empty and an object are seen as such, not what they hold.
     pub(super) fn peek(&self, name: &str) -> Option<&Value> {
-        self.map.get(name).filter(|value| !value.is_null())
+        self.members.get(name).map(Json::look).filter(|value| !value.is_null())
     }
 
     /// Puts a field (back) among the leftovers.
     pub(super) fn put(&mut self, name: &str, value: Value) {
-        self.map.insert(name.to_owned(), value);
+        self.members.put(name, value);
     }
 
     /// Keeps unknown members of a nested object among the leftovers, nested as they were.
@@ -124,12 +131,9 @@ impl<'p> Fields<'p> {
         value.as_i64().map(Some).ok_or_else(|| self.wrong(name, &value, "a whole number"))
     }
 
-    pub(super) fn list(&mut self, name: &str) -> Result<Option<Vec<Value>>, BadRequest> {
-        match self.take(name) {
-            None => Ok(None),
-            Some(Value::Array(list)) => Ok(Some(list)),
-            Some(other) => Err(self.wrong(name, &other, "a list")),
-        }
+    pub(super) fn list(&mut self, name: &str) -> Result<Option<Vec<Json<'p>>>, BadRequest> {
+        let Some(value) = self.take_json(name) else { return Ok(None) };
+        value.items().map(Some).map_err(|other| self.wrong(name, other.look(), "a list"))
     }
 
     pub(super) fn object(&mut self, name: &str) -> Result<Option<Map<String, Value>>, BadRequest> {
@@ -142,12 +146,12 @@ impl<'p> Fields<'p> {
 
     /// What nobody took, in its order.
     pub(super) fn rest(self) -> Map<String, Value> {
-        self.map
+        self.members.into_map()
     }
 
     /// What nobody took, as the pivot keeps it.
     pub(super) fn extra(self) -> Extra {
-        Extra::of(Wire::OpenAiChat, self.map)
+        Extra::of(Wire::OpenAiChat, self.rest())
     }
 
     /// A complaint about the field `name`.
@@ -172,9 +176,14 @@ pub(super) fn wrong(path: &Path<'_>, found: &Value, expected: &str) -> BadReques
 }
 
 /// Writes leftovers of this wire back; those of another wire are reported, one loss per field.
-pub(super) fn write_extra(map: &mut Map<String, Value>, extra: &Extra, path: &Path<'_>, losses: &mut Losses) {
+pub(super) fn write_extra<'a>(
+    object: &mut Object<'a>,
+    extra: &'a Extra,
+    path: &Path<'_>,
+    losses: &mut Losses,
+) {
     match extra.for_wire(Wire::OpenAiChat) {
-        Some(fields) => merge(map, fields),
+        Some(fields) => object.adopt(fields),
         None => {
             for name in extra.names() {
                 losses.report(path.field(&name).to_string(), NO_COUNTERPART);
@@ -191,19 +200,6 @@ pub(super) fn call_kind(extra: &Extra) -> &str {
 
 /// Why a field of another wire is left out.
 pub(super) const NO_COUNTERPART: &str = "has no counterpart on openai_chat";
-
-/// Adds `fields` without overwriting what was written; objects on both sides are joined.
-fn merge(map: &mut Map<String, Value>, fields: &Map<String, Value>) {
-    for (name, value) in fields {
-        match (map.get_mut(name), value) {
-            (None, _) => {
-                map.insert(name.clone(), value.clone());
-            }
-            (Some(Value::Object(inner)), Value::Object(more)) => merge(inner, more),
-            (Some(_), _) => {}
-        }
-    }
-}
 
 /// How a complaint names what it found. Short strings are shown: they are usually the mistake.
 fn kind(value: &Value) -> String {

@@ -7,7 +7,7 @@ use super::response::{bad_json, finish as finish_word, not_an_answer};
 use super::types::{Answer, AnswerChoice, Content, Outline, Said, speaks};
 use super::usage;
 use crate::frame::Frame;
-use crate::wire::{BadResponse, FrameVerdict, Observation, failure_shapes};
+use crate::wire::{BadResponse, FrameVerdict, Observation, failure_shapes, json};
 
 /// Looks at one frame.
 pub(super) fn frame(frame: &Frame<'_>, seen: &mut Observation) -> FrameVerdict {
@@ -48,7 +48,7 @@ pub(super) fn frame(frame: &Frame<'_>, seen: &mut Observation) -> FrameVerdict {
 /// # Errors
 /// [`BadResponse`] for a body that is neither.
 pub(super) fn response(body: &[u8]) -> Result<Observation, BadResponse> {
-    let answer: Outline<'_> = serde_json::from_slice(body).map_err(|error| bad_json(&error))?;
+    let answer: Outline<'_> = json::read(body).map_err(|error| bad_json(&error))?;
     let embeddings = answer.data.is_some() && answer.object.get() == "list";
     if speaks(answer.error) || (answer.choices.is_none() && !embeddings) {
         return Err(not_an_answer(body));
@@ -70,7 +70,7 @@ pub(super) fn response(body: &[u8]) -> Result<Observation, BadResponse> {
 
 /// No count came: what was said is measured, as the base of an estimate.
 fn uncounted(body: &[u8], embeddings: bool) -> Result<Observation, BadResponse> {
-    let answer: Answer<'_> = serde_json::from_slice(body).map_err(|error| bad_json(&error))?;
+    let answer: Answer<'_> = json::read(body).map_err(|error| bad_json(&error))?;
     let mut seen = Observation::default();
     note(&answer, &mut seen);
     seen.content |= embeddings;

@@ -3,23 +3,31 @@
 //! Media is carried as it came: nothing is fetched, decoded or sniffed beyond the four bytes that tell
 //! a PDF. A part type this wire's relatives invented stays whole ([`Part::Opaque`]).
 
-use serde_json::{Map, Value, json};
+use std::borrow::Cow;
 
-use super::fields::{Fields, Path, write_extra};
+use serde_json::Value;
+
+use super::fields::{Fields, Path, call_kind, write_extra};
 use crate::Wire;
-use crate::ir::{CacheMark, Document, Extra, Image, Part, Source, Text, Thinking};
+use crate::ir::{CacheMark, Document, Extra, Image, Part, Source, Text, Thinking, ToolCall};
 use crate::loss::Losses;
 use crate::wire::BadRequest;
+use crate::wire::json::Json;
+use crate::wire::tree::{Node, Object};
 
 /// Reads `content`: a string is one text part.
-pub(super) fn content(value: Value, path: &Path<'_>) -> Result<Vec<Part>, BadRequest> {
+pub(super) fn content(value: Json<'_>, path: &Path<'_>) -> Result<Vec<Part>, BadRequest> {
     match value {
-        Value::Null => Ok(Vec::new()),
-        Value::String(text) => Ok(vec![Part::text(text)]),
-        Value::Array(list) => {
-            list.into_iter().enumerate().map(|(index, value)| part(value, &path.item(index))).collect()
-        }
-        other => Err(super::fields::wrong(path, &other, "a string or a list of content parts")),
+        Json::Value(Value::Null) => Ok(Vec::new()),
+        Json::Value(Value::String(text)) => Ok(vec![Part::text(text)]),
+        other => match other.items() {
+            Ok(list) => {
+                list.into_iter().enumerate().map(|(index, value)| part(value, &path.item(index))).collect()
+            }
+            Err(other) => {
+                Err(super::fields::wrong(path, other.look(), "a string or a list of content parts"))
+            }
+        },
     }
 }
 
@@ -41,8 +49,8 @@ pub(super) fn take_mark(fields: &mut Fields<'_>) -> Option<CacheMark> {
 }
 
 /// Writes a text part.
-pub(super) fn write_text(text: &Text, path: &Path<'_>, losses: &mut Losses) -> Map<String, Value> {
-    let mut map = typed("text", "text", Value::String(text.text.clone()));
+pub(super) fn write_text<'a>(text: &'a Text, path: &Path<'_>, losses: &mut Losses) -> Object<'a> {
+    let mut map = typed("text", "text", text.text.as_str());
     write_extra(&mut map, &text.extra, path, losses);
     map
 }
@@ -51,28 +59,25 @@ pub(super) fn write_text(text: &Text, path: &Path<'_>, losses: &mut Losses) -> M
 ///
 /// # Errors
 /// An image known by a file id only: this wire has no place for one.
-pub(super) fn write_image(
-    image: &Image,
+pub(super) fn write_image<'a>(
+    image: &'a Image,
     path: &Path<'_>,
     losses: &mut Losses,
-) -> Result<Map<String, Value>, BadRequest> {
-    let url = match &image.source {
-        Source::Base64 { media_type, data } => data_url(media_type, data),
-        Source::Url(url) => url.clone(),
+) -> Result<Object<'a>, BadRequest> {
+    let url: Cow<'a, str> = match &image.source {
+        Source::Base64 { media_type, data } => data_url(media_type, data).into(),
+        Source::Url(url) => url.into(),
         Source::File(id) => {
             let message = format!(
                 "`{path}` is the image file {id:?}, which this provider cannot read: send a URL or base64"
             );
             return Err(BadRequest::at(path.to_string(), message));
         }
-        Source::Text { text, .. } => return Ok(typed("text", "text", Value::String(text.clone()))),
+        Source::Text { text, .. } => return Ok(typed("text", "text", text.as_str())),
     };
-    let mut inner = Map::new();
-    inner.insert("url".into(), url.into());
-    if let Some(detail) = &image.detail {
-        inner.insert("detail".into(), detail.as_str().into());
-    }
-    let mut map = typed("image_url", "image_url", Value::Object(inner));
+    let mut inner = Object::new().with("url", url);
+    inner.put_some("detail", image.detail.as_deref());
+    let mut map = typed("image_url", "image_url", inner);
     write_extra(&mut map, &image.extra, path, losses);
     Ok(map)
 }
@@ -81,23 +86,23 @@ pub(super) fn write_image(
 ///
 /// # Errors
 /// A document known by its URL only, for a provider that does not fetch.
-pub(super) fn write_document(
-    document: &Document,
+pub(super) fn write_document<'a>(
+    document: &'a Document,
     urls: bool,
     path: &Path<'_>,
     losses: &mut Losses,
-) -> Result<Map<String, Value>, BadRequest> {
-    let mut inner = Map::new();
+) -> Result<Object<'a>, BadRequest> {
+    let mut inner = Object::new();
     let name = document.name.as_deref();
     match &document.source {
         Source::Base64 { media_type, data } => {
             let fallback = if media_type == "application/pdf" { "document.pdf" } else { "document.txt" };
-            inner.insert("filename".into(), name.unwrap_or(fallback).into());
-            inner.insert("file_data".into(), data_url(media_type, data).into());
+            inner.put("filename", name.unwrap_or(fallback));
+            inner.put("file_data", data_url(media_type, data));
         }
         Source::Url(url) if urls => {
-            inner.insert("filename".into(), name.unwrap_or("document.pdf").into());
-            inner.insert("file_data".into(), url.as_str().into());
+            inner.put("filename", name.unwrap_or("document.pdf"));
+            inner.put("file_data", url.as_str());
         }
         Source::Url(_) => {
             let message =
@@ -105,26 +110,33 @@ pub(super) fn write_document(
             return Err(BadRequest::at(path.to_string(), message));
         }
         Source::File(id) => {
-            inner.insert("file_id".into(), id.as_str().into());
+            inner.put("file_id", id.as_str());
             if let Some(name) = name {
-                inner.insert("filename".into(), name.into());
+                inner.put("filename", name);
             }
         }
         Source::Text { text, .. } => {
-            let titled = name.map_or_else(|| text.clone(), |name| format!("{name}\n\n{text}"));
-            let mut map = typed("text", "text", Value::String(titled));
+            let titled = name.map(|name| format!("{name}\n\n{text}"));
+            let mut map = typed("text", "text", titled.map_or(Cow::Borrowed(text.as_str()), Cow::Owned));
             write_extra(&mut map, &document.extra, path, losses);
             return Ok(map);
         }
     }
-    let mut map = typed("file", "file", Value::Object(inner));
+    let mut map = typed("file", "file", inner);
     write_extra(&mut map, &document.extra, path, losses);
     Ok(map)
 }
 
 /// The audio part of a request.
-pub(super) fn write_audio(data: &str, format: &str) -> Map<String, Value> {
-    typed("input_audio", "input_audio", json!({"data": data, "format": format}))
+pub(super) fn write_audio<'a>(data: &'a str, format: &'a str) -> Object<'a> {
+    typed("input_audio", "input_audio", Object::new().with("data", data).with("format", format))
+}
+
+/// A call of a function, without its leftovers. No arguments are an object of none.
+pub(super) fn write_call(call: &ToolCall) -> Object<'_> {
+    let arguments = if call.arguments.is_empty() { "{}" } else { &call.arguments };
+    let function = Object::new().with("name", call.name.as_str()).with("arguments", arguments);
+    Object::new().with("id", call.id.as_str()).with("type", call_kind(&call.extra)).with("function", function)
 }
 
 /// A call of a `custom` tool, which stands in `tool_calls`, not in `content`.
@@ -133,14 +145,11 @@ pub(super) fn is_custom_call(value: &Value) -> bool {
 }
 
 /// `{"type": kind, field: value}`.
-pub(super) fn typed(kind: &str, field: &str, value: Value) -> Map<String, Value> {
-    let mut map = Map::new();
-    map.insert("type".into(), kind.into());
-    map.insert(field.into(), value);
-    map
+pub(super) fn typed<'a>(kind: &'a str, field: &'a str, value: impl Into<Node<'a>>) -> Object<'a> {
+    Object::typed(kind).with(field, value)
 }
 
-fn part(value: Value, path: &Path<'_>) -> Result<Part, BadRequest> {
+fn part(value: Json<'_>, path: &Path<'_>) -> Result<Part, BadRequest> {
     let fields = Fields::of(value, path)?;
     let kind = match fields.peek("type") {
         Some(Value::String(kind)) => kind.clone(),

@@ -4,13 +4,15 @@
 //! never trimmed. When a message carries both the structured list and the plain string, the string is
 //! the list's text once more.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::fields::{Fields, Path, write_extra};
 use crate::Wire;
 use crate::ir::{Extra, Part, Thinking};
 use crate::loss::Losses;
 use crate::wire::BadRequest;
+use crate::wire::json::Json;
+use crate::wire::tree::{Node, Object};
 
 /// Takes `reasoning_details`, `reasoning_content` and `reasoning` out of a message.
 pub(super) fn take(message: &mut Fields<'_>) -> Result<Vec<Part>, BadRequest> {
@@ -31,13 +33,13 @@ pub(super) fn take(message: &mut Fields<'_>) -> Result<Vec<Part>, BadRequest> {
 }
 
 /// The `reasoning_details` list of these parts, in their order.
-pub(super) fn details<'p>(parts: impl Iterator<Item = &'p Part>) -> Vec<Value> {
+pub(super) fn details<'p>(parts: impl Iterator<Item = &'p Part>) -> Vec<Node<'p>> {
     let mut list = Vec::new();
     for part in parts {
         let entry = match part {
             Part::Thinking(thinking) => text_entry(thinking, list.len()),
             Part::RedactedThinking { data, extra } => encrypted_entry(data, extra, list.len()),
-            Part::Opaque { value, .. } if is_detail(part) => value.clone(),
+            Part::Opaque { value, .. } if is_detail(part) => value.into(),
             _ => continue,
         };
         list.push(entry);
@@ -65,7 +67,7 @@ pub(super) fn is_detail(part: &Part) -> bool {
 /// Reports the leftovers of another wire: [`details`] writes those of this one.
 pub(super) fn report_foreign(extra: &Extra, path: &Path<'_>, losses: &mut Losses) {
     if extra.for_wire(Wire::OpenAiChat).is_none() {
-        write_extra(&mut Map::new(), extra, path, losses);
+        write_extra(&mut Object::new(), extra, path, losses);
     }
 }
 
@@ -114,7 +116,7 @@ fn kind_of(value: &Value) -> &str {
     value.get("type").and_then(Value::as_str).unwrap_or_default()
 }
 
-fn detail(value: Value, path: &Path<'_>) -> Result<Part, BadRequest> {
+fn detail(value: Json<'_>, path: &Path<'_>) -> Result<Part, BadRequest> {
     let mut fields = Fields::of(value, path)?;
     let kind = detail_kind(&mut fields);
     match kind.as_str() {
@@ -168,28 +170,22 @@ fn join_text(parts: &mut Vec<Part>, text: String) {
     }
 }
 
-fn text_entry(thinking: &Thinking, index: usize) -> Value {
-    let mut map = Map::new();
+fn text_entry(thinking: &Thinking, index: usize) -> Node<'_> {
     let own = thinking.extra.for_wire(Wire::OpenAiChat);
     let summary =
         own.and_then(|fields| fields.get("type")).and_then(Value::as_str) == Some("reasoning.summary");
     let (kind, field) = if summary { ("reasoning.summary", "summary") } else { ("reasoning.text", "text") };
-    map.insert("type".into(), kind.into());
-    map.insert(field.into(), thinking.text.as_str().into());
-    if let Some(signature) = &thinking.signature {
-        map.insert("signature".into(), signature.as_str().into());
-    }
+    let mut map = Object::typed(kind).with(field, thinking.text.as_str());
+    map.put_some("signature", thinking.signature.as_deref());
     // Another wire's leftovers are reported where the message is written.
     write_extra(&mut map, &thinking.extra, &Path::Body, &mut Losses::default());
-    map.insert("index".into(), index.into());
-    Value::Object(map)
+    map.set("index", index as u64);
+    map.into()
 }
 
-fn encrypted_entry(data: &str, extra: &Extra, index: usize) -> Value {
-    let mut map = Map::new();
-    map.insert("type".into(), "reasoning.encrypted".into());
-    map.insert("data".into(), data.into());
+fn encrypted_entry<'p>(data: &'p str, extra: &'p Extra, index: usize) -> Node<'p> {
+    let mut map = Object::typed("reasoning.encrypted").with("data", data);
     write_extra(&mut map, extra, &Path::Body, &mut Losses::default());
-    map.insert("index".into(), index.into());
-    Value::Object(map)
+    map.set("index", index as u64);
+    map.into()
 }

@@ -7,10 +7,12 @@
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use serde_json::{Map, Number, Value, json};
+use serde_json::{Number, Value};
 
 use super::types::Count;
 use crate::ir::Usage;
+use crate::wire::json::{Json, Members};
+use crate::wire::tree::Object;
 
 /// The buckets of a `usage` object; `None` when it is no object of counts.
 pub(super) fn read(raw: &RawValue) -> Option<Usage> {
@@ -44,52 +46,46 @@ pub(super) fn read(raw: &RawValue) -> Option<Usage> {
 }
 
 /// The members of a `usage` object that [`read`] understands; the others are kept as leftovers.
-pub(super) fn leftovers(usage: Map<String, Value>) -> Map<String, Value> {
-    let mut rest = usage;
-    for name in READ {
-        rest.shift_remove(*name);
+pub(super) fn leftovers(mut usage: Members<'_>) -> Members<'_> {
+    usage.retain(|name, value| !READ.contains(&name) && speaks(name, value));
+    usage
+}
+
+/// Whether anything is left of a member when what is understood inside of it is taken out.
+fn speaks(name: &str, value: &mut Json<'_>) -> bool {
+    if let (Json::Object(inner), Some((_, known))) =
+        (&mut *value, READ_INSIDE.iter().find(|(of, _)| *of == name))
+    {
+        inner.retain(|key, value| !known.contains(&key) && !value.is_null());
     }
-    for (name, known) in READ_INSIDE {
-        if let Some(Value::Object(inner)) = rest.get_mut(*name) {
-            inner.retain(|key, value| !known.contains(&key.as_str()) && !value.is_null());
-        }
-    }
-    rest.retain(|_, value| !value.is_null() && value.as_object().is_none_or(|inner| !inner.is_empty()));
-    rest
+    !value.is_null() && value.look().as_object().is_none_or(|inner| !inner.is_empty())
 }
 
 /// The `usage` object as OpenAI writes it: totals first, cache reads and writes inside `prompt_tokens`.
-pub(super) fn write(usage: &Usage) -> Map<String, Value> {
-    let mut map = Map::new();
-    map.insert("prompt_tokens".into(), usage.input_total().into());
-    map.insert("completion_tokens".into(), usage.output.into());
-    map.insert("total_tokens".into(), usage.total().into());
+pub(super) fn write(usage: &Usage) -> Object<'static> {
     let written = usage.cache_write.saturating_add(usage.cache_write_1h);
-    let mut input = Map::new();
-    input.insert("cached_tokens".into(), usage.cache_read.into());
-    input.insert("cache_write_tokens".into(), written.into());
+    let mut input = Object::new().with("cached_tokens", usage.cache_read).with("cache_write_tokens", written);
     if usage.cache_write_1h > 0 {
         // Not a field of OpenAI's: without it the dearer hour-long writes could not be told from the others.
-        input.insert("cache_write_1h_tokens".into(), usage.cache_write_1h.into());
+        input.put("cache_write_1h_tokens", usage.cache_write_1h);
     }
-    input.insert("audio_tokens".into(), usage.audio_input.into());
-    map.insert("prompt_tokens_details".into(), Value::Object(input));
-    map.insert(
-        "completion_tokens_details".into(),
-        json!({
-            "reasoning_tokens": usage.reasoning,
-            "audio_tokens": usage.audio_output,
-            "accepted_prediction_tokens": usage.accepted_prediction,
-            "rejected_prediction_tokens": usage.rejected_prediction,
-        }),
-    );
+    input.put("audio_tokens", usage.audio_input);
+    let output = Object::new()
+        .with("reasoning_tokens", usage.reasoning)
+        .with("audio_tokens", usage.audio_output)
+        .with("accepted_prediction_tokens", usage.accepted_prediction)
+        .with("rejected_prediction_tokens", usage.rejected_prediction);
+    let mut object = Object::new()
+        .with("prompt_tokens", usage.input_total())
+        .with("completion_tokens", usage.output)
+        .with("total_tokens", usage.total())
+        .with("prompt_tokens_details", input)
+        .with("completion_tokens_details", output);
     if usage.web_searches > 0 {
-        map.insert("server_tool_use".into(), json!({"web_search_requests": usage.web_searches}));
+        object.put("server_tool_use", Object::new().with("web_search_requests", usage.web_searches));
     }
-    if let Some(cost) = usage.provider_cost_nanos.and_then(dollars) {
-        map.insert("cost".into(), Value::Number(cost));
-    }
-    map
+    object.put_some("cost", usage.provider_cost_nanos.and_then(dollars).map(Value::Number));
+    object
 }
 
 /// The decimal text of a dollar amount in nano-dollars, exactly: digits below a nano are cut.

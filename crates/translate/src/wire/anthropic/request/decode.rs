@@ -9,20 +9,21 @@ use crate::ir::{
 use crate::wire::BadRequest;
 use crate::wire::anthropic::types::{Body, Fields, Item, List, Message as WireMessage, Place};
 use crate::wire::anthropic::{Wire, blocks};
+use crate::wire::json::{self, Json};
 
 /// Reads a request body.
 ///
 /// # Errors
 /// [`BadRequest`] with the line and column of broken JSON, or the path of a wrong field.
 pub(in crate::wire::anthropic) fn decode(body: &[u8]) -> Result<Request, BadRequest> {
-    let body: Body = serde_json::from_slice(body)
-        .map_err(|err| Place::Root.bad(&format!("expected a JSON object: {err}")))?;
+    let body: Body<'_> =
+        json::read(body).map_err(|err| Place::Root.bad(&format!("expected a JSON object: {err}")))?;
     let (mut map, messages) = match body {
         Item::Object { fields, special } => (fields, special),
         Item::Other(value) => return Err(Place::Root.wrong(&value, "a JSON object")),
     };
     for consumed in ["messages", "fallbacks", "extra_fields"] {
-        map.shift_remove(consumed);
+        map.take(consumed);
     }
     let mut fields = Fields::new(map, &Place::Root);
     let mut request = Request { model: fields.need_text("model")?, stream_usage: true, ..Request::default() };
@@ -50,21 +51,22 @@ fn required_max_tokens(fields: &mut Fields<'_>) -> Result<u64, BadRequest> {
 /// The top-level `system` becomes the first message; its blocks are that message's parts.
 fn system(fields: &mut Fields<'_>) -> Result<Option<Message>, BadRequest> {
     let place = Place::Root.field("system");
-    let parts = match fields.take("system") {
+    let parts = match fields.take_json("system") {
         None => return Ok(None),
-        Some(Value::String(text)) if text.is_empty() => return Ok(None),
-        Some(Value::String(text)) => vec![Part::text(text)],
-        Some(Value::Array(items)) => {
+        Some(Json::Value(Value::String(text))) if text.is_empty() => return Ok(None),
+        Some(Json::Value(Value::String(text))) => vec![Part::text(text)],
+        Some(other) => {
+            let expected = "a string or an array of text blocks";
+            let items = other.items().map_err(|other| place.wrong(other.look(), expected))?;
             let block = |(index, item)| system_block(item, &place.item(index));
             items.into_iter().enumerate().map(block).collect::<Result<Vec<_>, _>>()?
         }
-        Some(other) => return Err(place.wrong(&other, "a string or an array of text blocks")),
     };
     let message = Message { role: Role::System, name: None, parts, extra: Extra::default() };
     Ok((!message.parts.is_empty()).then_some(message))
 }
 
-fn system_block(item: Value, place: &Place<'_>) -> Result<Part, BadRequest> {
+fn system_block(item: Json<'_>, place: &Place<'_>) -> Result<Part, BadRequest> {
     let mut fields = Fields::of(item, place)?;
     match fields.peek("type").and_then(Value::as_str) {
         Some("text") => {
@@ -78,7 +80,7 @@ fn system_block(item: Value, place: &Place<'_>) -> Result<Part, BadRequest> {
     }
 }
 
-fn messages_into(out: &mut Vec<Message>, list: Option<List<WireMessage>>) -> Result<(), BadRequest> {
+fn messages_into(out: &mut Vec<Message>, list: Option<List<WireMessage<'_>>>) -> Result<(), BadRequest> {
     let place = Place::Root.field("messages");
     match list {
         Some(List::Items(items)) => {
@@ -92,7 +94,7 @@ fn messages_into(out: &mut Vec<Message>, list: Option<List<WireMessage>>) -> Res
     }
 }
 
-fn message(item: WireMessage, place: &Place<'_>) -> Result<Message, BadRequest> {
+fn message(item: WireMessage<'_>, place: &Place<'_>) -> Result<Message, BadRequest> {
     const CONTENT: &str = "a string or an array of blocks";
     let (map, content) = match item {
         Item::Object { fields, special } => (fields, special),
@@ -126,7 +128,7 @@ fn tools(fields: &mut Fields<'_>) -> Result<Vec<Tool>, BadRequest> {
 }
 
 /// A tool with a `type` other than `custom` is known to this wire alone.
-fn tool(item: Value, place: &Place<'_>) -> Result<Tool, BadRequest> {
+fn tool(item: Json<'_>, place: &Place<'_>) -> Result<Tool, BadRequest> {
     let mut fields = Fields::of(item, place)?;
     match fields.peek("type") {
         None | Some(Value::Null) => {}
@@ -247,8 +249,8 @@ fn sampling(fields: &mut Fields<'_>) -> Result<Sampling, BadRequest> {
 fn stop_sequences(fields: &mut Fields<'_>) -> Result<Vec<String>, BadRequest> {
     let place = Place::Root.field("stop_sequences");
     let text = |(index, item)| match item {
-        Value::String(text) => Ok(text),
-        other => Err(place.item(index).wrong(&other, "a string")),
+        Json::Value(Value::String(text)) => Ok(text),
+        other => Err(place.item(index).wrong(other.look(), "a string")),
     };
     fields.list("stop_sequences")?.unwrap_or_default().into_iter().enumerate().map(text).collect()
 }

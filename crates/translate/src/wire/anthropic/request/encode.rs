@@ -8,9 +8,9 @@ use crate::ir::{OutputFormat, Request, Role};
 use crate::loss::Losses;
 use crate::provider::{Destination, ModelRules};
 use crate::wire::BadRequest;
-use crate::wire::anthropic::tree::{Node, Object, to_bytes};
 use crate::wire::anthropic::types::Place;
 use crate::wire::anthropic::write::{NO_TWIN, keep_extra, lose_extra};
+use crate::wire::tree::{Node, Object, to_bytes};
 
 /// Writes a request body.
 ///

@@ -3,9 +3,9 @@
 use crate::ir::{Document, Image, Source};
 use crate::loss::Losses;
 use crate::wire::BadRequest;
-use crate::wire::anthropic::tree::Object;
 use crate::wire::anthropic::types::Place;
 use crate::wire::anthropic::write::{NO_TWIN, keep_extra};
+use crate::wire::tree::Object;
 
 /// An image block without its cache mark.
 pub(super) fn image<'a>(

@@ -7,7 +7,7 @@ use super::turns::OpenLoop;
 use crate::ir::{Effort, Reasoning, Request};
 use crate::loss::Losses;
 use crate::provider::{ModelRules, ThinkingStyle};
-use crate::wire::anthropic::tree::Object;
+use crate::wire::tree::Object;
 
 const LEAST_BUDGET: u64 = 1024;
 

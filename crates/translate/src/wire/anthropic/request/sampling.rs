@@ -4,8 +4,8 @@ use crate::ir::{Request, Sampling};
 use crate::loss::Losses;
 use crate::provider::{ModelRules, SamplingRule};
 use crate::wire::BadRequest;
-use crate::wire::anthropic::tree::{Node, Object};
 use crate::wire::anthropic::write::NO_TWIN;
+use crate::wire::tree::{Node, Object};
 
 /// Refuses what cannot be asked of this wire at all.
 ///

@@ -8,9 +8,9 @@ use super::cache::Marks;
 use crate::ir::{Request, Tool, ToolChoice};
 use crate::loss::Losses;
 use crate::wire::anthropic::Wire;
-use crate::wire::anthropic::tree::{Node, Object};
 use crate::wire::anthropic::types::Place;
 use crate::wire::anthropic::write::{NO_TWIN, keep_extra};
+use crate::wire::tree::{Node, Object};
 
 /// The `tools` array; empty when the request has none that this wire knows.
 pub(super) fn tools<'a>(request: &'a Request, marks: &mut Marks, losses: &mut Losses) -> Vec<Node<'a>> {

@@ -11,9 +11,9 @@ use crate::ir::{Extra, Message, Part, Role, Text, Thinking, ToolCall, ToolResult
 use crate::loss::Losses;
 use crate::wire::BadRequest;
 use crate::wire::anthropic::Wire;
-use crate::wire::anthropic::tree::{Node, Object};
 use crate::wire::anthropic::types::Place;
 use crate::wire::anthropic::write::{NO_TWIN, input, keep_extra, lose_extra};
+use crate::wire::tree::{Node, Object};
 
 /// Stands where the API needs a user's turn and the caller gave none.
 const FILLER: &str = "Continue.";

@@ -9,6 +9,7 @@ use crate::frame::Frame;
 use crate::ir::{Delta, Event, PartKind, Usage};
 use crate::wire::anthropic::usage::{self, WireUsage};
 use crate::wire::anthropic::{Wire, error, stop};
+use crate::wire::json::{self, Json, Members, Name};
 use crate::wire::told::{Told, says_nothing};
 use crate::wire::{BadFrame, StreamDecoder};
 
@@ -47,21 +48,26 @@ enum BlockKind {
 }
 
 #[derive(Default, Deserialize)]
-struct WireEvent {
-    #[serde(rename = "type")]
-    kind: Option<String>,
+struct WireEvent<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Option<Name<'a>>,
     index: Option<u64>,
-    message: Option<StartMessage>,
-    content_block: Option<WireBlock>,
-    delta: Option<Map<String, Value>>,
-    usage: Option<Map<String, Value>>,
+    #[serde(borrow)]
+    message: Option<StartMessage<'a>>,
+    #[serde(borrow)]
+    content_block: Option<WireBlock<'a>>,
+    #[serde(borrow)]
+    delta: Option<Members<'a>>,
+    #[serde(borrow)]
+    usage: Option<Members<'a>>,
 }
 
 #[derive(Default, Deserialize)]
-struct StartMessage {
+struct StartMessage<'a> {
     id: Option<String>,
     model: Option<String>,
-    usage: Option<Map<String, Value>>,
+    #[serde(borrow)]
+    usage: Option<Members<'a>>,
     #[serde(flatten)]
     rest: Map<String, Value>,
 }
@@ -82,31 +88,31 @@ const KINDS: [&str; 8] = [
 ];
 
 /// A kind of event this code does not know may have fields of any shape.
-fn news(json: &[u8]) -> Option<WireEvent> {
+fn news(json: &[u8]) -> Option<WireEvent<'_>> {
     #[derive(Deserialize)]
-    struct Named {
-        #[serde(rename = "type")]
-        kind: String,
+    struct Named<'a> {
+        #[serde(borrow, rename = "type")]
+        kind: Name<'a>,
     }
     let Named { kind } = serde_json::from_slice(json).ok()?;
-    (!KINDS.contains(&kind.as_str())).then(|| WireEvent { kind: Some(kind), ..WireEvent::default() })
+    (!KINDS.contains(&kind.0.as_ref())).then(|| WireEvent { kind: Some(kind), ..WireEvent::default() })
 }
 
 /// A block's start, with the text of its `input` where it has one.
-type WireBlock = crate::wire::anthropic::types::Block;
+type WireBlock<'a> = crate::wire::anthropic::types::Block<'a>;
 
 impl StreamDecoder for Decoder {
     fn frame(&mut self, frame: &Frame<'_>, out: &mut Vec<Event>) -> Result<(), BadFrame> {
         if self.ended || frame.data.is_empty() {
             return Ok(());
         }
-        let event: WireEvent = match serde_json::from_slice(frame.data) {
+        let event: WireEvent<'_> = match json::read(frame.data) {
             Ok(event) => event,
             Err(err) if err.is_data() => news(frame.data).ok_or_else(|| BadFrame(err.to_string()))?,
             Err(err) => return Err(BadFrame(err.to_string())),
         };
-        let kind = match event.kind.as_deref() {
-            Some(kind) => kind,
+        let kind = match &event.kind {
+            Some(kind) => kind.0.as_ref(),
             None if !frame.event.is_empty() => frame.event,
             None => return Err(BadFrame("the event has no type".to_owned())),
         };
@@ -138,7 +144,7 @@ impl StreamDecoder for Decoder {
 }
 
 impl Decoder {
-    fn message_start(&mut self, message: StartMessage, out: &mut Vec<Event>) {
+    fn message_start(&mut self, message: StartMessage<'_>, out: &mut Vec<Event>) {
         if !self.started {
             self.started = true;
             let id = message.id.unwrap_or_default();
@@ -151,21 +157,24 @@ impl Decoder {
     }
 
     /// Counts are cumulative; a field that is absent or null leaves the earlier count standing.
-    fn count(&mut self, usage: Option<Map<String, Value>>, out: &mut Vec<Event>) {
-        let Some(map) = usage else { return };
-        let value = Value::Object(map);
-        if let Ok(counts) = WireUsage::deserialize(&value) {
+    fn count(&mut self, usage: Option<Members<'_>>, out: &mut Vec<Event>) {
+        let Some(usage) = usage else { return };
+        if let Ok(counts) = WireUsage::read(&usage) {
             counts.apply(&mut self.usage);
             out.push(Event::Usage(self.usage));
         }
-        if let Value::Object(map) = value {
-            self.lose("usage", "usage", &usage::leftovers(map), out);
-        }
+        self.lose_members("usage", "usage", &usage::leftovers(usage), out);
     }
 
     /// Tells of fields nobody read, each name once.
     fn lose(&mut self, kind: &'static str, path: &str, fields: &Map<String, Value>, out: &mut Vec<Event>) {
         for (name, _) in fields.iter().filter(|(_, value)| !says_nothing(value)) {
+            self.told.once(kind, name, path, out);
+        }
+    }
+
+    fn lose_members(&mut self, kind: &'static str, path: &str, left: &Members<'_>, out: &mut Vec<Event>) {
+        for (name, _) in left.iter().filter(|(_, value)| !value.says_nothing()) {
             self.told.once(kind, name, path, out);
         }
     }
@@ -180,7 +189,7 @@ impl Decoder {
     fn block_start(
         &mut self,
         index: Option<u64>,
-        block: Option<WireBlock>,
+        block: Option<WireBlock<'_>>,
         out: &mut Vec<Event>,
     ) -> Result<(), BadFrame> {
         let index = index.ok_or_else(|| BadFrame("a block starts without an index".to_owned()))?;
@@ -192,7 +201,7 @@ impl Decoder {
         }
         let part = self.parts;
         self.parts += 1;
-        let opened = open(fields, special);
+        let opened = open(fields.into_map(), special);
         self.lose("block", "content_block", &opened.rest, out);
         out.push(Event::PartStart { choice: 0, part, kind: opened.start });
         out.extend(opened.first.into_iter().map(|delta| Event::PartDelta { choice: 0, part, delta }));
@@ -203,7 +212,7 @@ impl Decoder {
     fn block_delta(
         &mut self,
         index: Option<u64>,
-        delta: Option<Map<String, Value>>,
+        delta: Option<Members<'_>>,
         out: &mut Vec<Event>,
     ) -> Result<(), BadFrame> {
         let mut delta = delta.ok_or_else(|| BadFrame("a block delta without delta".to_owned()))?;
@@ -212,7 +221,7 @@ impl Decoder {
         let part = block.part;
         let read = block.kind.delta(&mut delta);
         out.extend(read.map(|delta| Event::PartDelta { choice: 0, part, delta }));
-        self.lose("delta", "delta", &delta, out);
+        self.lose_members("delta", "delta", &delta, out);
         Ok(())
     }
 
@@ -223,21 +232,17 @@ impl Decoder {
         Ok(())
     }
 
-    fn message_delta(
-        &mut self,
-        mut delta: Map<String, Value>,
-        usage: Option<Map<String, Value>>,
-        out: &mut Vec<Event>,
-    ) {
-        let text = |key| delta.get(key).and_then(Value::as_str).map(str::to_owned);
+    fn message_delta(&mut self, mut delta: Members<'_>, usage: Option<Members<'_>>, out: &mut Vec<Event>) {
+        let text = |key| delta.get(key).and_then(|value| value.look().as_str()).map(str::to_owned);
         if let Some(native) = text("stop_reason").filter(|_| !self.finished) {
             self.finished = true;
             let details = delta.get("stop_details").filter(|details| !details.is_null()).cloned();
+            let details = details.map(Json::into_value);
             let finish = stop::finish(native, text("stop_sequence"), details);
             out.push(Event::Finish { choice: 0, finish });
         }
-        delta.retain(|name, _| !matches!(name.as_str(), "stop_reason" | "stop_sequence" | "stop_details"));
-        self.lose("message_delta", "delta", &delta, out);
+        delta.retain(|name, _| !matches!(name, "stop_reason" | "stop_sequence" | "stop_details"));
+        self.lose_members("message_delta", "delta", &delta, out);
         self.count(usage, out);
     }
 
@@ -267,18 +272,20 @@ impl OpenBlock {
 impl BlockKind {
     /// What a delta means to this block; `None` for nothing, or for a kind that came later than this code.
     /// What is left in it was not read.
-    fn delta(&mut self, delta: &mut Map<String, Value>) -> Option<Delta> {
+    fn delta(&mut self, delta: &mut Members<'_>) -> Option<Delta> {
         if matches!(self, Self::Opaque) {
-            return Some(Delta::Opaque(Value::Object(std::mem::take(delta))));
+            return Some(Delta::Opaque(Value::Object(std::mem::take(delta).into_map())));
         }
-        let mut text = |key| match delta.shift_remove(key) {
-            Some(Value::String(text)) if !text.is_empty() => Some(text),
+        let mut text = |key| match delta.take(key) {
+            Some(Json::Value(Value::String(text))) if !text.is_empty() => Some(text),
             _ => None,
         };
         let kind = text("type")?;
         match (self, kind.as_str()) {
             (Self::Text, "text_delta") => text("text").map(Delta::Text),
-            (Self::Text, "citations_delta") => delta.shift_remove("citation").map(Delta::Citation),
+            (Self::Text, "citations_delta") => {
+                delta.take("citation").map(Json::into_value).map(Delta::Citation)
+            }
             (Self::Thinking, "thinking_delta") => text("thinking").map(Delta::Thinking),
             (Self::Thinking, "signature_delta") => text("signature").map(Delta::Signature),
             (Self::ToolUse { pending }, "input_json_delta") => {
@@ -287,7 +294,7 @@ impl BlockKind {
                 Some(Delta::Arguments(fragment))
             }
             _ => {
-                delta.insert("type".to_owned(), kind.into());
+                delta.put("type", kind.into());
                 None
             }
         }

@@ -8,9 +8,9 @@ use super::queue::{Queue, Step, Turn};
 use crate::frame::write_event;
 use crate::ir::{Delta, Event, Failure, FailureKind, Finish, FinishReason, PartKind, Usage};
 use crate::loss::Losses;
-use crate::wire::anthropic::tree::{Node, Object};
 use crate::wire::anthropic::write::NO_TWIN;
 use crate::wire::anthropic::{Wire, error, response, stop, usage};
+use crate::wire::tree::{Node, Object};
 use crate::wire::{Echo, StreamEncoder};
 
 /// A stream being written.

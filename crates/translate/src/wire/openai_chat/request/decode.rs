@@ -11,6 +11,7 @@ use super::turns_in;
 use crate::Wire;
 use crate::ir::{Effort, JsonSchema, OutputFormat, Reasoning, Request, Sampling, Tool, ToolChoice};
 use crate::wire::BadRequest;
+use crate::wire::json::{self, Json};
 
 /// Fields of the gateway itself: never part of what is asked of a provider.
 const GATEWAY_FIELDS: [&str; 2] = ["fallbacks", "extra_fields"];
@@ -20,7 +21,7 @@ const GATEWAY_FIELDS: [&str; 2] = ["fallbacks", "extra_fields"];
 /// # Errors
 /// [`BadRequest`] with the path of the first field that is not as the wire has it.
 pub(in crate::wire::openai_chat) fn decode(body: &[u8]) -> Result<Request, BadRequest> {
-    let value: Value = serde_json::from_slice(body).map_err(|error| not_json(&error))?;
+    let value: Json<'_> = json::read(body).map_err(|error| not_json(&error))?;
     let mut fields = Fields::of(value, &Path::Body)?;
     for name in GATEWAY_FIELDS {
         fields.take(name);
@@ -92,7 +93,7 @@ fn stop(fields: &mut Fields<'_>) -> Result<Vec<String>, BadRequest> {
 
 fn stream_usage(fields: &mut Fields<'_>) -> Result<bool, BadRequest> {
     let at = fields.path().field("stream_options");
-    let Some(value) = fields.take("stream_options") else { return Ok(false) };
+    let Some(value) = fields.take_json("stream_options") else { return Ok(false) };
     let mut inner = Fields::of(value, &at)?;
     let wanted = inner.flag("include_usage")?.unwrap_or(false);
     fields.keep_nested("stream_options", inner.rest());
@@ -114,7 +115,7 @@ fn tools(fields: &mut Fields<'_>) -> Result<Vec<Tool>, BadRequest> {
     Ok(tools)
 }
 
-fn tool(value: Value, path: &Path<'_>) -> Result<Tool, BadRequest> {
+fn tool(value: Json<'_>, path: &Path<'_>) -> Result<Tool, BadRequest> {
     let mut fields = Fields::of(value, path)?;
     match fields.peek("type") {
         Some(Value::String(kind)) if kind != "function" => {
@@ -127,7 +128,7 @@ fn tool(value: Value, path: &Path<'_>) -> Result<Tool, BadRequest> {
     }
     fields.take("type");
     let at = path.field("function");
-    match fields.take("function") {
+    match fields.take_json("function") {
         Some(value) => function(Fields::of(value, &at)?, Some(fields)),
         None => Err(fields.missing("function", "an object with a name")),
     }
@@ -203,7 +204,7 @@ fn choice(value: Value, path: &Path<'_>) -> Result<ToolChoice, BadRequest> {
 
 fn output_format(fields: &mut Fields<'_>) -> Result<Option<OutputFormat>, BadRequest> {
     let at = fields.path().field("response_format");
-    let Some(value) = fields.take("response_format") else { return Ok(None) };
+    let Some(value) = fields.take_json("response_format") else { return Ok(None) };
     let mut format = Fields::of(value, &at)?;
     let kind = match format.peek("type") {
         Some(Value::String(kind)) => kind.clone(),
@@ -227,7 +228,7 @@ fn output_format(fields: &mut Fields<'_>) -> Result<Option<OutputFormat>, BadReq
 
 fn json_schema(format: &mut Fields<'_>) -> Result<JsonSchema, BadRequest> {
     let at = format.path().field("json_schema");
-    let Some(value) = format.take("json_schema") else {
+    let Some(value) = format.take_json("json_schema") else {
         return Err(format.missing("json_schema", "an object with name and schema"));
     };
     let mut inner = Fields::of(value, &at)?;
@@ -264,7 +265,7 @@ fn effort(fields: &mut Fields<'_>, name: &str) -> Result<Option<Effort>, BadRequ
 
 fn reasoning_object(fields: &mut Fields<'_>, read: &mut Reasoning) -> Result<(), BadRequest> {
     let at = fields.path().field("reasoning");
-    let Some(value) = fields.take("reasoning") else { return Ok(()) };
+    let Some(value) = fields.take_json("reasoning") else { return Ok(()) };
     let mut inner = Fields::of(value, &at)?;
     read.effort = effort(&mut inner, "effort")?.or(read.effort);
     read.budget = inner.count("max_tokens")?.or(read.budget);
@@ -275,7 +276,7 @@ fn reasoning_object(fields: &mut Fields<'_>, read: &mut Reasoning) -> Result<(),
 
 fn thinking_object(fields: &mut Fields<'_>, read: &mut Reasoning) -> Result<(), BadRequest> {
     let at = fields.path().field("thinking");
-    let Some(value) = fields.take("thinking") else { return Ok(()) };
+    let Some(value) = fields.take_json("thinking") else { return Ok(()) };
     let mut inner = Fields::of(value, &at)?;
     let kind = inner.text("type")?;
     read.enabled = match kind.as_deref() {

@@ -3,7 +3,7 @@
 //! Field order is fixed (model, messages, tools, …) so that equal requests are equal bytes and provider
 //! prompt caches keep hitting. What the destination's model refuses is left out and reported.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::super::fields::{NO_COUNTERPART, Path, write_extra};
 use super::turns_out::Turns;
@@ -12,6 +12,7 @@ use crate::ir::{CacheMark, Effort, OutputFormat, Reasoning, Request, Tool, ToolC
 use crate::loss::Losses;
 use crate::provider::{Destination, ReasoningField};
 use crate::wire::BadRequest;
+use crate::wire::tree::{Node, Object, to_bytes};
 
 /// The most stop sequences this wire takes.
 const MAX_STOPS: usize = 4;
@@ -29,25 +30,23 @@ pub(in crate::wire::openai_chat) fn encode(
     to: &Destination<'_>,
     losses: &mut Losses,
 ) -> Result<Vec<u8>, BadRequest> {
-    let mut body = Map::new();
-    body.insert("model".into(), to.model.into());
-    body.insert("messages".into(), Turns::new(to, losses).write(&request.messages)?);
+    let messages = Turns::new(to, losses).write(&request.messages)?;
+    let mut body = Object::new().with("model", to.model).with("messages", messages);
     tools(&mut body, request, to, losses);
     output_format(&mut body, request.output_format.as_ref());
     let effort = reasoning(&mut body, request.reasoning.as_ref(), to, losses);
     sampling(&mut body, request, to.rules.openai_reasoning && effort != Some(Effort::None), losses);
-    put(&mut body, "max_completion_tokens", request.max_tokens);
+    body.put_some("max_completion_tokens", request.max_tokens);
     stop(&mut body, &request.stop, losses);
     if request.stream {
-        body.insert("stream".into(), true.into());
+        body.put("stream", true);
         if to.quirks.stream_usage {
-            body.insert("stream_options".into(), json!({"include_usage": true}));
+            body.put("stream_options", Object::new().with("include_usage", true));
         }
     }
     account(&mut body, request, losses);
     write_extra(&mut body, &request.extra, &Path::Body, losses);
-    // A map of strings to values always serialises.
-    Ok(serde_json::to_vec(&Value::Object(body)).unwrap_or_default())
+    Ok(to_bytes(&body))
 }
 
 /// True when the destination reads `cache_control` in this wire (OpenRouter).
@@ -56,28 +55,22 @@ pub(super) fn keeps_marks(to: &Destination<'_>) -> bool {
 }
 
 /// Writes a cache mark where the destination reads them, else reports it.
-pub(super) fn write_mark(
-    map: &mut Map<String, Value>,
-    mark: Option<&CacheMark>,
+pub(super) fn write_mark<'a>(
+    map: &mut Object<'a>,
+    mark: Option<&'a CacheMark>,
     to: &Destination<'_>,
     path: &Path<'_>,
     losses: &mut Losses,
 ) {
     let Some(mark) = mark else { return };
     if keeps_marks(to) {
-        map.insert("cache_control".into(), mark.raw.clone());
+        map.set("cache_control", &mark.raw);
     } else {
         losses.report(path.field("cache_control").to_string(), "this provider takes no cache marks");
     }
 }
 
-fn put<T: Into<Value>>(body: &mut Map<String, Value>, name: &str, value: Option<T>) {
-    if let Some(value) = value {
-        body.insert(name.into(), value.into());
-    }
-}
-
-fn tools(body: &mut Map<String, Value>, request: &Request, to: &Destination<'_>, losses: &mut Losses) {
+fn tools<'a>(body: &mut Object<'a>, request: &'a Request, to: &Destination<'_>, losses: &mut Losses) {
     let at = Path::Body.field("tools");
     let mut list = Vec::with_capacity(request.tools.len());
     for (index, one) in request.tools.iter().enumerate() {
@@ -93,43 +86,42 @@ fn tools(body: &mut Map<String, Value>, request: &Request, to: &Destination<'_>,
         }
         return;
     }
-    body.insert("tools".into(), Value::Array(list));
-    let choice = match &request.tool_choice {
+    body.put("tools", list);
+    let choice: Option<Node<'a>> = match &request.tool_choice {
         None => None,
         Some(ToolChoice::Auto) => Some("auto".into()),
         Some(ToolChoice::None) => Some("none".into()),
         Some(ToolChoice::Required) => Some("required".into()),
-        Some(ToolChoice::Named(name)) => Some(json!({"type": "function", "function": {"name": name}})),
-        Some(ToolChoice::Opaque { wire: Wire::OpenAiChat, value }) => Some(value.clone()),
+        Some(ToolChoice::Named(name)) => {
+            Some(Object::typed("function").with("function", Object::new().with("name", name.as_str())).into())
+        }
+        Some(ToolChoice::Opaque { wire: Wire::OpenAiChat, value }) => Some(value.into()),
         Some(ToolChoice::Opaque { .. }) => {
             losses.report("tool_choice", NO_COUNTERPART);
             None
         }
     };
-    put(body, "tool_choice", choice);
-    put(body, "parallel_tool_calls", request.parallel_tool_calls);
+    body.put_some("tool_choice", choice);
+    body.put_some("parallel_tool_calls", request.parallel_tool_calls);
 }
 
-fn tool(tool: &Tool, to: &Destination<'_>, path: &Path<'_>, losses: &mut Losses) -> Option<Value> {
+fn tool<'a>(tool: &'a Tool, to: &Destination<'_>, path: &Path<'_>, losses: &mut Losses) -> Option<Node<'a>> {
     let (name, description, parameters, strict, cache, extra) = match tool {
         Tool::Function { name, description, parameters, strict, cache, extra } => {
             (name, description, parameters, strict, cache, extra)
         }
-        Tool::Opaque { wire: Wire::OpenAiChat, value } => return Some(value.clone()),
-        Tool::Opaque { value, .. } => return client_tool(value, path, losses),
+        Tool::Opaque { wire: Wire::OpenAiChat, value } => return Some(value.into()),
+        Tool::Opaque { value, .. } => return client_tool(value, path, losses).map(Node::from),
     };
-    let mut function = Map::new();
-    function.insert("name".into(), name.as_str().into());
-    put(&mut function, "description", description.as_deref());
-    let open = || json!({"type": "object", "properties": {}});
-    function.insert("parameters".into(), parameters.clone().unwrap_or_else(open));
-    put(&mut function, "strict", *strict);
-    let mut map = Map::new();
-    map.insert("type".into(), "function".into());
-    map.insert("function".into(), Value::Object(function));
+    let mut function = Object::new().with("name", name.as_str());
+    function.put_some("description", description.as_deref());
+    let open = || Object::typed("object").with("properties", Object::new()).into();
+    function.put("parameters", parameters.as_ref().map_or_else(open, Node::from));
+    function.put_some("strict", *strict);
+    let mut map = Object::typed("function").with("function", function);
     write_mark(&mut map, cache.as_ref(), to, path, losses);
     write_extra(&mut map, extra, path, losses);
-    Some(Value::Object(map))
+    Some(map.into())
 }
 
 /// A tool of Anthropic's that the caller runs itself becomes a function; others cannot go.
@@ -145,26 +137,25 @@ fn client_tool(value: &Value, path: &Path<'_>, losses: &mut Losses) -> Option<Va
     Some(json!({"type": "function", "function": {"name": name, "parameters": parameters}}))
 }
 
-fn output_format(body: &mut Map<String, Value>, format: Option<&OutputFormat>) {
+fn output_format<'a>(body: &mut Object<'a>, format: Option<&'a OutputFormat>) {
     let value = match format {
         None => return,
-        Some(OutputFormat::Text) => json!({"type": "text"}),
-        Some(OutputFormat::JsonObject) => json!({"type": "json_object"}),
+        Some(OutputFormat::Text) => Object::typed("text"),
+        Some(OutputFormat::JsonObject) => Object::typed("json_object"),
         Some(OutputFormat::JsonSchema(schema)) => {
-            let mut inner = Map::new();
-            inner.insert("name".into(), schema.name.as_deref().unwrap_or("response").into());
-            put(&mut inner, "description", schema.description.as_deref());
-            inner.insert("schema".into(), schema.schema.clone());
-            put(&mut inner, "strict", schema.strict);
-            json!({"type": "json_schema", "json_schema": inner})
+            let mut inner = Object::new().with("name", schema.name.as_deref().unwrap_or("response"));
+            inner.put_some("description", schema.description.as_deref());
+            inner.put("schema", &schema.schema);
+            inner.put_some("strict", schema.strict);
+            Object::typed("json_schema").with("json_schema", inner)
         }
     };
-    body.insert("response_format".into(), value);
+    body.put("response_format", value);
 }
 
 /// Writes what the destination understands of it, and returns the effort that will be in force.
 fn reasoning(
-    body: &mut Map<String, Value>,
+    body: &mut Object<'_>,
     wanted: Option<&Reasoning>,
     to: &Destination<'_>,
     losses: &mut Losses,
@@ -196,26 +187,22 @@ fn reasoning(
     if wanted.effort.is_none() && wanted.budget.is_some() && wanted.enabled != Some(false) {
         losses.report("thinking.budget_tokens", format!("sent as reasoning_effort {}", capped.as_str()));
     }
-    body.insert("reasoning_effort".into(), capped.as_str().into());
+    body.put("reasoning_effort", capped.as_str());
     Some(capped)
 }
 
 /// OpenRouter takes all three forms in one object: nothing but `max` is converted.
-fn openrouter_reasoning(
-    body: &mut Map<String, Value>,
-    wanted: &Reasoning,
-    losses: &mut Losses,
-) -> Option<Effort> {
-    let mut map = Map::new();
+fn openrouter_reasoning(body: &mut Object<'_>, wanted: &Reasoning, losses: &mut Losses) -> Option<Effort> {
+    let mut map = Object::new();
     let effort = wanted.effort.map(|effort| effort.min(Effort::XHigh));
     if effort != wanted.effort {
         losses.report("reasoning_effort", "max is not known there: sent as xhigh");
     }
-    put(&mut map, "effort", effort.map(Effort::as_str));
-    put(&mut map, "max_tokens", wanted.budget);
-    put(&mut map, "enabled", wanted.enabled);
+    map.put_some("effort", effort.map(Effort::as_str));
+    map.put_some("max_tokens", wanted.budget);
+    map.put_some("enabled", wanted.enabled);
     if !map.is_empty() {
-        body.insert("reasoning".into(), Value::Object(map));
+        body.put("reasoning", map);
     }
     effort_of(wanted)
 }
@@ -235,16 +222,16 @@ fn effort_of(wanted: &Reasoning) -> Option<Effort> {
 }
 
 /// `refused`: an OpenAI reasoning model answers 400 to these.
-fn sampling(body: &mut Map<String, Value>, request: &Request, refused: bool, losses: &mut Losses) {
+fn sampling<'a>(body: &mut Object<'a>, request: &'a Request, refused: bool, losses: &mut Losses) {
     let sampling = &request.sampling;
-    let fields: [(&str, Option<Value>); 7] = [
-        ("temperature", sampling.temperature.map(Value::from)),
-        ("top_p", sampling.top_p.map(Value::from)),
-        ("presence_penalty", sampling.presence_penalty.map(Value::from)),
-        ("frequency_penalty", sampling.frequency_penalty.map(Value::from)),
-        ("logit_bias", sampling.logit_bias.clone().map(Value::Object)),
-        ("logprobs", sampling.logprobs.map(Value::from)),
-        ("top_logprobs", sampling.top_logprobs.map(Value::from)),
+    let fields: [(&'a str, Option<Node<'a>>); 7] = [
+        ("temperature", sampling.temperature.map(Node::float)),
+        ("top_p", sampling.top_p.map(Node::float)),
+        ("presence_penalty", sampling.presence_penalty.map(Node::float)),
+        ("frequency_penalty", sampling.frequency_penalty.map(Node::float)),
+        ("logit_bias", sampling.logit_bias.as_ref().map(Node::from)),
+        ("logprobs", sampling.logprobs.map(Node::from)),
+        ("top_logprobs", sampling.top_logprobs.map(Node::from)),
     ];
     for (name, value) in fields {
         if refused && name == "temperature" && sampling.temperature == Some(1.0) {
@@ -252,17 +239,17 @@ fn sampling(body: &mut Map<String, Value>, request: &Request, refused: bool, los
         } else if value.is_some() && refused {
             losses.report(name, "reasoning models refuse it");
         } else {
-            put(body, name, value);
+            body.put_some(name, value);
         }
     }
     if sampling.top_k.is_some() {
         losses.report("top_k", NO_COUNTERPART);
     }
-    put(body, "n", sampling.n);
-    put(body, "seed", sampling.seed);
+    body.put_some("n", sampling.n);
+    body.put_some("seed", sampling.seed.map(Value::from));
 }
 
-fn stop(body: &mut Map<String, Value>, words: &[String], losses: &mut Losses) {
+fn stop<'a>(body: &mut Object<'a>, words: &'a [String], losses: &mut Losses) {
     if words.len() > MAX_STOPS {
         losses.report(
             "stop",
@@ -270,39 +257,39 @@ fn stop(body: &mut Map<String, Value>, words: &[String], losses: &mut Losses) {
         );
     }
     if !words.is_empty() {
-        let kept: Vec<Value> = words.iter().take(MAX_STOPS).map(|word| word.as_str().into()).collect();
-        body.insert("stop".into(), Value::Array(kept));
+        let kept: Vec<Node<'a>> = words.iter().take(MAX_STOPS).map(|word| word.as_str().into()).collect();
+        body.put("stop", kept);
     }
 }
 
 /// Who asks, for what, at which tier.
-fn account(body: &mut Map<String, Value>, request: &Request, losses: &mut Losses) {
+fn account<'a>(body: &mut Object<'a>, request: &'a Request, losses: &mut Losses) {
     if let Some(user) = &request.user {
         if user.chars().count() > MAX_USER {
             losses.report("user", "longer than 64 characters: a hash of it is sent");
-            body.insert("user".into(), format!("{:016x}", fnv1a(user.as_bytes())).into());
+            body.put("user", format!("{:016x}", fnv1a(user.as_bytes())));
         } else {
-            body.insert("user".into(), user.as_str().into());
+            body.put("user", user.as_str());
         }
     }
     if let Some(metadata) = &request.metadata {
-        let mut kept = Map::new();
+        let mut kept = Object::new();
         // Anthropic's `user_id` goes as `user`.
         let is_user =
             |name: &str, value: &Value| name == "user_id" && value.as_str() == request.user.as_deref();
         for (name, value) in metadata.iter().filter(|(name, value)| !is_user(name, value)) {
             if value.is_string() {
-                kept.insert(name.clone(), value.clone());
+                kept.put(name, value);
             } else {
                 losses.report(format!("metadata.{name}"), "metadata holds strings only on openai_chat");
             }
         }
         if !kept.is_empty() {
-            body.insert("metadata".into(), Value::Object(kept));
+            body.put("metadata", kept);
         }
     }
     let tier = request.service_tier.as_deref();
-    put(body, "service_tier", tier.map(|tier| if tier == "standard_only" { "default" } else { tier }));
+    body.put_some("service_tier", tier.map(|tier| if tier == "standard_only" { "default" } else { tier }));
 }
 
 /// FNV-1a, 64 bit: the same user gives the same hash in every process, which is all that is needed.

@@ -11,6 +11,7 @@ use super::super::reasoning;
 use crate::Wire;
 use crate::ir::{Message, Part, Role, ToolCall, ToolResult};
 use crate::wire::BadRequest;
+use crate::wire::json::Json;
 
 /// Takes `messages`, at least one.
 pub(super) fn messages(fields: &mut Fields<'_>) -> Result<Vec<Message>, BadRequest> {
@@ -71,7 +72,7 @@ fn message(mut fields: Fields<'_>, legacy: &mut Legacy) -> Result<Message, BadRe
 /// The content of a message that must have some.
 fn said(fields: &mut Fields<'_>) -> Result<Vec<Part>, BadRequest> {
     let at = fields.path().field("content");
-    let Some(value) = fields.take("content") else {
+    let Some(value) = fields.take_json("content") else {
         return Err(fields.missing("content", "a string or a list of content parts"));
     };
     let mut parts = content(value, &at)?;
@@ -91,9 +92,9 @@ fn mark_last(fields: &mut Fields<'_>, parts: &mut [Part]) {
 fn assistant(fields: &mut Fields<'_>, legacy: &mut Legacy) -> Result<Vec<Part>, BadRequest> {
     let mut parts = reasoning::take(fields)?;
     let at = fields.path().field("content");
-    match fields.take("content") {
+    match fields.take_json("content") {
         None => {}
-        Some(Value::String(text)) if text.is_empty() => {}
+        Some(Json::Value(Value::String(text))) if text.is_empty() => {}
         Some(value) => parts.extend(content(value, &at)?),
     }
     if let Some(refusal) = fields.text("refusal")? {
@@ -104,7 +105,7 @@ fn assistant(fields: &mut Fields<'_>, legacy: &mut Legacy) -> Result<Vec<Part>, 
         parts.push(tool_call(value, &at.item(index))?);
     }
     let at = fields.path().field("function_call");
-    if let Some(value) = fields.take("function_call") {
+    if let Some(value) = fields.take_json("function_call") {
         legacy.open = Some(legacy.id());
         parts.push(Part::ToolCall(function(Fields::of(value, &at)?, legacy.id())?));
     }
@@ -112,7 +113,7 @@ fn assistant(fields: &mut Fields<'_>, legacy: &mut Legacy) -> Result<Vec<Part>, 
     Ok(parts)
 }
 
-fn tool_call(value: Value, path: &Path<'_>) -> Result<Part, BadRequest> {
+fn tool_call(value: Json<'_>, path: &Path<'_>) -> Result<Part, BadRequest> {
     let mut fields = Fields::of(value, path)?;
     match fields.peek("type") {
         None => {}
@@ -127,7 +128,7 @@ fn tool_call(value: Value, path: &Path<'_>) -> Result<Part, BadRequest> {
     let id = fields.required_text("id")?;
     let cache = take_mark(&mut fields);
     let at = path.field("function");
-    let Some(value) = fields.take("function") else {
+    let Some(value) = fields.take_json("function") else {
         return Err(fields.missing("function", "an object with name and arguments"));
     };
     let mut call = function(Fields::of(value, &at)?, id)?;
@@ -149,9 +150,9 @@ fn function(mut fields: Fields<'_>, id: String) -> Result<ToolCall, BadRequest> 
 
 fn tool_result(fields: &mut Fields<'_>, call_id: String) -> Result<Part, BadRequest> {
     let at = fields.path().field("content");
-    let mut parts = match fields.take("content") {
+    let mut parts = match fields.take_json("content") {
         None => Vec::new(),
-        Some(Value::String(text)) if text.is_empty() => Vec::new(),
+        Some(Json::Value(Value::String(text))) if text.is_empty() => Vec::new(),
         Some(value) => content(value, &at)?,
     };
     // A mark on the last piece of a result is a mark behind the result.

@@ -4,10 +4,14 @@
 //! put results into user messages, beside text, with images inside: results are pulled out first, then
 //! one user message carries the media of all results, then the rest of the turn follows.
 
-use serde_json::{Map, Value, json};
+use std::borrow::Cow;
 
-use super::super::fields::{NO_COUNTERPART, Path, call_kind, write_extra};
-use super::super::parts::{is_custom_call, typed, write_audio, write_document, write_image, write_text};
+use serde_json::Value;
+
+use super::super::fields::{NO_COUNTERPART, Path, write_extra};
+use super::super::parts::{
+    is_custom_call, typed, write_audio, write_call, write_document, write_image, write_text,
+};
 use super::super::reasoning;
 use super::encode::{keeps_marks, write_mark};
 use crate::Wire;
@@ -15,6 +19,7 @@ use crate::ir::{Extra, Message, Part, Role, Text, Thinking, ToolCall, ToolResult
 use crate::loss::Losses;
 use crate::provider::{Destination, ReasoningField};
 use crate::wire::BadRequest;
+use crate::wire::tree::{Node, Object};
 
 /// Claude Code's first system line: it changes per session, and means nothing to other providers.
 const BILLING_HEADER: &str = "x-anthropic-billing-header:";
@@ -24,21 +29,21 @@ const BILLING_HEADER: &str = "x-anthropic-billing-header:";
 const NO_REASONING: &str = "(no reasoning)";
 
 /// The messages written so far.
-pub(super) struct Turns<'a, 'd> {
+pub(super) struct Turns<'a, 'd, 'm> {
     to: &'a Destination<'d>,
     losses: &'a mut Losses,
-    written: Vec<Value>,
+    written: Vec<Node<'m>>,
     /// Media of tool results, waiting until the last `tool` message of the run is written.
-    media: Vec<Value>,
+    media: Vec<Node<'m>>,
 }
 
-impl<'a, 'd> Turns<'a, 'd> {
+impl<'a, 'd, 'm> Turns<'a, 'd, 'm> {
     pub(super) fn new(to: &'a Destination<'d>, losses: &'a mut Losses) -> Self {
         Self { to, losses, written: Vec::new(), media: Vec::new() }
     }
 
     /// Writes all messages, in order.
-    pub(super) fn write(mut self, messages: &[Message]) -> Result<Value, BadRequest> {
+    pub(super) fn write(mut self, messages: &'m [Message]) -> Result<Node<'m>, BadRequest> {
         self.written.reserve(messages.len());
         let at = Path::Body.field("messages");
         for (index, message) in messages.iter().enumerate() {
@@ -49,10 +54,10 @@ impl<'a, 'd> Turns<'a, 'd> {
             }
         }
         self.flush_media();
-        Ok(Value::Array(self.written))
+        Ok(self.written.into())
     }
 
-    fn said(&mut self, message: &Message, path: &Path<'_>) -> Result<(), BadRequest> {
+    fn said(&mut self, message: &'m Message, path: &Path<'_>) -> Result<(), BadRequest> {
         let inside = path.field("content");
         let mut results = 0;
         for (index, part) in message.parts.iter().enumerate() {
@@ -89,9 +94,8 @@ impl<'a, 'd> Turns<'a, 'd> {
             list.extend(turn);
         }
         self.flush_media();
-        let mut map = Map::new();
-        map.insert("role".into(), self.role_word(message.role).into());
-        map.insert("content".into(), string_or_list(list));
+        let role = self.role_word(message.role);
+        let map = Object::new().with("role", role).with("content", string_or_list(list));
         self.finish(map, message, path);
         Ok(())
     }
@@ -106,19 +110,17 @@ impl<'a, 'd> Turns<'a, 'd> {
         }
     }
 
-    fn finish(&mut self, mut map: Map<String, Value>, message: &Message, path: &Path<'_>) {
-        if let Some(name) = &message.name {
-            map.insert("name".into(), name.as_str().into());
-        }
+    fn finish(&mut self, mut map: Object<'m>, message: &'m Message, path: &Path<'_>) {
+        map.put_some("name", message.name.as_deref());
         write_extra(&mut map, &message.extra, path, self.losses);
-        self.written.push(Value::Object(map));
+        self.written.push(map.into());
     }
 
     /// A `tool` message has one result; the pivot's leftovers of the message go with its first.
     fn tool_result(
         &mut self,
-        result: &ToolResult,
-        message: &Message,
+        result: &'m ToolResult,
+        message: &'m Message,
         path: &Path<'_>,
     ) -> Result<(), BadRequest> {
         let inside = path.field("content");
@@ -133,36 +135,37 @@ impl<'a, 'd> Turns<'a, 'd> {
         }
         if !media.is_empty() {
             if texts.is_empty() {
-                texts.push(text_part("The result is attached in the next user message."));
+                texts.push(text_part("The result is attached in the next user message.".into()));
             }
-            self.media.push(text_part(&format!("Attached to the result of tool call {}:", result.call_id)));
+            self.media
+                .push(text_part(format!("Attached to the result of tool call {}:", result.call_id).into()));
             self.media.append(&mut media);
         }
         if result.is_error == Some(true) {
             mark_error(&mut texts);
         }
-        match texts.last_mut() {
-            Some(Value::Object(last)) => write_mark(last, result.cache.as_ref(), self.to, path, self.losses),
+        match texts.last_mut().and_then(Node::object_mut) {
+            Some(last) => write_mark(last, result.cache.as_ref(), self.to, path, self.losses),
             _ if result.cache.is_some() => {
                 self.losses
                     .report(path.field("cache_control").to_string(), "an empty result carries no mark");
             }
             _ => {}
         }
-        let mut map = Map::new();
-        map.insert("role".into(), "tool".into());
-        map.insert("tool_call_id".into(), result.call_id.as_str().into());
-        map.insert("content".into(), string_or_list(texts));
+        let mut map = Object::new()
+            .with("role", "tool")
+            .with("tool_call_id", result.call_id.as_str())
+            .with("content", string_or_list(texts));
         write_extra(&mut map, &result.extra, path, self.losses);
         if message.role == Role::Tool {
             if let Some(name) = &message.name {
-                map.insert("name".into(), name.as_str().into());
+                map.set("name", name.as_str());
             }
-            if let Some(fields) = message.extra.for_wire(Wire::OpenAiChat) {
-                map.extend(fields.iter().map(|(name, value)| (name.clone(), value.clone())));
+            for (name, value) in message.extra.for_wire(Wire::OpenAiChat).into_iter().flatten() {
+                map.set(name, value);
             }
         }
-        self.written.push(Value::Object(map));
+        self.written.push(map.into());
         Ok(())
     }
 
@@ -187,11 +190,11 @@ impl<'a, 'd> Turns<'a, 'd> {
     fn flush_media(&mut self) {
         if !self.media.is_empty() {
             let content = std::mem::take(&mut self.media);
-            self.written.push(json!({"role": "user", "content": content}));
+            self.written.push(Object::new().with("role", "user").with("content", content).into());
         }
     }
 
-    fn assistant(&mut self, message: &Message, path: &Path<'_>) -> Result<(), BadRequest> {
+    fn assistant(&mut self, message: &'m Message, path: &Path<'_>) -> Result<(), BadRequest> {
         self.flush_media();
         let inside = path.field("content");
         let mut content = Vec::new();
@@ -201,37 +204,32 @@ impl<'a, 'd> Turns<'a, 'd> {
             match part {
                 Part::ToolCall(call) => calls.push(self.tool_call(call, &at)),
                 Part::Opaque { wire: Wire::OpenAiChat, value } if is_custom_call(value) => {
-                    calls.push(value.clone());
+                    calls.push(value.into());
                 }
                 Part::Thinking(_) | Part::RedactedThinking { .. } => {}
                 _ if reasoning::is_detail(part) => {}
                 _ => content.extend(self.content_part(part, &at)?),
             }
         }
-        let mut map = Map::new();
-        map.insert("role".into(), "assistant".into());
         let silent = content.is_empty() && !calls.is_empty();
-        map.insert("content".into(), if silent { Value::Null } else { string_or_list(content) });
+        let content = if silent { Node::Null } else { string_or_list(content) };
+        let mut map = Object::new().with("role", "assistant").with("content", content);
         self.reasoning(&mut map, &message.parts, &inside);
         if !calls.is_empty() {
-            map.insert("tool_calls".into(), Value::Array(calls));
+            map.put("tool_calls", calls);
         }
         self.finish(map, message, path);
         Ok(())
     }
 
-    fn tool_call(&mut self, call: &ToolCall, path: &Path<'_>) -> Value {
-        let mut map = Map::new();
-        map.insert("id".into(), call.id.as_str().into());
-        map.insert("type".into(), call_kind(&call.extra).into());
-        let arguments = if call.arguments.is_empty() { "{}" } else { &call.arguments };
-        map.insert("function".into(), json!({"name": call.name, "arguments": arguments}));
+    fn tool_call(&mut self, call: &'m ToolCall, path: &Path<'_>) -> Node<'m> {
+        let mut map = write_call(call);
         write_mark(&mut map, call.cache.as_ref(), self.to, path, self.losses);
         write_extra(&mut map, &call.extra, path, self.losses);
-        Value::Object(map)
+        map.into()
     }
 
-    fn reasoning(&mut self, map: &mut Map<String, Value>, parts: &[Part], inside: &Path<'_>) {
+    fn reasoning(&mut self, map: &mut Object<'m>, parts: &'m [Part], inside: &Path<'_>) {
         let field = match self.to.quirks.reasoning_echo {
             ReasoningField::Details => {
                 let list = reasoning::details(parts.iter());
@@ -243,7 +241,7 @@ impl<'a, 'd> Turns<'a, 'd> {
                     }
                 }
                 if !list.is_empty() {
-                    map.insert("reasoning_details".into(), Value::Array(list));
+                    map.put("reasoning_details", list);
                 }
                 return;
             }
@@ -259,7 +257,7 @@ impl<'a, 'd> Turns<'a, 'd> {
                 .report(inside.to_string(), "a placeholder was sent for the reasoning this model wants back");
         }
         if let Some(field) = field.filter(|_| !text.is_empty()) {
-            map.insert(field.into(), text.into());
+            map.put(field, text);
         }
         for (index, part) in parts.iter().enumerate() {
             let at = inside.item(index);
@@ -274,7 +272,7 @@ impl<'a, 'd> Turns<'a, 'd> {
     }
 
     /// One piece of content; `None` when it cannot go (and was reported).
-    fn content_part(&mut self, part: &Part, path: &Path<'_>) -> Result<Option<Value>, BadRequest> {
+    fn content_part(&mut self, part: &'m Part, path: &Path<'_>) -> Result<Option<Node<'m>>, BadRequest> {
         let (mut map, mark) = match part {
             Part::Text(text) => (write_text(text, path, self.losses), text.cache.as_ref()),
             Part::Image(image) => (write_image(image, path, self.losses)?, image.cache.as_ref()),
@@ -283,8 +281,8 @@ impl<'a, 'd> Turns<'a, 'd> {
                 (write_document(document, urls, path, self.losses)?, document.cache.as_ref())
             }
             Part::Audio { data, format } => (write_audio(data, format), None),
-            Part::Refusal(text) => (typed("refusal", "refusal", text.as_str().into()), None),
-            Part::Opaque { wire: Wire::OpenAiChat, value } => return Ok(Some(value.clone())),
+            Part::Refusal(text) => (typed("refusal", "refusal", text.as_str()), None),
+            Part::Opaque { wire: Wire::OpenAiChat, value } => return Ok(Some(value.into())),
             Part::Opaque { value, .. } => {
                 let kind = value.get("type").and_then(Value::as_str).unwrap_or("unknown");
                 self.losses.report(path.to_string(), format!("a part of type {kind:?} {NO_COUNTERPART}"));
@@ -296,7 +294,7 @@ impl<'a, 'd> Turns<'a, 'd> {
             }
         };
         write_mark(&mut map, mark, self.to, path, self.losses);
-        Ok(Some(Value::Object(map)))
+        Ok(Some(map.into()))
     }
 }
 
@@ -320,28 +318,26 @@ fn is_billing_line(role: Role, part: &Part) -> bool {
 }
 
 /// A lone plain text part is written as a string: that is what most providers' templates expect.
-fn string_or_list(mut list: Vec<Value>) -> Value {
+fn string_or_list(mut list: Vec<Node<'_>>) -> Node<'_> {
     if list.is_empty() {
-        return Value::String(String::new());
+        return "".into();
     }
-    if let [Value::Object(only)] = list.as_mut_slice()
-        && only.len() == 2
-        && only.get("type").and_then(Value::as_str) == Some("text")
-        && let Some(text) = only.get_mut("text")
+    if list.len() == 1
+        && let Some(text) = list.first_mut().and_then(Node::object_mut).and_then(Object::take_only_text)
     {
-        return text.take();
+        return text;
     }
-    Value::Array(list)
+    list.into()
 }
 
-fn text_part(text: &str) -> Value {
-    Value::Object(typed("text", "text", text.into()))
+fn text_part(text: Cow<'_, str>) -> Node<'_> {
+    typed("text", "text", text).into()
 }
 
-fn mark_error(texts: &mut Vec<Value>) {
-    let first = texts.first_mut().and_then(|part| part.get_mut("text"));
+fn mark_error(texts: &mut Vec<Node<'_>>) {
+    let first = texts.first_mut().and_then(Node::object_mut).and_then(|part| part.text_mut("text"));
     match first {
-        Some(Value::String(text)) => text.insert_str(0, "Error: "),
-        _ => texts.insert(0, text_part("Error: ")),
+        Some(text) => text.insert_str(0, "Error: "),
+        None => texts.insert(0, text_part("Error: ".into())),
     }
 }

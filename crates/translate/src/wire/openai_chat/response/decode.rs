@@ -4,15 +4,20 @@
 //! proxies send HTML. Leftovers of nested objects keep their nesting in `Extra` (`message.annotations`,
 //! `usage.queue_time`), so that writing them back restores the shape.
 
+use std::fmt;
+
 use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::super::fields::{Fields, Path};
 use super::super::parts::content;
 use super::super::types::finish_alias;
 use super::super::{reasoning, usage};
-use crate::ir::{Choice, Finish, FinishReason, Part, Response, ToolCall};
+use crate::ir::{Choice, Finish, FinishReason, Part, Response, ToolCall, Usage};
 use crate::wire::failure_shapes;
+use crate::wire::json::{self, Json, Members, Name};
 use crate::wire::{BadRequest, BadResponse};
 
 /// Reads an answer.
@@ -20,12 +25,15 @@ use crate::wire::{BadRequest, BadResponse};
 /// # Errors
 /// [`BadResponse`] when the body is not JSON, is an error object, or has no `choices`.
 pub(in crate::wire::openai_chat) fn decode(body: &[u8]) -> Result<Response, BadResponse> {
-    let value: Value = serde_json::from_slice(body).map_err(|error| bad_json(&error))?;
-    let has_choices = value.get("choices").is_some_and(Value::is_array);
-    if !has_choices || value.get("error").is_some_and(says_something) {
+    let answer: Answer<'_> = json::read(body).map_err(|error| unread(body, &error))?;
+    // What cannot be built from the counts' text cannot be built from the body's.
+    let left = answer.uncounted().map_err(|error| unread(body, &error))?;
+    let field = |name| answer.members.get(name).map(Json::look);
+    if !field("choices").is_some_and(Value::is_array) || field("error").is_some_and(says_something) {
         return Err(not_an_answer(body));
     }
-    read(value, body).map_err(|bad| BadResponse::WrongShape(bad.message))
+    let usage = answer.usage();
+    read(answer.members, usage, left).map_err(|bad| BadResponse::WrongShape(bad.message))
 }
 
 /// What a body without an answer is: an error of some shape, or something else.
@@ -68,8 +76,79 @@ fn says_something(error: &Value) -> bool {
     }
 }
 
-fn read(value: Value, body: &[u8]) -> Result<Response, BadRequest> {
-    let mut fields = Fields::of(value, &Path::Body)?;
+/// The members of an answer. The counts are kept as text: a cost must not pass through a float.
+#[derive(Default)]
+struct Answer<'a> {
+    members: Members<'a>,
+    counts: Option<&'a RawValue>,
+    /// `usage` stood twice: which of them counts nobody knows.
+    ambiguous: bool,
+}
+
+impl<'a> Answer<'a> {
+    fn usage(&self) -> Option<Usage> {
+        self.counts.filter(|_| !self.ambiguous).and_then(usage::read)
+    }
+
+    /// What `usage` holds besides counts.
+    fn uncounted(&self) -> Result<Option<Json<'a>>, serde_json::Error> {
+        let Some(counts) = self.counts else { return Ok(None) };
+        let counts = serde_json::from_str::<Json<'a>>(counts.get())?;
+        Ok(match counts.members() {
+            Ok(members) => {
+                let left = usage::leftovers(members);
+                (!left.is_empty()).then_some(Json::Object(left))
+            }
+            Err(other) => (!other.is_null()).then_some(other),
+        })
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Answer<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(AnswerVisitor)
+    }
+}
+
+struct AnswerVisitor;
+
+impl<'de> Visitor<'de> for AnswerVisitor {
+    type Value = Answer<'de>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut answer = Answer::default();
+        while let Some(Name(name)) = map.next_key()? {
+            if name == "usage" {
+                answer.ambiguous = answer.counts.replace(map.next_value()?).is_some();
+            } else {
+                let value = json::member(&name, &mut map)?;
+                answer.members.push(name, value);
+            }
+        }
+        answer.members.settle();
+        Ok(answer)
+    }
+}
+
+/// What a body is that could not be read: no JSON, or no object.
+fn unread(body: &[u8], error: &serde_json::Error) -> BadResponse {
+    match serde_json::from_slice::<Value>(body) {
+        Ok(_) if error.is_data() => not_an_answer(body),
+        Ok(_) => bad_json(error),
+        Err(error) => bad_json(&error),
+    }
+}
+
+fn read(
+    members: Members<'_>,
+    usage: Option<Usage>,
+    uncounted: Option<Json<'_>>,
+) -> Result<Response, BadRequest> {
+    let mut fields = Fields::of(Json::Object(members), &Path::Body)?;
     let at = fields.path().field("choices");
     let mut choices = Vec::new();
     for (position, value) in fields.list("choices")?.unwrap_or_default().into_iter().enumerate() {
@@ -86,28 +165,15 @@ fn read(value: Value, body: &[u8]) -> Result<Response, BadRequest> {
         model: loose_text(&mut fields, "model"),
         created: fields.take("created").and_then(|value| value.as_u64()),
         choices: choices.into_iter().map(|(_, choice)| choice).collect(),
-        usage: read_usage(body),
+        usage,
         service_tier: fields.text("service_tier")?,
         ..Response::default()
     };
-    match fields.take("usage") {
-        Some(Value::Object(map)) => fields.keep_nested("usage", usage::leftovers(map)),
-        Some(other) => fields.put("usage", other),
-        None => {}
+    if let Some(left) = uncounted {
+        fields.put("usage", left.into_value());
     }
     response.extra = fields.extra();
     Ok(response)
-}
-
-/// Read from the text, not from the tree: a cost must not pass through a float.
-fn read_usage(body: &[u8]) -> Option<crate::ir::Usage> {
-    #[derive(Deserialize)]
-    struct Only<'a> {
-        #[serde(default, borrow)]
-        usage: Option<&'a serde_json::value::RawValue>,
-    }
-    let only: Only<'_> = serde_json::from_slice(body).ok()?;
-    only.usage.and_then(usage::read)
 }
 
 /// Some providers leave ids out or send numbers.
@@ -123,7 +189,7 @@ fn choice(mut fields: Fields<'_>, position: usize) -> Result<(u64, Choice), BadR
     let index = fields.take("index").and_then(|value| value.as_u64()).unwrap_or(position as u64);
     let at = fields.path().field("message");
     let mut parts = Vec::new();
-    if let Some(value) = fields.take("message") {
+    if let Some(value) = fields.take_json("message") {
         let mut message = Fields::of(value, &at)?;
         parts = said(&mut message, position)?;
         fields.keep_nested("message", message.rest());
@@ -142,9 +208,9 @@ fn said(message: &mut Fields<'_>, position: usize) -> Result<Vec<Part>, BadReque
     }
     let mut parts = reasoning::take(message)?;
     let at = message.path().field("content");
-    match message.take("content") {
+    match message.take_json("content") {
         None => {}
-        Some(Value::String(text)) if text.is_empty() => {}
+        Some(Json::Value(Value::String(text))) if text.is_empty() => {}
         Some(value) => parts.extend(content(value, &at)?),
     }
     if let Some(refusal) = message.text("refusal")?.filter(|text| !text.is_empty()) {
@@ -155,7 +221,7 @@ fn said(message: &mut Fields<'_>, position: usize) -> Result<Vec<Part>, BadReque
         parts.push(tool_call(value, index, &at.item(index))?);
     }
     let at = message.path().field("function_call");
-    if let Some(value) = message.take("function_call") {
+    if let Some(value) = message.take_json("function_call") {
         let id = format!("call_fn_{position}");
         parts.push(Part::ToolCall(function(Fields::of(value, &at)?, id)?));
     }
@@ -170,9 +236,9 @@ fn said(message: &mut Fields<'_>, position: usize) -> Result<Vec<Part>, BadReque
 }
 
 /// Lenient where requests are strict: an id can be made up, arguments may be an object.
-fn tool_call(value: Value, index: usize, path: &Path<'_>) -> Result<Part, BadRequest> {
+fn tool_call(value: Json<'_>, index: usize, path: &Path<'_>) -> Result<Part, BadRequest> {
     let mut fields = Fields::of(value, path)?;
-    let Some(inner) = fields.take("function") else {
+    let Some(inner) = fields.take_json("function") else {
         return Ok(Part::Opaque { wire: crate::Wire::OpenAiChat, value: Value::Object(fields.rest()) });
     };
     if fields.peek("type").and_then(Value::as_str) == Some("function") {

@@ -4,43 +4,39 @@
 //! expect a string; reasoning goes to `reasoning_content`, and to `reasoning_details` as well when a
 //! signature or encrypted data must survive the way back.
 
-use serde_json::{Map, Value, json};
+use std::borrow::Cow;
 
-use super::super::fields::{NO_COUNTERPART, Path, call_kind, write_extra};
-use super::super::parts::is_custom_call;
+use serde_json::{Value, json};
+
+use super::super::fields::{NO_COUNTERPART, Path, write_extra};
+use super::super::parts::{is_custom_call, write_call};
 use super::super::types::{finish_alias, finish_word};
 use super::super::{reasoning, usage};
 use crate::Wire;
 use crate::ir::{Choice, Finish, FinishReason, Part, Response, Text, Thinking};
 use crate::loss::Losses;
 use crate::wire::Echo;
+use crate::wire::tree::{Node, Object, to_bytes};
 
 /// Writes the answer.
 pub(in crate::wire::openai_chat) fn encode(response: &Response, echo: &Echo, losses: &mut Losses) -> Vec<u8> {
-    let mut body = Map::new();
-    body.insert("id".into(), id(&response.id, echo).into());
-    body.insert("object".into(), "chat.completion".into());
-    body.insert("created".into(), response.created.unwrap_or(echo.now).into());
     let model = if echo.model.is_empty() { &response.model } else { &echo.model };
-    body.insert("model".into(), model.as_str().into());
     let at = Path::Body.field("choices");
-    let choices =
-        response.choices.iter().enumerate().map(|(index, one)| choice(one, index, &at.item(index), losses));
-    body.insert("choices".into(), choices.collect());
-    if let Some(counts) = &response.usage {
-        body.insert("usage".into(), Value::Object(usage::write(counts)));
-    }
-    if let Some(fingerprint) =
-        response.extra.for_wire(Wire::OpenAiChat).and_then(|own| own.get("system_fingerprint"))
-    {
-        body.insert("system_fingerprint".into(), fingerprint.clone());
-    }
-    if let Some(tier) = &response.service_tier {
-        body.insert("service_tier".into(), tier.as_str().into());
-    }
+    let choices: Vec<Node<'_>> = (response.choices.iter().enumerate())
+        .map(|(index, one)| choice(one, index, &at.item(index), losses).into())
+        .collect();
+    let mut body = Object::new()
+        .with("id", id(&response.id, echo))
+        .with("object", "chat.completion")
+        .with("created", response.created.unwrap_or(echo.now))
+        .with("model", model.as_str())
+        .with("choices", choices);
+    body.put_some("usage", response.usage.as_ref().map(usage::write));
+    let own = response.extra.for_wire(Wire::OpenAiChat);
+    body.put_some("system_fingerprint", own.and_then(|own| own.get("system_fingerprint")));
+    body.put_some("service_tier", response.service_tier.as_deref());
     write_extra(&mut body, &response.extra, &Path::Body, losses);
-    // A map of strings to values always serialises.
-    serde_json::to_vec(&Value::Object(body)).unwrap_or_default()
+    to_bytes(&body)
 }
 
 /// The provider's id, or one made of the echo's unique text. Never empty.
@@ -72,49 +68,45 @@ pub(in crate::wire::openai_chat) fn citation(value: &Value) -> Option<Value> {
     Some(json!({"type": "url_citation", "url_citation": {"url": url, "title": title}}))
 }
 
-fn choice(choice: &Choice, index: usize, path: &Path<'_>, losses: &mut Losses) -> Value {
-    let mut map = Map::new();
-    map.insert("index".into(), index.into());
-    map.insert("message".into(), Value::Object(message(choice, path, losses)));
-    map.insert("logprobs".into(), choice.logprobs.clone().unwrap_or_default());
+fn choice<'a>(choice: &'a Choice, index: usize, path: &Path<'_>, losses: &mut Losses) -> Object<'a> {
     let calls = choice.parts.iter().any(|part| matches!(part, Part::ToolCall(_)));
     let word = choice.finish.as_ref().map(|finish| finish_of(finish, calls));
-    map.insert("finish_reason".into(), word.into());
+    let mut map = Object::new()
+        .with("index", index as u64)
+        .with("message", message(choice, path, losses))
+        .with("logprobs", choice.logprobs.as_ref())
+        .with("finish_reason", word);
     if let Some(finish) = &choice.finish {
-        if let Some(native) = foreign_native(finish) {
-            map.insert("native_finish_reason".into(), native.into());
-        }
+        map.put_some("native_finish_reason", foreign_native(finish));
         if finish.stop_sequence.is_some() {
             losses.report(path.field("stop_sequence").to_string(), NO_COUNTERPART);
         }
     }
     write_extra(&mut map, &choice.extra, path, losses);
-    Value::Object(map)
+    map
 }
 
-fn message(choice: &Choice, path: &Path<'_>, losses: &mut Losses) -> Map<String, Value> {
+fn message<'a>(choice: &'a Choice, path: &Path<'_>, losses: &mut Losses) -> Object<'a> {
     let at = path.field("content");
     let mut gathered = Gathered::default();
     for (index, part) in choice.parts.iter().enumerate() {
         gathered.add(part, &at.item(index), losses);
     }
-    let mut map = Map::new();
-    map.insert("role".into(), "assistant".into());
-    map.insert("content".into(), gathered.content.map_or(Value::Null, Value::String));
     let refusal = gathered.refusal.or_else(|| explanation(choice, path, losses));
-    map.insert("refusal".into(), refusal.map_or(Value::Null, Value::String));
+    let mut map =
+        Object::new().with("role", "assistant").with("content", gathered.content).with("refusal", refusal);
     let text = reasoning::text(choice.parts.iter());
     if !text.is_empty() {
-        map.insert("reasoning_content".into(), text.into());
+        map.put("reasoning_content", text);
     }
     if reasoning::needs_details(&choice.parts) {
-        map.insert("reasoning_details".into(), Value::Array(reasoning::details(choice.parts.iter())));
+        map.put("reasoning_details", reasoning::details(choice.parts.iter()));
     }
     if !gathered.calls.is_empty() {
-        map.insert("tool_calls".into(), Value::Array(gathered.calls));
+        map.put("tool_calls", gathered.calls);
     }
     if !gathered.annotations.is_empty() {
-        map.insert("annotations".into(), Value::Array(gathered.annotations));
+        map.put("annotations", gathered.annotations);
     }
     map
 }
@@ -145,33 +137,29 @@ fn details_kind(details: &Value) -> &str {
 
 /// A choice's parts, sorted into the places this wire has for them.
 #[derive(Default)]
-struct Gathered {
-    content: Option<String>,
+struct Gathered<'a> {
+    content: Option<Cow<'a, str>>,
     refusal: Option<String>,
-    calls: Vec<Value>,
-    annotations: Vec<Value>,
+    calls: Vec<Node<'a>>,
+    annotations: Vec<Node<'a>>,
 }
 
-impl Gathered {
-    fn add(&mut self, part: &Part, path: &Path<'_>, losses: &mut Losses) {
+impl<'a> Gathered<'a> {
+    fn add(&mut self, part: &'a Part, path: &Path<'_>, losses: &mut Losses) {
         match part {
             Part::Text(text) => self.text(text, path, losses),
             Part::Refusal(text) => self.refusal.get_or_insert_default().push_str(text),
             Part::ToolCall(call) => {
-                let mut map = Map::new();
-                map.insert("id".into(), call.id.as_str().into());
-                map.insert("type".into(), call_kind(&call.extra).into());
-                let arguments = if call.arguments.is_empty() { "{}" } else { &call.arguments };
-                map.insert("function".into(), json!({"name": call.name, "arguments": arguments}));
+                let mut map = write_call(call);
                 write_extra(&mut map, &call.extra, path, losses);
-                self.calls.push(Value::Object(map));
+                self.calls.push(map.into());
             }
             Part::Thinking(Thinking { extra, .. }) | Part::RedactedThinking { extra, .. } => {
                 reasoning::report_foreign(extra, path, losses);
             }
             _ if reasoning::is_detail(part) => {}
             Part::Opaque { wire: Wire::OpenAiChat, value } if is_custom_call(value) => {
-                self.calls.push(value.clone());
+                self.calls.push(value.into());
             }
             Part::Opaque { value, .. } => {
                 let kind = value.get("type").and_then(Value::as_str).unwrap_or("unknown");
@@ -183,10 +171,10 @@ impl Gathered {
         }
     }
 
-    fn text(&mut self, text: &Text, path: &Path<'_>, losses: &mut Losses) {
+    fn text(&mut self, text: &'a Text, path: &Path<'_>, losses: &mut Losses) {
         let content = self.content.get_or_insert_default();
         let from = content.len();
-        content.push_str(&text.text);
+        *content += text.text.as_str();
         if text.extra.is_empty() {
             return;
         }
@@ -204,7 +192,7 @@ impl Gathered {
                 match citation(one) {
                     Some(mut annotation) => {
                         place(&mut annotation, start, end);
-                        self.annotations.push(annotation);
+                        self.annotations.push(annotation.into());
                     }
                     None => {
                         losses.report(path.field(name).to_string(), "only citations of web pages are carried")
