@@ -79,6 +79,19 @@ impl Fault {
         self
     }
 
+    /// The provider knew the model: its name may become a metric label. A name that nobody has is the
+    /// caller's own invention.
+    #[must_use]
+    pub fn knows_model(&self) -> bool {
+        !matches!(
+            self.class,
+            FaultClass::ModelNotFound
+                | FaultClass::InvalidRequest
+                | FaultClass::CallerGone
+                | FaultClass::Internal
+        )
+    }
+
     /// The label of this fault in metrics and logs.
     #[must_use]
     pub fn label(&self) -> &'static str {

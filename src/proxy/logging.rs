@@ -57,7 +57,8 @@ fn series(gateway: &Gateway, exchange: &Exchange) -> Arc<Series> {
         (None, None) => ("none".into(), "none".into()),
     };
     // Names that only a caller knows become labels when a provider has answered for them.
-    let admitted = exchange.fault.is_none() || gateway.catalog.find(&provider, &model).is_some();
+    let admitted = exchange.fault.as_ref().is_none_or(|fault| fault.knows_model())
+        || gateway.catalog.find(&provider, &model).is_some();
     gateway.metrics.series(&provider, &model, gateway.catalog, admitted)
 }
 

@@ -93,7 +93,8 @@ pub fn note(gateway: &Gateway, exchange: &mut Exchange, fault: &Fault, stale_con
     if !stale_connection && !attempt.direct {
         gateway.health.on_fault(&attempt.key, &attempt.model, fault.class, fault.retry_after_ms);
     }
-    let model = gateway.metrics.model_label(&attempt.model);
+    let known = fault.knows_model() || gateway.catalog.find(&attempt.provider.name, &attempt.model).is_some();
+    let model = gateway.metrics.model_label(&attempt.model, known);
     gateway.metrics.attempts.with_label_values(&[&*attempt.provider.name, model, fault.label()]).inc();
     exchange.attempts.push(attempt.record(fault.label(), Some(&fault.failure.message)));
 }
@@ -171,13 +172,17 @@ fn connect_reason(error: &Error) -> String {
     };
     let cause = match error.etype() {
         ErrorType::ConnectProxyFailure => error.context.as_ref().map(|context| context.as_str().to_owned()),
-        ErrorType::InvalidCert | ErrorType::TLSHandshakeFailure => {
-            error.cause.as_ref().map(|_| error.root_cause().to_string())
-        }
+        ErrorType::InvalidCert | ErrorType::TLSHandshakeFailure => last_cause(&error.to_string()),
         _ => None,
     };
     match cause {
         Some(cause) => format!("{what}: {cause}"),
         None => what.to_owned(),
     }
+}
+
+/// The innermost cause of Pingora's chain that names no address of ours.
+fn last_cause(chain: &str) -> Option<String> {
+    let causes = chain.split("cause: ").skip(1);
+    causes.filter(|cause| !cause.contains("address")).last().map(|cause| cause.trim().to_owned())
 }

@@ -39,7 +39,7 @@ impl Sink {
     /// Bytes kept while the writer is busy.
     const LIMIT: usize = 4 * 1024 * 1024;
     /// After a wake-up, lines are gathered for this long: one write for many lines.
-    const GATHER: Duration = Duration::from_millis(10);
+    const GATHER: Duration = Duration::from_millis(50);
 
     /// Lines dropped so far.
     #[must_use]

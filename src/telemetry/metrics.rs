@@ -165,7 +165,7 @@ impl Metrics {
             return Arc::clone(found);
         }
         drop(known);
-        let label = if admitted { self.admit(model) } else { self.model_label(model) };
+        let label = self.model_label(model, admitted);
         let made = Arc::new(self.make_series(provider, label, catalog.price(provider, model).copied()));
         // Beyond the bound each model has its own price, so nothing is kept for it.
         if label == model {
@@ -189,18 +189,16 @@ impl Metrics {
         }
     }
 
-    /// The label value of a model: its name once it was admitted, else `other`.
+    /// The label value of a model: its name once it was admitted, else `other`. `admit`: this one may be,
+    /// within the bound.
     #[must_use]
-    pub fn model_label<'m>(&self, model: &'m str) -> &'m str {
-        let models = self.models.read().unwrap_or_else(PoisonError::into_inner);
-        if models.contains(model) { model } else { "other" }
-    }
-
-    /// Admits a model as a label value, within the bound.
-    fn admit<'m>(&self, model: &'m str) -> &'m str {
+    pub fn model_label<'m>(&self, model: &'m str, admit: bool) -> &'m str {
         let models = self.models.read().unwrap_or_else(PoisonError::into_inner);
         if models.contains(model) {
             return model;
+        }
+        if !admit {
+            return "other";
         }
         if models.len() >= MAX_MODELS || model.len() > 128 {
             return "other";
@@ -272,11 +270,11 @@ mod tests {
         let metrics = Metrics::new().unwrap();
         for n in 0..MAX_MODELS {
             let name = format!("model-{n}");
-            assert_eq!(metrics.admit(&name), name);
+            assert_eq!(metrics.model_label(&name, true), name);
         }
-        assert_eq!(metrics.admit("one-too-many"), "other");
-        assert_eq!(metrics.model_label("never-admitted"), "other");
-        assert_eq!(metrics.model_label("model-7"), "model-7");
+        assert_eq!(metrics.model_label("one-too-many", true), "other");
+        assert_eq!(metrics.model_label("never-admitted", false), "other");
+        assert_eq!(metrics.model_label("model-7", false), "model-7");
     }
 
     #[test]

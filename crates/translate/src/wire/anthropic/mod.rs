@@ -1,6 +1,6 @@
 //! Anthropic Messages (`POST /v1/messages`, `anthropic-version: 2023-06-01`).
 //!
-//! Facts and their sources: providers.md B1 (the wire), D1 (its callers). This file only names the
+//! This file only names the
 //! pieces; no field of the wire is spelled here.
 
 mod blocks;

@@ -1,7 +1,7 @@
 //! Token counts of this wire, into disjoint buckets and back. One function for whole answers, streams
 //! and observers, so that the three can never disagree.
 //!
-//! `prompt_tokens` includes what was read from and written to the cache (providers.md B13). A cache
+//! `prompt_tokens` includes what was read from and written to the cache. A cache
 //! count is looked for by presence, never by being non-zero: a reported 0 must not fall through to
 //! another provider's field.
 
