@@ -10,7 +10,7 @@ use translate::ir::Usage;
 use super::attempt::{Answer, Attempt, millis};
 use super::exchange::Exchange;
 use super::{Gateway, replay};
-use crate::telemetry::access_log::{ErrorField, RequestLine, dollars};
+use crate::telemetry::access_log::{ErrorField, RequestLine};
 use crate::telemetry::metrics::Series;
 
 /// Notes how it went. Always called, except when a filter panicked.
@@ -166,7 +166,7 @@ fn line(gateway: &Gateway, session: &Session, exchange: &Exchange, settled: Opti
         input_tokens: usage.map(|usage| usage.input_total()),
         output_tokens: usage.map(|usage| usage.output),
         usage_estimated: settled.is_some_and(|settled| settled.estimated),
-        cost: settled.and_then(|settled| settled.cost_nanos).and_then(dollars),
+        cost_nanos: settled.and_then(|settled| settled.cost_nanos),
         ttft_ms: first_token.map(|at| {
             u64::try_from(at.saturating_duration_since(exchange.started).as_millis()).unwrap_or(u64::MAX)
         }),

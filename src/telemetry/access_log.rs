@@ -1,10 +1,10 @@
 //! One JSON line per request: the seed's fields, then ours.
 
+use std::io::Write;
 use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 use super::logger::{REQUEST, Sink, Style};
 
@@ -55,8 +55,8 @@ pub struct RequestLine<'a> {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub usage_estimated: bool,
     /// US dollars, exact to the nano-dollar; absent when the price is not known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cost: Option<Box<RawValue>>,
+    #[serde(skip)]
+    pub cost_nanos: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ttft_ms: Option<u64>,
     /// Time in the gateway less time waiting for sockets.
@@ -103,11 +103,32 @@ impl AttemptRecord {
 }
 
 impl RequestLine<'_> {
+    /// Appends the line as a JSON object.
+    ///
+    /// # Errors
+    /// Never in practice: every field is text, a number or a list of them.
+    pub fn render(&self, out: &mut Vec<u8>) -> serde_json::Result<()> {
+        serde_json::to_writer(&mut *out, self)?;
+        if let Some(nanos) = self.cost_nanos {
+            // A number that a float could not hold exactly: written behind the last member.
+            out.pop();
+            out.extend_from_slice(b",\"cost\":");
+            write_dollars(nanos, out);
+            out.push(b'}');
+        }
+        Ok(())
+    }
+
     /// Writes the line to the log, in its style.
     pub fn write(&self, sink: &Sink) {
         let written = match sink.style() {
             Style::Json => sink.json_line(self),
-            Style::Pretty => serde_json::to_string(self).map(|line| log::info!(target: REQUEST, "{line}")),
+            Style::Pretty => {
+                let mut line = Vec::new();
+                self.render(&mut line).map(|()| {
+                    log::info!(target: REQUEST, "{}", String::from_utf8_lossy(&line));
+                })
+            }
         };
         if let Err(error) = written {
             log::error!("a request line could not be written: {error}");
@@ -115,14 +136,15 @@ impl RequestLine<'_> {
     }
 }
 
-/// Nano-dollars as a JSON number of dollars, without going through a float.
-#[must_use]
-pub fn dollars(nanos: u64) -> Option<Box<RawValue>> {
+/// Appends nano-dollars as a JSON number of dollars, without going through a float.
+pub fn write_dollars(nanos: u64, out: &mut Vec<u8>) {
     const UNIT: u64 = 1_000_000_000;
     let (whole, rest) = (nanos / UNIT, nanos % UNIT);
-    let text = format!("{whole}.{rest:09}");
-    let text = text.trim_end_matches('0').trim_end_matches('.');
-    RawValue::from_string(text.to_owned()).ok()
+    // Writing into a Vec cannot fail.
+    let _ = if rest == 0 { write!(out, "{whole}") } else { write!(out, "{whole}.{rest:09}") };
+    while rest != 0 && out.last() == Some(&b'0') {
+        out.pop();
+    }
 }
 
 /// The line as a person reads it; `None` when it is no request line.
@@ -189,7 +211,9 @@ mod tests {
             (12_340_000_000, "12.34"),
             (u64::MAX, "18446744073.709551615"),
         ] {
-            assert_eq!(dollars(nanos).unwrap().get(), text);
+            let mut out = Vec::new();
+            write_dollars(nanos, &mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), text);
         }
     }
 }

@@ -10,7 +10,8 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use log::Level;
-use serde::Serialize;
+
+use super::access_log::RequestLine;
 
 /// How lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,11 +54,11 @@ impl Sink {
         self.style
     }
 
-    /// Writes a request line: `line` is an object, `level` and `time` go in front.
+    /// Writes a request line, `level` and `time` in front.
     ///
     /// # Errors
-    /// `line` is no object that JSON can hold.
-    pub fn json_line(&self, line: &impl Serialize) -> serde_json::Result<()> {
+    /// As [`RequestLine::render`].
+    pub fn json_line(&self, line: &RequestLine<'_>) -> serde_json::Result<()> {
         thread_local! {
             static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
         }
@@ -67,7 +68,7 @@ impl Sink {
             super::clock::write_rfc3339(SystemTime::now(), buffer);
             buffer.extend_from_slice(b"\",");
             let head = buffer.len();
-            serde_json::to_writer(&mut *buffer, line)?;
+            line.render(buffer)?;
             // The object's own brace is the one in front already.
             if buffer.get(head) == Some(&b'{') {
                 buffer.remove(head);

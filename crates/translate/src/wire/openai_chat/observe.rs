@@ -3,6 +3,8 @@
 //! Runs on every frame of every relayed stream, so it parses only the typed parts, borrowing from the
 //! frame. Must not allocate for an ordinary text chunk beyond the list of choices.
 
+use serde_json::value::RawValue;
+
 use super::response::{bad_json, finish as finish_word, not_an_answer};
 use super::types::{Answer, AnswerChoice, Content, Outline, Said, speaks};
 use super::usage;
@@ -50,22 +52,35 @@ pub(super) fn frame(frame: &Frame<'_>, seen: &mut Observation) -> FrameVerdict {
 pub(super) fn response(body: &[u8]) -> Result<Observation, BadResponse> {
     let answer: Outline<'_> = json::read(body).map_err(|error| bad_json(&error))?;
     let embeddings = answer.data.is_some() && answer.object.get() == "list";
-    if speaks(answer.error) || (answer.choices.is_none() && !embeddings) {
+    let choices = answer.choices.map(RawValue::get).filter(|choices| *choices != "null");
+    if speaks(answer.error) || (choices.is_none() && !embeddings) {
         return Err(not_an_answer(body));
     }
+    if choices.is_some_and(|choices| !choices.starts_with('[')) {
+        // No list: the full reading says what is wrong with it.
+        return uncounted(body, embeddings);
+    }
     let Some(usage) = answer.usage.and_then(usage::read) else { return uncounted(body, embeddings) };
-    let ends: Vec<_> = answer.choices.iter().flatten().map(|choice| choice.finish_reason.get()).collect();
-    let finish = ends.iter().all(|word| !word.is_empty()).then(|| ends.last()).flatten();
+    let word = choices.and_then(last_finish).unwrap_or_default();
     let model = answer.model.get();
     Ok(Observation {
         content: true,
-        tool_call: ends.contains(&"tool_calls"),
-        finish: finish.and_then(|word| finish_word(word, "", false)).map(|finish| finish.reason),
+        tool_call: word == "tool_calls",
+        finish: finish_word(word, "", false).map(|finish| finish.reason),
         usage: Some(usage),
         model: (!model.is_empty()).then(|| model.to_owned()),
         done: true,
         ..Observation::default()
     })
+}
+
+/// The finish reason of the last choice, found from the end: it stands behind the message. Inside a text
+/// the quotes of such a name would be escaped, so only a member's name can match.
+fn last_finish(choices: &str) -> Option<&str> {
+    const NAME: &str = "\"finish_reason\"";
+    let behind = choices.get(choices.rfind(NAME)? + NAME.len()..)?;
+    let value = behind.trim_start().strip_prefix(':')?.trim_start().strip_prefix('"')?;
+    value.split('"').next()
 }
 
 /// No count came: what was said is measured, as the base of an estimate.

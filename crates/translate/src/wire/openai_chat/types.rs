@@ -91,7 +91,7 @@ pub(super) struct Outline<'a> {
     #[serde(default, borrow)]
     pub object: Str<'a>,
     #[serde(default, borrow)]
-    pub choices: Option<Vec<OutlineChoice<'a>>>,
+    pub choices: Option<&'a RawValue>,
     #[serde(default, borrow)]
     pub usage: Option<&'a RawValue>,
     #[serde(default, borrow)]
@@ -99,12 +99,6 @@ pub(super) struct Outline<'a> {
     /// The vectors of an embeddings answer.
     #[serde(default)]
     pub data: Option<IgnoredAny>,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct OutlineChoice<'a> {
-    #[serde(default, borrow)]
-    pub finish_reason: Str<'a>,
 }
 
 #[derive(Debug, Deserialize)]
