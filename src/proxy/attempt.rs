@@ -33,7 +33,6 @@ pub struct Attempt {
     pub retry_forbidden: bool,
     /// Headers of an error answer that the caller gets too.
     pub refusal_headers: Vec<(http::HeaderName, http::HeaderValue)>,
-    pub reused_connection: bool,
     /// Its end is in `Exchange::attempts`.
     pub recorded: bool,
     /// With the caller's own key: its faults say nothing about ours.
@@ -57,8 +56,6 @@ pub struct Upstream {
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
     pub began: Instant,
-    pub connected: Option<Instant>,
-    pub header: Option<Instant>,
     pub first_token: Option<Instant>,
 }
 
@@ -99,13 +96,12 @@ impl Attempt {
             key: Arc::clone(key),
             model: Arc::clone(&step.model),
             upstream,
-            clock: Clock { began: Instant::now(), connected: None, header: None, first_token: None },
+            clock: Clock { began: Instant::now(), first_token: None },
             status: 0,
             upstream_request_id: None,
             retry_after_ms: None,
             retry_forbidden: false,
             refusal_headers: Vec::new(),
-            reused_connection: false,
             recorded: false,
             direct: false,
             slot: None,

@@ -1,7 +1,7 @@
 //! Opens an attempt: which step of the plan, which key, what body, which address.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use govern::cooldown::CoolReason;
 use govern::verdict::FaultClass;
@@ -59,10 +59,6 @@ pub fn connected(exchange: &mut Exchange, reused: bool) {
         exchange.forget_wait();
     } else {
         exchange.work();
-    }
-    if let Some(attempt) = exchange.attempt.as_mut() {
-        attempt.clock.connected = Some(Instant::now());
-        attempt.reused_connection = reused;
     }
 }
 

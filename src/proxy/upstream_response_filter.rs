@@ -30,7 +30,6 @@ pub fn run(header: &mut ResponseHeader, exchange: &mut Exchange) -> Result<()> {
         return Ok(());
     };
     let now = Instant::now();
-    attempt.clock.header = Some(now);
     attempt.status = header.status.as_u16();
     attempt.upstream_request_id = upstream_request_id(header);
     attempt.answer = if !header.status.is_success() {
