@@ -18,7 +18,9 @@ struct ExtraFields<'a> {
     resolved_model_used: Option<&'a str>,
     /// Milliseconds.
     latency: u64,
-    chunk_index: u64,
+    /// Only of an answer in one piece: in a stream the fields stand on the last chunk, wherever that is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chunk_index: Option<u64>,
     attempts: Vec<AttemptRecord>,
     #[serde(skip_serializing_if = "Losses::is_empty")]
     losses: Losses,
@@ -57,7 +59,7 @@ fn render(
         model_requested: &call.model_asked,
         resolved_model_used: used.filter(|used| *used != asked && *used != &*call.model_asked),
         latency: millis(exchange.started),
-        chunk_index: 0,
+        chunk_index: (!call.stream).then_some(0),
         attempts,
         losses,
     };

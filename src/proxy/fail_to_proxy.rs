@@ -9,15 +9,10 @@ use pingora_proxy::{FailToProxy, Session};
 use super::attempt::Answer;
 use super::exchange::Exchange;
 use super::fault::Fault;
-use super::{Gateway, extra_fields, replay, respond};
+use super::{extra_fields, replay, respond};
 
 /// Tells the caller, if there still is one.
-pub async fn run(
-    _gateway: &Gateway,
-    session: &mut Session,
-    error: &Error,
-    exchange: &mut Exchange,
-) -> FailToProxy {
+pub async fn run(session: &mut Session, error: &Error, exchange: &mut Exchange) -> FailToProxy {
     exchange.work();
     if let Some(call) = exchange.call.as_ref() {
         // A held answer is dropped here: it is not the one the caller gets.

@@ -160,7 +160,7 @@ impl ProxyHttp for Proxy {
         end_of_stream: bool,
         exchange: &mut Exchange,
     ) -> Result<Option<Duration>> {
-        response_body_filter::run(&self.0, body, end_of_stream, exchange)?;
+        response_body_filter::run(body, end_of_stream, exchange)?;
         Ok(None)
     }
 
@@ -191,7 +191,7 @@ impl ProxyHttp for Proxy {
         error: &Error,
         exchange: &mut Exchange,
     ) -> FailToProxy {
-        fail_to_proxy::run(&self.0, session, error, exchange).await
+        fail_to_proxy::run(session, error, exchange).await
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, exchange: &mut Exchange) {

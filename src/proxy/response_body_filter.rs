@@ -18,7 +18,7 @@ use super::exchange::{Call, Exchange};
 use super::fault::{Fault, class_of};
 use super::replay::Limit;
 use super::upstream_response_filter::echo;
-use super::{Gateway, extra_fields, set_deadline};
+use super::{extra_fields, set_deadline};
 
 /// The fault is in `Exchange::fault`.
 pub const FAULT: ErrorType = ErrorType::Custom("upstream fault");
@@ -36,12 +36,7 @@ const CLOSING: Duration = Duration::from_millis(1500);
 ///
 /// # Errors
 /// The answer turned out to be none, and nothing of it went downstream yet.
-pub fn run(
-    _gateway: &Gateway,
-    body: &mut Option<Bytes>,
-    end_of_stream: bool,
-    exchange: &mut Exchange,
-) -> Result<()> {
+pub fn run(body: &mut Option<Bytes>, end_of_stream: bool, exchange: &mut Exchange) -> Result<()> {
     exchange.work();
     let chunk = body.take().unwrap_or_default();
     // Taken out while it is worked on: building `extra_fields` reads the rest of the exchange.

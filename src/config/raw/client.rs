@@ -13,7 +13,7 @@ pub struct Client {
     /// Largest request body, in MiB; above it 413 is answered before the body is read.
     #[schemars(range(min = 1, max = 4096))]
     pub max_request_body_size_mb: u64,
-    /// Longest pause between two reads of a request body, in seconds.
+    /// Longest pause between two reads of a request body, and longest wait for the caller to take more of an answer, in seconds.
     #[schemars(range(min = 0.001, max = 86_400.0))]
     pub request_read_timeout_in_seconds: f64,
     /// A request body must be complete within this time, in seconds.
