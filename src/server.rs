@@ -11,13 +11,15 @@ use async_trait::async_trait;
 use pingora_core::apps::HttpServerOptions;
 use pingora_core::server::configuration::{Opt, ServerConf};
 use pingora_core::server::{ExecutionPhase, RunArgs, Server, ShutdownSignal, ShutdownSignalWatch};
-use pingora_proxy::http_proxy_service;
+use pingora_core::services::listening::Service;
+use pingora_proxy::HttpProxy;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::broadcast;
 
 use crate::cli::Serve;
 use crate::config::{ConfigHolder, Origin, Snapshot, summary};
 use crate::mock::Mock;
+use crate::proxy::front::Front;
 use crate::proxy::{Gateway, Proxy};
 use crate::route::cache::Routes;
 use crate::telemetry::logger::Sink;
@@ -77,12 +79,12 @@ pub fn run(holder: ConfigHolder, options: &Serve, log: Arc<Sink>) -> io::Result<
     let mut server = Server::new_with_opt_and_conf(Some(opt), conf);
     server.bootstrap();
 
-    let mut service = http_proxy_service(&server.configuration, Proxy(Arc::clone(&gateway)));
-    if let Some(proxy) = service.app_logic_mut() {
-        let mut http = HttpServerOptions::default();
-        http.h2c = settings.h2c;
-        proxy.server_options = Some(http);
-    }
+    let mut proxy = HttpProxy::new(Proxy(Arc::clone(&gateway)), Arc::clone(&server.configuration));
+    proxy.handle_init_modules();
+    let mut http = HttpServerOptions::default();
+    http.h2c = settings.h2c;
+    proxy.server_options = Some(http);
+    let mut service = Service::new("gateway".to_owned(), Front::new(proxy));
     for address in &addresses {
         service.add_tcp(&address.to_string());
     }

@@ -200,6 +200,8 @@ pub struct Network {
     pub ttft_timeout: Option<Duration>,
     /// Between two events of a stream.
     pub stream_idle_timeout: Duration,
+    /// Slowest pace of an answer over spans of `stream_idle_timeout`; 0: any.
+    pub min_bytes_per_second: u32,
     /// Over all attempts of a request at this and later targets; `None`: no limit.
     pub total_timeout: Option<Duration>,
     /// Tries after the first, on one provider and model.

@@ -1,7 +1,7 @@
 //! One try against one target: what is sent, what came back, when.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use translate::Wire;
@@ -39,6 +39,7 @@ pub struct Attempt {
     pub direct: bool,
     /// Counted at the provider until the attempt ends.
     pub slot: Option<Slot>,
+    pub pace: Pace,
     pub answer: Answer,
 }
 
@@ -57,6 +58,27 @@ pub struct Upstream {
 pub struct Clock {
     pub began: Instant,
     pub first_token: Option<Instant>,
+}
+
+/// How fast an answer comes: too slow is as bad as silent.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Pace {
+    /// Since the last time that enough had come.
+    bytes: u64,
+    since: Option<Instant>,
+}
+
+impl Pace {
+    /// Notes `bytes` of the answer. True when fewer than `floor` bytes per second came over a whole `span`.
+    pub fn is_slow(&mut self, bytes: usize, floor: u32, span: Duration) -> bool {
+        let enough = (f64::from(floor) * span.as_secs_f64()) as u64;
+        self.bytes = self.bytes.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+        if self.bytes >= enough {
+            *self = Self::default();
+            return false;
+        }
+        self.since.get_or_insert_with(Instant::now).elapsed() >= span
+    }
 }
 
 /// The answer so far.
@@ -105,6 +127,7 @@ impl Attempt {
             recorded: false,
             direct: false,
             slot: None,
+            pace: Pace::default(),
             answer: Answer::Awaited,
         }
     }

@@ -8,6 +8,7 @@ pub mod exchange;
 mod extra_fields;
 mod fail_to_proxy;
 pub mod fault;
+pub mod front;
 pub mod headers;
 mod logging;
 mod replay;
@@ -92,6 +93,12 @@ impl ProxyHttp for Proxy {
 
     /// No modules: the default compression module costs on every request and is never used.
     fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
+
+    /// The first hook: see [`front`].
+    async fn early_request_filter(&self, session: &mut Session, _exchange: &mut Exchange) -> Result<()> {
+        front::unwrap(&mut session.downstream_session);
+        Ok(())
+    }
 
     async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
         request_filter::run(&self.0, session, exchange).await

@@ -41,7 +41,9 @@ pub fn run(body: &mut Option<Bytes>, end_of_stream: bool, exchange: &mut Exchang
     let chunk = body.take().unwrap_or_default();
     // Taken out while it is worked on: building `extra_fields` reads the rest of the exchange.
     let Some(mut attempt) = exchange.attempt.take() else { return Ok(()) };
+    let slow = !end_of_stream && is_slow(&mut attempt, chunk.len());
     let result = match &mut attempt.answer {
+        Answer::Whole(_) | Answer::Stream(_) if slow => too_slow(exchange, &mut attempt),
         Answer::Refused(buffer) => refused(buffer, &chunk, end_of_stream).map(|()| None),
         Answer::Whole(_) => whole(exchange, &mut attempt, &chunk, end_of_stream),
         Answer::Passed { bytes } => {
@@ -83,6 +85,35 @@ fn fault(fault: Fault) -> Refusal {
 
 fn raise() -> Box<Error> {
     Error::create(FAULT, ErrorSource::Upstream, None, None)
+}
+
+fn is_slow(attempt: &mut Attempt, bytes: usize) -> bool {
+    let network = &attempt.provider.network;
+    attempt.pace.is_slow(bytes, network.min_bytes_per_second, network.stream_idle_timeout)
+}
+
+/// The answer trickles: given up while another target can still answer, else ended in the stream itself.
+fn too_slow(exchange: &mut Exchange, attempt: &mut Attempt) -> Result<Option<Bytes>, Refusal> {
+    let network = &attempt.provider.network;
+    let message = format!(
+        "the answer came slower than {} bytes per second (min_bytes_per_second)",
+        network.min_bytes_per_second
+    );
+    let broken = Fault::new(FaultClass::IdleTimeout, message);
+    let idle = network.stream_idle_timeout;
+    let Answer::Stream(streaming) = &mut attempt.answer else { return Err(fault(broken)) };
+    if streaming.ended {
+        return Ok(None);
+    }
+    if !streaming.released {
+        return Err(fault(broken));
+    }
+    let mut out = Vec::new();
+    streaming.pipe.fail(&broken.failure, &exchange.request_id, None, &mut out);
+    streaming.ended = true;
+    exchange.fault = Some(broken);
+    deadline(exchange, Limit::Complete, CLOSING.min(idle), exchange.total_deadline());
+    Ok(Some(out.into()))
 }
 
 fn refused(buffer: &mut BytesMut, chunk: &[u8], end: bool) -> Result<(), Refusal> {

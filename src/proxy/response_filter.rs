@@ -2,7 +2,8 @@
 //! `replay` frames it.
 
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderName, HeaderValue};
+use http::response::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use pingora_error::Result;
 use pingora_http::ResponseHeader;
 use translate::Wire;
@@ -31,20 +32,26 @@ pub fn run(header: &mut ResponseHeader, exchange: &mut Exchange) -> Result<()> {
     let (Some(call), Some(attempt)) = (exchange.call.as_ref(), exchange.attempt.as_ref()) else {
         return Ok(());
     };
-    // Edited in place: most of what a provider sends stays.
-    let dropped: Vec<HeaderName> = header.headers.keys().filter(|name| drops(name)).cloned().collect();
+    // Edited in place: most of what a provider sends stays. As plain parts: Pingora would keep a second list,
+    // of the names' spelling.
+    let empty = ResponseHeader::build_no_case(header.status, None)?;
+    let mut parts = Parts::from(std::mem::replace(header, empty));
+    let headers = &mut parts.headers;
+    let dropped: Vec<HeaderName> = headers.keys().filter(|name| drops(name)).cloned().collect();
     for name in &dropped {
-        header.remove_header(name);
+        headers.remove(name);
     }
-    let relayed = attempt.upstream.relay && header.headers.contains_key(CONTENT_TYPE);
+    let relayed = attempt.upstream.relay && headers.contains_key(CONTENT_TYPE);
     if matches!(attempt.answer, Answer::Stream(_)) {
-        header.insert_header(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"))?;
-        header.insert_header(CACHE_CONTROL, HeaderValue::from_static("no-cache"))?;
-        header.insert_header(X_ACCEL_BUFFERING, HeaderValue::from_static("no"))?;
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
     } else if !relayed {
-        header.insert_header(CONTENT_TYPE, HeaderValue::from_static("application/json"))?;
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
-    describe(header, exchange, attempt, call.endpoint.dialect)
+    describe(headers, exchange, attempt, call.endpoint.dialect);
+    *header = ResponseHeader::from(parts);
+    Ok(())
 }
 
 fn drops(name: &HeaderName) -> bool {
@@ -52,34 +59,31 @@ fn drops(name: &HeaderName) -> bool {
 }
 
 /// Who answered, and what was lost on the way.
-fn describe(out: &mut ResponseHeader, exchange: &Exchange, attempt: &Attempt, dialect: Wire) -> Result<()> {
-    out.insert_header(X_REQUEST_ID, &*exchange.request_id)?;
+fn describe(out: &mut HeaderMap, exchange: &Exchange, attempt: &Attempt, dialect: Wire) {
+    insert_text(out, X_REQUEST_ID, &exchange.request_id);
     if let Some(id) = &attempt.upstream_request_id {
-        out.insert_header(X_BF_UPSTREAM_REQUEST_ID, &**id)?;
+        insert_text(out, X_BF_UPSTREAM_REQUEST_ID, id);
     }
-    if dialect == Wire::Anthropic && !out.headers.contains_key(REQUEST_ID) {
-        out.insert_header(REQUEST_ID, &*exchange.request_id)?;
+    if dialect == Wire::Anthropic && !out.contains_key(REQUEST_ID) {
+        insert_text(out, REQUEST_ID, &exchange.request_id);
     }
-    out.insert_header(X_BF_PROVIDER, &*attempt.provider.name)?;
-    insert_text(out, X_BF_MODEL, &attempt.model)?;
+    insert_text(out, X_BF_PROVIDER, &attempt.provider.name);
+    insert_text(out, X_BF_MODEL, &attempt.model);
     if !exchange.attempts.is_empty() {
-        out.insert_header(X_BF_ATTEMPTS, exchange.attempts.len() + 1)?;
+        out.insert(X_BF_ATTEMPTS, HeaderValue::from(exchange.attempts.len() + 1));
     }
     if !attempt.upstream.losses.is_empty() {
         let paths: Vec<&str> =
             attempt.upstream.losses.as_slice().iter().map(|loss| loss.path.as_str()).collect();
-        insert_text(out, X_BF_LOSSES, &paths.join(", "))?;
+        insert_text(out, X_BF_LOSSES, &paths.join(", "));
     }
-    Ok(())
 }
 
 /// Text that callers chose may hold anything: what is no header value is left out.
-fn insert_text(out: &mut ResponseHeader, name: HeaderName, text: &str) -> Result<()> {
-    if !text.is_ascii() {
-        return Ok(());
-    }
-    match http::HeaderValue::from_str(text) {
-        Ok(value) => out.insert_header(name, value),
-        Err(_) => Ok(()),
+fn insert_text(out: &mut HeaderMap, name: HeaderName, text: &str) {
+    if let Ok(value) = HeaderValue::from_str(text)
+        && text.is_ascii()
+    {
+        out.insert(name, value);
     }
 }

@@ -55,10 +55,7 @@ impl Sink {
     }
 
     /// Writes a request line, `level` and `time` in front.
-    ///
-    /// # Errors
-    /// As [`RequestLine::render`].
-    pub fn json_line(&self, line: &RequestLine<'_>) -> serde_json::Result<()> {
+    pub fn json_line(&self, line: &RequestLine<'_>) {
         thread_local! {
             static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
         }
@@ -67,16 +64,10 @@ impl Sink {
             buffer.extend_from_slice(b"{\"level\":\"info\",\"time\":\"");
             super::clock::write_rfc3339(SystemTime::now(), buffer);
             buffer.extend_from_slice(b"\",");
-            let head = buffer.len();
-            line.render(buffer)?;
-            // The object's own brace is the one in front already.
-            if buffer.get(head) == Some(&b'{') {
-                buffer.remove(head);
-            }
-            buffer.push(b'\n');
+            line.render_members(buffer);
+            buffer.extend_from_slice(b"}\n");
             self.push(buffer);
-            Ok(())
-        })
+        });
     }
 
     /// Waits until everything is written, at most half a second: before the process exits.

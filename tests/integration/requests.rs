@@ -138,3 +138,47 @@ fn malformed_json_is_a_400_that_names_the_place_in_both_dialects() {
     }
     assert!(upstream.hits().is_empty());
 }
+
+/// Sends raw bytes and reads what comes back.
+fn raw(gateway: &crate::support::gateway::Gateway, bytes: &[u8]) -> crate::support::client::Response {
+    let mut caller = gateway.connect();
+    caller.socket.write_all(bytes).unwrap();
+    caller.response().unwrap()
+}
+
+#[test]
+fn a_head_that_cannot_be_read_is_answered_in_json_with_a_request_id() {
+    let (_upstream, gateway) = healthy_stage(json!({}));
+    let many: String = (0..300).map(|n| format!("x-{n}: 1\r\n")).collect();
+    let cases = [
+        ("GET /v1/models HTTP/1.1\r\nhost: x\r\nno colon here\r\n\r\n".to_owned(), 400),
+        ("GET /v1/models HTTP/1.1\r\nb@d name: 1\r\n\r\n".to_owned(), 400),
+        (format!("GET /v1/models HTTP/1.1\r\nhost: x\r\n{many}\r\n"), 431),
+        (
+            "POST /v1/messages HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n"
+                .to_owned(),
+            400,
+        ),
+    ];
+    for (bytes, status) in cases {
+        let answer = raw(&gateway, bytes.as_bytes());
+        assert_eq!(answer.status(), status, "{bytes:.60}");
+        assert_eq!(answer.header("content-type"), Some("application/json"));
+        assert_eq!(answer.header("x-request-id").map(str::len), Some(32), "{bytes:.60}");
+        assert!(answer.json()["error"]["message"].as_str().is_some_and(|text| !text.is_empty()));
+    }
+}
+
+#[test]
+fn headers_of_more_than_64_kb_are_refused_in_the_dialect_of_the_path() {
+    let (_upstream, gateway) = healthy_stage(json!({}));
+    for (path, kind) in [("/v1/chat/completions", "/error/type"), ("/anthropic/v1/messages", "/type")] {
+        let request = Request::json(path, &chat("oa/m")).header("x-long", &"a".repeat(70_000));
+        let answer = gateway.ask(&request);
+        assert_eq!(answer.status(), 431, "{}", answer.text());
+        assert!(answer.header("x-request-id").is_some() && answer.json().pointer(kind).is_some());
+        assert!(answer.text().contains("64 KB"), "{}", answer.text());
+    }
+    let fits = Request::json("/v1/chat/completions", &chat("oa/m")).header("x-long", &"a".repeat(60_000));
+    assert_eq!(gateway.ask(&fits).status(), 200);
+}

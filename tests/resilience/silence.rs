@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::rig::{Rig, each, each_stream, each_tagged, each_whole, tag};
 use crate::support::answers::{after_two_words, chunk, events, head, open_stream, stream_head, whole};
-use crate::support::upstream::{Act, Upstream};
+use crate::support::upstream::{Act, Hit, Upstream};
 
 const TTFT: Duration = Duration::from_millis(600);
 const REQUEST: Duration = Duration::from_millis(1_500);
@@ -145,6 +145,44 @@ fn row_20_a_stream_at_a_byte_a_time_is_given_up_before_or_after_its_first_token(
         rig.expect_backup(case, &told);
         rig.expect_attempts(case, &told, &[(case.primary(), "ttft_timeout"), (case.backup(), "success")]);
         expect_between(told.took, TTFT);
+    });
+    each_tagged(true, &["late"], |case| {
+        let told = rig.ask(case);
+        assert_eq!(told.text(), "The answer");
+        assert!(!told.terminated && told.error().is_some(), "{}", told.response.text());
+        rig.expect_failed(&told, "idle_timeout");
+    });
+}
+
+/// Small whole frames, ten a second: never silent, and far below the configured pace.
+fn trickle(hit: &Hit) -> Vec<Act> {
+    let comments = || (0..80).flat_map(|_| [chunk(": .\n\n"), Act::Pause(Duration::from_millis(100))]);
+    let frames = events(hit.wire(), hit.model());
+    let from = if tag(hit) == "late" { after_two_words(hit.wire()) } else { 0 };
+    let mut script = open_stream(&frames[..from], Duration::ZERO);
+    script.extend(comments());
+    script.push(Act::Close);
+    script
+}
+
+#[test]
+fn row_20_a_stream_below_the_minimum_rate_is_given_up_though_it_is_never_silent() {
+    let span = Duration::from_millis(700);
+    let primary = Upstream::start(trickle);
+    let url = primary.url();
+    let rig = Rig::with_network(primary, &["k"], |name| {
+        let url = if name.ends_with("backup") { None } else { Some(url.as_str()) };
+        (
+            url,
+            json!({"min_bytes_per_second": 2000, "stream_idle_timeout_in_seconds": span.as_secs_f64(),
+                "ttft_timeout_in_seconds": 30, "max_retries": 0}),
+        )
+    });
+    each_tagged(true, &["early"], |case| {
+        let told = rig.ask(case);
+        rig.expect_backup(case, &told);
+        rig.expect_attempts(case, &told, &[(case.primary(), "idle_timeout"), (case.backup(), "success")]);
+        expect_between(told.took, span);
     });
     each_tagged(true, &["late"], |case| {
         let told = rig.ask(case);

@@ -17,6 +17,7 @@ pub mod ir;
 pub mod loss;
 pub mod provider;
 pub mod relay;
+mod scan;
 pub mod wire;
 
 pub use loss::{Loss, Losses};

@@ -47,6 +47,7 @@ pub(super) fn compile(compiler: &mut Compiler<'_>, entry: &Entry<'_>, endpoint: 
         first_byte_timeout: raw.first_byte_timeout_in_seconds.map_or(request_timeout, seconds),
         ttft_timeout: raw.ttft_timeout_in_seconds.map(seconds),
         stream_idle_timeout: seconds(raw.stream_idle_timeout_in_seconds),
+        min_bytes_per_second: raw.min_bytes_per_second,
         total_timeout: raw.total_timeout_in_seconds.map(seconds),
         max_retries: raw.max_retries,
         retry_backoff_initial: Duration::from_millis(initial.unwrap_or(BACKOFF_INITIAL)),

@@ -21,6 +21,10 @@ pub struct Network {
     /// Longest silence between two events of a stream.
     #[schemars(range(min = 0.001, max = 86_400.0))]
     pub stream_idle_timeout_in_seconds: f64,
+    /// Slowest pace of an answer, measured over spans of `stream_idle_timeout_in_seconds` once it began. 0:
+    /// any pace.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub min_bytes_per_second: u32,
     /// Establishing a connection, TLS included.
     #[schemars(range(min = 0.001, max = 86_400.0))]
     pub connect_timeout_in_seconds: f64,
@@ -68,6 +72,7 @@ impl Default for Network {
             extra_headers: BTreeMap::new(),
             default_request_timeout_in_seconds: 30.0,
             stream_idle_timeout_in_seconds: 60.0,
+            min_bytes_per_second: 2,
             connect_timeout_in_seconds: 5.0,
             first_byte_timeout_in_seconds: None,
             ttft_timeout_in_seconds: None,

@@ -41,6 +41,10 @@ fn page() -> String {
         *Then*: what the gateway does before it gives up (`retry`: same model, another key if there is one; \
         `retry_other_key`: only with another key; `failover`: the next planned model; `stop`: the caller gets \
         the error).\n\n\
+        Requests that never reach a provider: 400 (body or head that cannot be read), 404, 405, 408 (upload \
+        too slow), 413 (body too large), 415 (coding), 431 (more than 64 KB of headers, or more than 256 of \
+        them); a head that cannot be read at all is answered in OpenAI's shape. `x-request-id` always \
+        answers.\n\n\
         This page is written by a test from the table in `src/proxy/fault.rs`.\n\n\
         | Label | Cause | Status | OpenAI type / code | Anthropic type | Then |\n\
         |---|---|---|---|---|---|\n",

@@ -62,8 +62,17 @@ impl Members {
 
     /// As [`Self::read`], with the parser's own error.
     pub(super) fn scan(body: &[u8]) -> Result<Self, serde_json::Error> {
-        // Checked once as a whole: cheaper than string by string. The parser's error names the place.
-        let list = match std::str::from_utf8(body) {
+        // Checked once as a whole: cheaper than string by string.
+        let text = std::str::from_utf8(body);
+        if let Ok(text) = text {
+            let mut list = Vec::with_capacity(16);
+            let found = crate::scan::members(text, |key, value| list.push(Member { key, value }));
+            if let Some(open) = found {
+                return Ok(Self { open, list });
+            }
+        }
+        // Something is unusual: the parser knows what, and its error names the place.
+        let list = match text {
             Ok(text) => spans(serde_json::Deserializer::from_str(text), body),
             Err(_) => spans(serde_json::Deserializer::from_slice(body), body),
         }?;

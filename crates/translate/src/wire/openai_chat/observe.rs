@@ -3,12 +3,12 @@
 //! Runs on every frame of every relayed stream, so it parses only the typed parts, borrowing from the
 //! frame. Must not allocate for an ordinary text chunk beyond the list of choices.
 
-use serde_json::value::RawValue;
-
 use super::response::{bad_json, finish as finish_word, not_an_answer};
-use super::types::{Answer, AnswerChoice, Content, Outline, Said, speaks};
+use super::types::{Answer, AnswerChoice, Content, Said, says_something, speaks};
 use super::usage;
 use crate::frame::Frame;
+use crate::ir::Usage;
+use crate::scan::Scanner;
 use crate::wire::{BadResponse, FrameVerdict, Observation, failure_shapes, json};
 
 /// Looks at one frame.
@@ -31,7 +31,7 @@ pub(super) fn frame(frame: &Frame<'_>, seen: &mut Observation) -> FrameVerdict {
     if chunk.choices.is_none() && raw.is_none() && chunk.object.get() != "chat.completion.chunk" {
         return odd(frame, seen);
     }
-    let counts = raw.and_then(usage::read);
+    let counts = raw.and_then(|raw| usage::read(raw.get()));
     note(&chunk, seen);
     if counts.is_some() {
         seen.usage = counts;
@@ -50,47 +50,110 @@ pub(super) fn frame(frame: &Frame<'_>, seen: &mut Observation) -> FrameVerdict {
 /// # Errors
 /// [`BadResponse`] for a body that is neither.
 pub(super) fn response(body: &[u8]) -> Result<Observation, BadResponse> {
-    let answer: Outline<'_> = json::read(body).map_err(|error| bad_json(&error))?;
-    let embeddings = answer.data.is_some() && answer.object.get() == "list";
-    let choices = answer.choices.map(RawValue::get).filter(|choices| *choices != "null");
-    if speaks(answer.error) || (choices.is_none() && !embeddings) {
-        return Err(not_an_answer(body));
-    }
-    if choices.is_some_and(|choices| !choices.starts_with('[')) {
-        // No list: the full reading says what is wrong with it.
-        return uncounted(body, embeddings);
-    }
-    let Some(usage) = answer.usage.and_then(usage::read) else { return uncounted(body, embeddings) };
-    let word = choices.and_then(last_finish).unwrap_or_default();
-    let model = answer.model.get();
+    let Some(answer) = Outline::of(body) else { return read_whole(body) };
+    let Some(usage) = answer.usage.filter(|_| answer.choices || answer.embeddings()) else {
+        return read_whole(body);
+    };
     Ok(Observation {
         content: true,
-        tool_call: word == "tool_calls",
-        finish: finish_word(word, "", false).map(|finish| finish.reason),
+        tool_call: answer.finish == "tool_calls",
+        finish: finish_word(answer.finish, "", false).map(|finish| finish.reason),
         usage: Some(usage),
-        model: (!model.is_empty()).then(|| model.to_owned()),
+        model: (!answer.model.is_empty()).then(|| answer.model.to_owned()),
         done: true,
         ..Observation::default()
     })
 }
 
-/// The finish reason of the last choice, found from the end: it stands behind the message. Inside a text
-/// the quotes of such a name would be escaped, so only a member's name can match.
-fn last_finish(choices: &str) -> Option<&str> {
-    const NAME: &str = "\"finish_reason\"";
-    let behind = choices.get(choices.rfind(NAME)? + NAME.len()..)?;
-    let value = behind.trim_start().strip_prefix(':')?.trim_start().strip_prefix('"')?;
-    value.split('"').next()
+/// A whole answer as a relay sees it. What was said is stepped over.
+#[derive(Default)]
+struct Outline<'a> {
+    model: &'a str,
+    object: &'a str,
+    /// A list of choices is there.
+    choices: bool,
+    /// The reason of the last choice.
+    finish: &'a str,
+    usage: Option<Usage>,
+    /// The vectors of an embeddings answer are there.
+    data: bool,
 }
 
-/// No count came: what was said is measured, as the base of an estimate.
-fn uncounted(body: &[u8], embeddings: bool) -> Result<Observation, BadResponse> {
+impl<'a> Outline<'a> {
+    /// `None` for what is unusual: an error, no JSON object, counts of a strange form.
+    fn of(body: &'a [u8]) -> Option<Self> {
+        let mut scanner = Scanner::new(std::str::from_utf8(body).ok()?);
+        let mut outline = Self::default();
+        scanner.object(|scanner, name| {
+            match name {
+                "model" => outline.model = text(scanner)?,
+                "object" => outline.object = text(scanner)?,
+                "choices" => {
+                    outline.choices = true;
+                    scanner.list(|scanner| outline.choice(scanner))?;
+                }
+                "usage" => outline.usage = usage::scan(scanner)?,
+                "error" => return (!says_something(scanner.raw()?)).then_some(()),
+                "data" => outline.data = scanner.raw()? != "null",
+                _ => scanner.skip()?,
+            }
+            Some(())
+        })?;
+        scanner.end().then_some(outline)
+    }
+
+    fn choice(&mut self, scanner: &mut Scanner<'a>) -> Option<()> {
+        self.finish = "";
+        scanner.object(|scanner, name| {
+            match name {
+                "finish_reason" => self.finish = text(scanner)?,
+                "error" => return (!says_something(scanner.raw()?)).then_some(()),
+                _ => scanner.skip()?,
+            }
+            Some(())
+        })
+    }
+
+    fn embeddings(&self) -> bool {
+        self.data && self.object == "list"
+    }
+}
+
+/// A string without escapes; empty for null.
+fn text<'a>(scanner: &mut Scanner<'a>) -> Option<&'a str> {
+    let raw = scanner.raw()?;
+    if raw == "null" {
+        return Some("");
+    }
+    raw.strip_prefix('"')?.strip_suffix('"').filter(|inner| !inner.contains('\\'))
+}
+
+/// The full reading: an error under a 200, no count (what was said is measured, as the base of an estimate), or
+/// something unusual.
+fn read_whole(body: &[u8]) -> Result<Observation, BadResponse> {
     let answer: Answer<'_> = json::read(body).map_err(|error| bad_json(&error))?;
+    let embeddings = answer.choices.is_none() && is_embeddings(body);
+    if speaks(answer.error) || (answer.choices.is_none() && !embeddings) {
+        return Err(not_an_answer(body));
+    }
     let mut seen = Observation::default();
     note(&answer, &mut seen);
-    seen.content |= embeddings;
+    seen.usage = answer.usage.and_then(|raw| usage::read(raw.get()));
+    seen.content |= embeddings || seen.usage.is_some();
     seen.done = true;
     Ok(seen)
+}
+
+fn is_embeddings(body: &[u8]) -> bool {
+    std::str::from_utf8(body).is_ok_and(|body| {
+        let (mut data, mut list) = (false, false);
+        let read = crate::scan::members(body, |key, value| match body.get(key) {
+            Some("\"data\"") => data = body.get(value) != Some("null"),
+            Some("\"object\"") => list = body.get(value) == Some("\"list\""),
+            _ => {}
+        });
+        read.is_some() && data && list
+    })
 }
 
 /// A frame that is no chunk: an error of some shape, or nothing of this wire.

@@ -83,24 +83,6 @@ object! {
     ignores ["obfuscation"]
 }
 
-/// A whole answer as a relay sees it: what was said is passed over.
-#[derive(Debug, Deserialize)]
-pub(super) struct Outline<'a> {
-    #[serde(default, borrow)]
-    pub model: Str<'a>,
-    #[serde(default, borrow)]
-    pub object: Str<'a>,
-    #[serde(default, borrow)]
-    pub choices: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    pub usage: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    pub error: Option<&'a RawValue>,
-    /// The vectors of an embeddings answer.
-    #[serde(default)]
-    pub data: Option<IgnoredAny>,
-}
-
 #[derive(Debug, Deserialize)]
 pub(super) struct Groq<'a> {
     #[serde(default, borrow)]
@@ -223,7 +205,12 @@ pub(super) fn finish_word(reason: FinishReason) -> &'static str {
 
 /// An `error` field that says something: not null, `{}`, `""` or `false`.
 pub(super) fn speaks(error: Option<&RawValue>) -> bool {
-    error.is_some_and(|raw| !matches!(raw.get().trim(), "null" | "{}" | "\"\"" | "false" | "[]"))
+    error.is_some_and(|raw| says_something(raw.get()))
+}
+
+/// The same of the error's text; empty: there is none.
+pub(super) fn says_something(error: &str) -> bool {
+    !matches!(error.trim(), "" | "null" | "{}" | "\"\"" | "false" | "[]")
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Str<'a> {

@@ -11,12 +11,28 @@ use serde_json::{Number, Value};
 
 use super::types::Count;
 use crate::ir::Usage;
+use crate::scan::Scanner;
 use crate::wire::json::{Json, Members};
 use crate::wire::tree::Object;
 
-/// The buckets of a `usage` object; `None` when it is no object of counts.
-pub(super) fn read(raw: &RawValue) -> Option<Usage> {
-    let counts: Counts<'_> = serde_json::from_str(raw.get()).ok()?;
+/// The buckets of a `usage` object, as it is written; `None` when it is no object of counts.
+pub(super) fn read(text: &str) -> Option<Usage> {
+    let mut scanner = Scanner::new(text);
+    let plain = Counts::plain(&mut scanner).filter(|_| scanner.end());
+    Some(sort(plain.or_else(|| serde_json::from_str(text).ok())?))
+}
+
+/// The same of the `usage` in a text that is being scanned, stepping over it. `None`: the text is broken.
+pub(super) fn scan(scanner: &mut Scanner<'_>) -> Option<Option<Usage>> {
+    let mut ahead = scanner.clone();
+    if let Some(counts) = Counts::plain(&mut ahead) {
+        *scanner = ahead;
+        return Some(Some(sort(counts)));
+    }
+    scanner.raw().map(read)
+}
+
+fn sort(counts: Counts<'_>) -> Usage {
     let apart = if counts.is_perplexity() { first([counts.reasoning_tokens]) } else { 0 };
     let input = counts.prompt_tokens_details.unwrap_or_default();
     let output = counts.completion_tokens_details.unwrap_or_default();
@@ -29,7 +45,7 @@ pub(super) fn read(raw: &RawValue) -> Option<Usage> {
     let written = first([input.cache_write_tokens, counts.cache_creation_input_tokens]);
     let cache_write_1h = first([input.cache_write_1h_tokens]).min(written);
     let searches = counts.server_tool_use.unwrap_or_default().web_search_requests;
-    Some(Usage {
+    Usage {
         input_uncached: first([counts.prompt_tokens]).saturating_sub(cache_read).saturating_sub(written),
         cache_read,
         cache_write: written - cache_write_1h,
@@ -42,7 +58,7 @@ pub(super) fn read(raw: &RawValue) -> Option<Usage> {
         rejected_prediction: first([output.rejected_prediction_tokens]),
         web_searches: first([searches, counts.num_search_queries]),
         provider_cost_nanos: counts.cost.and_then(cost_nanos),
-    })
+    }
 }
 
 /// The members of a `usage` object that [`read`] understands; the others are kept as leftovers.
@@ -142,7 +158,7 @@ const READ_INSIDE: &[(&str, &[&str])] = &[
     ("server_tool_use", &["web_search_requests"]),
 ];
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Counts<'a> {
     #[serde(default)]
     prompt_tokens: Count,
@@ -177,6 +193,37 @@ struct Counts<'a> {
 }
 
 impl Counts<'_> {
+    /// The counts of an object whose numbers are whole, without a parser. `None`: anything else.
+    fn plain(scanner: &mut Scanner<'_>) -> Option<Self> {
+        let mut counts = Self::default();
+        scanner.object(|scanner, name| {
+            let slot = match name {
+                "prompt_tokens" => &mut counts.prompt_tokens,
+                "completion_tokens" => &mut counts.completion_tokens,
+                "prompt_tokens_details" => {
+                    counts.prompt_tokens_details = Some(InputDetails::plain(scanner)?);
+                    return Some(());
+                }
+                "completion_tokens_details" => {
+                    counts.completion_tokens_details = Some(OutputDetails::plain(scanner)?);
+                    return Some(());
+                }
+                "prompt_cache_hit_tokens" => &mut counts.prompt_cache_hit_tokens,
+                "cached_tokens" => &mut counts.cached_tokens,
+                "cache_read_input_tokens" => &mut counts.cache_read_input_tokens,
+                "cache_creation_input_tokens" => &mut counts.cache_creation_input_tokens,
+                "reasoning_tokens" => &mut counts.reasoning_tokens,
+                "citation_tokens" => &mut counts.citation_tokens,
+                "num_search_queries" => &mut counts.num_search_queries,
+                "server_tool_use" | "cost" => return (scanner.raw()? == "null").then_some(()),
+                _ => return scanner.skip(),
+            };
+            *slot = Count(scanner.count()?);
+            Some(())
+        })?;
+        Some(counts)
+    }
+
     /// Perplexity's deep research counts its reasoning apart from `completion_tokens`.
     fn is_perplexity(&self) -> bool {
         self.citation_tokens.0.is_some() || self.num_search_queries.0.is_some()
@@ -206,6 +253,42 @@ struct OutputDetails {
     accepted_prediction_tokens: Count,
     #[serde(default)]
     rejected_prediction_tokens: Count,
+}
+
+impl InputDetails {
+    fn plain(scanner: &mut Scanner<'_>) -> Option<Self> {
+        let mut details = Self::default();
+        scanner.object(|scanner, name| {
+            let slot = match name {
+                "cached_tokens" => &mut details.cached_tokens,
+                "cache_write_tokens" => &mut details.cache_write_tokens,
+                "cache_write_1h_tokens" => &mut details.cache_write_1h_tokens,
+                "audio_tokens" => &mut details.audio_tokens,
+                _ => return scanner.skip(),
+            };
+            *slot = Count(scanner.count()?);
+            Some(())
+        })?;
+        Some(details)
+    }
+}
+
+impl OutputDetails {
+    fn plain(scanner: &mut Scanner<'_>) -> Option<Self> {
+        let mut details = Self::default();
+        scanner.object(|scanner, name| {
+            let slot = match name {
+                "reasoning_tokens" => &mut details.reasoning_tokens,
+                "audio_tokens" => &mut details.audio_tokens,
+                "accepted_prediction_tokens" => &mut details.accepted_prediction_tokens,
+                "rejected_prediction_tokens" => &mut details.rejected_prediction_tokens,
+                _ => return scanner.skip(),
+            };
+            *slot = Count(scanner.count()?);
+            Some(())
+        })?;
+        Some(details)
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -239,4 +322,51 @@ fn dollars(nanos: u64) -> Option<Number> {
     }
     // The shortest decimal that reads back is printed, so the text is the exact amount up to 15 digits.
     format!("{whole}.{fraction:09}").parse::<f64>().ok().and_then(Number::from_f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn value() -> impl Strategy<Value = String> {
+        prop_oneof![
+            (0..5_000_u64).prop_map(|count| count.to_string()),
+            Just("null".to_owned()),
+            Just("1.0".to_owned()),
+            Just("-3".to_owned()),
+            Just("\"7\"".to_owned()),
+            Just("{}".to_owned()),
+            Just(r#"{"cached_tokens":3,"reasoning_tokens":2,"audio_tokens":1,"x":[]}"#.to_owned()),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn counts_without_a_parser_are_those_of_the_parser(
+            members in proptest::collection::btree_map(
+                proptest::sample::select([READ, &["prompt_tokens_details", "completion_tokens_details",
+                    "server_tool_use", "citation_tokens", "other"]].concat()),
+                value(),
+                0..8,
+            )
+        ) {
+            let list: Vec<String> = members.iter().map(|(name, value)| format!("\"{name}\": {value}")).collect();
+            let text = format!("{{{}}}", list.join(" , "));
+            if let Some(plain) = Counts::plain(&mut Scanner::new(&text)) {
+                let parsed: Counts<'_> = serde_json::from_str(&text).unwrap();
+                prop_assert_eq!(sort(plain), sort(parsed), "{}", text);
+            }
+        }
+    }
+
+    #[test]
+    fn usual_counts_need_no_parser() {
+        let text = r#"{"prompt_tokens":9,"completion_tokens":4,"total_tokens":13,"cost":null,
+            "prompt_tokens_details":{"cached_tokens":0,"audio_tokens":0}}"#;
+        let plain = |text| Counts::plain(&mut Scanner::new(text)).is_some();
+        assert!(plain(text) && !plain(r#"{"cost":0.1}"#) && !plain("null"));
+        assert!(!plain(r#"{"prompt\u005ftokens":9}"#) && !plain(r#"{"prompt_tokens":1.5}"#));
+    }
 }

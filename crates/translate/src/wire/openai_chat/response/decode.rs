@@ -87,7 +87,7 @@ struct Answer<'a> {
 
 impl<'a> Answer<'a> {
     fn usage(&self) -> Option<Usage> {
-        self.counts.filter(|_| !self.ambiguous).and_then(usage::read)
+        self.counts.filter(|_| !self.ambiguous).and_then(|raw| usage::read(raw.get()))
     }
 
     /// What `usage` holds besides counts.

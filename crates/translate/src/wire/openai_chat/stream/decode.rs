@@ -91,7 +91,7 @@ impl StreamDecoder for Decoder {
         if chunk.choices.is_none() && usage.is_none() && chunk.object.get() != "chat.completion.chunk" {
             return self.unreadable(frame, "it has no `choices`", out);
         }
-        self.chunk(&chunk, usage.and_then(usage::read), out);
+        self.chunk(&chunk, usage.and_then(|raw| usage::read(raw.get())), out);
         Ok(())
     }
 
