@@ -7,6 +7,8 @@
 pub mod admin;
 pub mod cli;
 pub mod config;
+pub mod credential;
+pub mod egress;
 pub mod mock;
 pub mod proxy;
 pub mod route;

@@ -1,5 +1,8 @@
 //! From a snapshot to a running server: listeners, threads, signals, the end.
 
+mod linger;
+mod tls;
+
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::path::PathBuf;
@@ -9,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use pingora_core::apps::HttpServerOptions;
+use pingora_core::listeners::tls::TlsSettings;
 use pingora_core::server::configuration::{Opt, ServerConf};
 use pingora_core::server::{ExecutionPhase, RunArgs, Server, ShutdownSignal, ShutdownSignalWatch};
 use pingora_core::services::listening::Service;
@@ -16,7 +20,10 @@ use pingora_proxy::HttpProxy;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::broadcast;
 
+use self::linger::Lingering;
+use self::tls::Certificate;
 use crate::cli::Serve;
+use crate::config::raw::Tls;
 use crate::config::{ConfigHolder, Origin, Snapshot, summary};
 use crate::mock::Mock;
 use crate::proxy::front::Front;
@@ -84,9 +91,12 @@ pub fn run(holder: ConfigHolder, options: &Serve, log: Arc<Sink>) -> io::Result<
     let mut http = HttpServerOptions::default();
     http.h2c = settings.h2c;
     proxy.server_options = Some(http);
-    let mut service = Service::new("gateway".to_owned(), Front::new(proxy));
+    let mut service = Service::new("gateway".to_owned(), Lingering(Arc::new(Front::new(proxy))));
     for address in &addresses {
         service.add_tcp(&address.to_string());
+    }
+    if let Some(tls) = &settings.tls {
+        listen_with_tls(&mut service, tls, &host, options.upgrade)?;
     }
     server.add_service(service);
 
@@ -96,6 +106,25 @@ pub fn run(holder: ConfigHolder, options: &Serve, log: Arc<Sink>) -> io::Result<
     let reload = Arc::clone(&holder);
     server.run(RunArgs { shutdown_signal: Box::new(Signals { config: reload, gateway }) });
     log.flush();
+    Ok(())
+}
+
+/// The listener with TLS, beside the plain one.
+fn listen_with_tls(
+    service: &mut Service<Lingering<Front>>,
+    tls: &Tls,
+    host: &str,
+    upgrade: bool,
+) -> io::Result<()> {
+    let broken = |error: io::Error| io::Error::new(error.kind(), format!("server.tls: {error}"));
+    let certificate = Arc::new(Certificate::read(&tls.cert, &tls.key).map_err(broken)?);
+    for address in addresses(host, tls.port, upgrade)? {
+        let mut settings = TlsSettings::intermediate(&tls.cert, &tls.key).map_err(io::Error::other)?;
+        settings.set_cert_resolver(certificate.clone());
+        settings.enable_h2();
+        service.add_tls_with_settings(&address.to_string(), None, settings);
+        log::info!("https on {address}");
+    }
     Ok(())
 }
 

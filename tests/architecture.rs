@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 /// (a) The pure crates have no runtime, no HTTP stack, no Pingora, and nothing of ours but what is listed.
 #[test]
 fn pure_crates_stay_pure() {
-    const ALLOWED: [&str; 6] = ["httpdate", "indexmap", "memchr", "serde", "serde_json", "thiserror"];
+    const ALLOWED: [&str; 8] =
+        ["base64", "crc32fast", "httpdate", "indexmap", "memchr", "serde", "serde_json", "thiserror"];
     for name in ["translate", "govern"] {
         let manifest = read(&root().join("crates").join(name).join("Cargo.toml"));
         for dependency in dependencies(&manifest) {
@@ -27,13 +28,13 @@ fn pure_crates_stay_pure() {
     }
 }
 
-/// (b) Only `src/proxy` sees a Pingora session; `admin` and `mock` see theirs, `server` builds the service.
+/// (b) Only `src/proxy` sees a Pingora session; `admin` and `mock` see theirs, `server` builds the service
+/// and owns the connections it listens on.
 #[test]
 fn only_the_proxy_sees_a_session() {
     for (path, text) in sources(&root().join("src")) {
         let place = relative(&path);
-        if ["src/proxy", "src/admin", "src/mock", "src/server.rs"].iter().any(|seen| place.starts_with(seen))
-        {
+        if ["src/proxy", "src/admin", "src/mock", "src/server"].iter().any(|seen| place.starts_with(seen)) {
             continue;
         }
         assert!(!production(&text).contains("pingora_proxy::"), "{place} uses pingora_proxy");
@@ -70,7 +71,7 @@ fn the_snapshot_is_loaded_once_per_request() {
 /// (h) Arrows point down.
 #[test]
 fn arrows_point_down() {
-    let rules: [(&str, &[&str]); 5] = [
+    let rules: [(&str, &[&str]); 6] = [
         (
             "src/config",
             &[
@@ -83,6 +84,17 @@ fn arrows_point_down() {
             ],
         ),
         ("src/route", &["crate::proxy", "crate::upstream", "crate::admin", "crate::server", "crate::cli"]),
+        (
+            "src/credential",
+            &[
+                "crate::proxy",
+                "crate::route",
+                "crate::upstream",
+                "crate::admin",
+                "crate::server",
+                "crate::cli",
+            ],
+        ),
         ("src/upstream", &["crate::proxy", "crate::admin", "crate::server", "crate::cli"]),
         ("src/proxy", &["crate::server", "crate::cli"]),
         (

@@ -22,8 +22,8 @@ pub fn answer(gateway: &Gateway, session: &Session, snapshot: &Snapshot, local: 
         Local::Readyz => health::ready(gateway),
         Local::Metrics => metrics(gateway, snapshot),
         Local::Models(family) => {
-            let anthropic = request.headers.contains_key("anthropic-version");
-            models::list(gateway, snapshot, family, anthropic, request.uri.query().unwrap_or_default())
+            let family = models::shape(family, &request.headers);
+            models::list(gateway, snapshot, family, request.uri.query().unwrap_or_default())
         }
         Local::Root => root::start_page(snapshot),
     }

@@ -1,5 +1,6 @@
 //! The model lists, in each dialect's shape: from configuration and catalog, never from a provider.
 
+use http::HeaderMap;
 use serde_json::{Value, json};
 
 use crate::config::snapshot::{ModelRef, Snapshot};
@@ -8,17 +9,32 @@ use crate::proxy::respond::Reply;
 use crate::route::endpoint::Family;
 use crate::route::model::known;
 
-/// The list. `anthropic`: the caller sent `anthropic-version`, so `/v1/models` answers in that shape.
-/// Query: `provider` keeps one provider's models.
+/// Whose list is meant: `/v1/models` is a path of three dialects, told apart by what their SDKs send.
 #[must_use]
-pub fn list(gateway: &Gateway, snapshot: &Snapshot, family: Family, anthropic: bool, query: &str) -> Reply {
+pub fn shape(family: Family, headers: &HeaderMap) -> Family {
+    let sent = |name: &str| headers.contains_key(name);
+    match family {
+        Family::Unified if sent("anthropic-version") => Family::Anthropic,
+        Family::Unified if sent("x-goog-api-client") || sent("x-goog-api-key") => Family::Gemini,
+        own => own,
+    }
+}
+
+/// The list, in a family's shape. Query: `provider` keeps one provider's models.
+#[must_use]
+pub fn list(gateway: &Gateway, snapshot: &Snapshot, family: Family, query: &str) -> Reply {
     let wanted = parameter(query, "provider");
     let models: Vec<ModelRef> = known(snapshot, gateway.catalog)
         .into_iter()
         .filter(|model| wanted.is_none_or(|wanted| &*model.provider == wanted))
         .collect();
-    let anthropic = family == Family::Anthropic || (family == Family::Unified && anthropic);
-    let body = if anthropic { anthropic_list(&models) } else { openai_list(&models, family) };
+    let body = match family {
+        Family::Anthropic => anthropic_list(&models),
+        Family::Bedrock => bedrock_list(&models),
+        Family::Cohere => cohere_list(&models),
+        Family::Gemini => gemini_list(&models),
+        Family::OpenAi | Family::Unified => openai_list(&models, family),
+    };
     Reply::json(200, body.to_string())
 }
 
@@ -56,6 +72,65 @@ fn anthropic_list(models: &[ModelRef]) -> Value {
         "has_more": false,
         "data": entries,
     })
+}
+
+/// All on one page: `pageSize` is a wish there, and no token means that there is no next page.
+fn gemini_list(models: &[ModelRef]) -> Value {
+    let entries: Vec<Value> = models
+        .iter()
+        .map(|model| {
+            json!({
+                "name": format!("models/{}", id(model, "gemini")),
+                "version": "001",
+                "displayName": &*model.model,
+                "supportedGenerationMethods": gemini_methods(&model.model),
+            })
+        })
+        .collect();
+    json!({ "models": entries })
+}
+
+/// As Cohere lists models, all on one page.
+fn cohere_list(models: &[ModelRef]) -> Value {
+    let entries: Vec<Value> = models
+        .iter()
+        .map(|model| {
+            let endpoint = match &*model.model {
+                name if name.contains("rerank") => "rerank",
+                name if name.contains("embed") => "embed",
+                _ => "chat",
+            };
+            json!({ "name": id(model, "cohere"), "endpoints": [endpoint], "finetuned": false })
+        })
+        .collect();
+    json!({ "models": entries })
+}
+
+/// As Bedrock's control plane lists foundation models.
+fn bedrock_list(models: &[ModelRef]) -> Value {
+    let entries: Vec<Value> = models
+        .iter()
+        .map(|model| {
+            json!({
+                "modelId": id(model, "bedrock"),
+                "modelName": &*model.model,
+                "providerName": &*model.provider,
+                "responseStreamingSupported": true,
+                "inferenceTypesSupported": ["ON_DEMAND"],
+                "modelLifecycle": { "status": "ACTIVE" },
+            })
+        })
+        .collect();
+    json!({ "modelSummaries": entries })
+}
+
+/// A model's name is all we know: those that make vectors say so.
+fn gemini_methods(model: &str) -> &'static [&'static str] {
+    if model.contains("embed") {
+        &["embedContent", "batchEmbedContents"]
+    } else {
+        &["generateContent", "streamGenerateContent", "countTokens"]
+    }
 }
 
 /// Bare for the family's own provider, else with its provider: as the caller would write it.

@@ -12,6 +12,9 @@ use std::time::Duration;
 use translate::Wire;
 use translate::provider::{CredentialScheme, ProviderSpec};
 
+use crate::credential::Credential;
+use crate::egress::fetch::Policy;
+
 /// A secret: never shown by `Debug`, `Display` or serialisation.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Arc<str>);
@@ -90,6 +93,8 @@ pub struct ModelRef {
 pub struct Client {
     /// A caller's own provider key goes upstream instead of ours.
     pub allow_direct_keys: bool,
+    /// Secrets of callers that sign, by access key. Empty: signatures are not looked at.
+    pub aws_access_keys: HashMap<String, Secret>,
     pub max_request_body_bytes: u64,
     /// Longest pause between two reads of a request body, and longest wait for a write of the answer.
     pub request_read_timeout: Duration,
@@ -97,6 +102,8 @@ pub struct Client {
     pub request_body_timeout: Duration,
     /// Names of the original's `x-bf-prom-<label>` labels.
     pub prometheus_labels: Vec<String>,
+    /// Which files named by URL are fetched for providers that take no URLs.
+    pub fetch: Arc<Policy>,
 }
 
 /// One configured provider.
@@ -118,7 +125,7 @@ pub struct Provider {
     pub allowed: Option<AllowedRequests>,
     /// The part of an upstream request's head that is the same for every request of an operation, made
     /// by the first one.
-    pub heads: [OnceLock<http::request::Parts>; 3],
+    pub heads: [OnceLock<http::request::Parts>; 6],
 }
 
 /// Where a provider's operations are.
@@ -129,12 +136,27 @@ pub struct BaseUrl {
     pub port: u16,
     /// `Host` header value: the port only when it is not the scheme's own.
     pub authority: Arc<str>,
-    /// Full path and query of chat.
+    /// Path of the base, without a slash at its end.
+    pub root: Arc<str>,
+    /// Full path and query of chat. In every path `{model}` stands for the model.
     pub chat_path: Arc<str>,
+    /// Full path and query of streamed chat, where it is another one.
+    pub stream_path: Option<Arc<str>>,
+    /// Paths of [`ProviderSpec::services`], in their order.
+    pub services: Vec<ServicePaths>,
     /// Full path and query of embeddings, when the provider has them.
     pub embeddings_path: Option<Arc<str>>,
+    /// Full path and query of reranking, when the provider has it.
+    pub rerank_path: Option<Arc<str>>,
     /// Full path of the Anthropic token count, when the wire has it.
     pub count_tokens_path: Option<Arc<str>>,
+}
+
+/// Where a further service of a provider is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServicePaths {
+    pub path: Arc<str>,
+    pub stream_path: Option<Arc<str>>,
 }
 
 /// Which operations a custom provider allows (`custom_provider_config.allowed_requests`).
@@ -144,6 +166,9 @@ pub struct AllowedRequests {
     pub chat_completion_stream: bool,
     pub embedding: bool,
     pub count_tokens: bool,
+    pub text_completion: bool,
+    pub responses: bool,
+    pub rerank: bool,
 }
 
 /// One provider key.
@@ -160,6 +185,12 @@ pub struct Key {
     /// Empty: every model.
     pub models: Vec<Arc<str>>,
     pub blacklisted_models: Vec<Arc<str>>,
+    /// Model names here to what they are called at the provider (deployments, inference profiles).
+    pub deployments: HashMap<Arc<str>, Arc<str>>,
+    /// Where this key's account is, when that is not where the provider is (region, project, resource).
+    pub endpoint: Option<Arc<BaseUrl>>,
+    /// What proves who asks.
+    pub credential: Arc<Credential>,
     /// Why this key serves nothing: `enabled: false`, or an unset variable.
     pub disabled: Option<String>,
 }
@@ -175,8 +206,17 @@ impl Key {
             weight: 1,
             models: Vec::new(),
             blacklisted_models: Vec::new(),
+            deployments: HashMap::new(),
+            endpoint: None,
+            credential: Arc::new(Credential::None),
             disabled: None,
         }
+    }
+
+    /// The model as the provider names it for this key.
+    #[must_use]
+    pub fn deployment<'m>(&'m self, model: &'m Arc<str>) -> &'m Arc<str> {
+        self.deployments.get(model).unwrap_or(model)
     }
 
     /// This key may be used for `model`.

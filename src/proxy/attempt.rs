@@ -5,17 +5,21 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use translate::Wire;
+use translate::ir::Signature;
 use translate::loss::Losses;
 use translate::provider::{Destination, ModelRules};
 use translate::relay::{RequestEdits, StreamPipe, apply_quirks, rewrite_request};
+use translate::wire::gemini::JsonArray;
 use translate::wire::{BadRequest, Observation};
 
 use super::exchange::Call;
-use crate::config::snapshot::{Key, Provider};
+use super::tasks;
+use crate::config::snapshot::{BaseUrl, Key, Provider};
 use crate::route::endpoint::Operation;
 use crate::route::plan::Step;
 use crate::telemetry::access_log::AttemptRecord;
 use crate::upstream::capacity::Slot;
+use crate::upstream::target::{self, Target};
 
 /// The running attempt, or the one that answered.
 pub struct Attempt {
@@ -45,12 +49,15 @@ pub struct Attempt {
 
 /// What goes to the provider.
 pub struct Upstream {
+    pub target: Target,
     pub body: Bytes,
     pub losses: Losses,
     /// Same wire on both sides: bytes are relayed.
     pub relay: bool,
     /// Only we asked for usage in the stream.
     pub usage_is_ours: bool,
+    /// Not chat: what is asked, in the provider's format.
+    pub task: Option<tasks::Format>,
 }
 
 /// When things happened.
@@ -103,10 +110,24 @@ pub struct Streaming {
     pub pipe: StreamPipe,
     /// Downstream bytes kept until the first token: until then another target can still answer.
     pub held: Vec<u8>,
+    /// Makes one JSON list of the events, for a caller that does not take events.
+    pub list: Option<JsonArray>,
     /// The first token went out.
     pub released: bool,
     /// The answer is complete and its last byte was handed on.
     pub ended: bool,
+}
+
+impl Streaming {
+    /// What goes out, in the form the caller wants: events, or one list of them.
+    pub fn outgoing(&mut self, out: Vec<u8>) -> Vec<u8> {
+        let Some(list) = &mut self.list else { return out };
+        let mut array = list.push(&out);
+        if self.ended {
+            array.extend(list.finish());
+        }
+        array
+    }
 }
 
 impl Attempt {
@@ -152,6 +173,12 @@ impl Attempt {
         }
     }
 
+    /// Where the account of this attempt's key is.
+    #[must_use]
+    pub fn endpoint(&self) -> &BaseUrl {
+        self.key.endpoint.as_deref().unwrap_or(&self.provider.endpoint)
+    }
+
     /// The record of this attempt. `outcome` is `success` or a fault's label.
     #[must_use]
     pub fn record(&self, outcome: &'static str, reason: Option<&str>) -> AttemptRecord {
@@ -172,38 +199,93 @@ impl Attempt {
 ///
 /// # Errors
 /// The request has no meaning on the provider's wire.
-pub fn prepare(call: &mut Call, step: &Step) -> Result<Upstream, BadRequest> {
+pub fn prepare(call: &mut Call, step: &Step, key: &Key) -> Result<Upstream, BadRequest> {
     let provider = &step.provider;
+    let model = key.deployment(&step.model);
+    let at = key.endpoint.as_deref().unwrap_or(&provider.endpoint);
+    let Some(target) = target::choose(provider, at, call.endpoint, model, call.stream) else {
+        return Err(BadRequest::at("", format!("{} does not support this operation", provider.name)));
+    };
+    match call.endpoint.operation {
+        Operation::Embeddings => return tasks::embed(call, provider, model, target),
+        Operation::Rerank => return tasks::rerank(call, provider, model, target),
+        Operation::Passthrough => return Ok(passed(call, at, target)),
+        Operation::Chat | Operation::Completions | Operation::CountTokens => {}
+    }
+    // A signature that names another maker must not reach this one.
+    let same = call.endpoint.dialect == target.wire && !Signature::any_marked(&call.body);
+    if same || call.endpoint.operation == Operation::CountTokens {
+        return Ok(relayed(call, model, target));
+    }
+    translated(call, provider, model, target)
+}
+
+fn relayed(call: &Call, model: &str, target: Target) -> Upstream {
     let mut losses = Losses::default();
-    let relay = call.endpoint.dialect == provider.wire;
-    if relay {
-        let asks = call.stream && call.endpoint.operation == Operation::Chat;
-        let ask_usage = asks && provider.wire == Wire::OpenAiChat && provider.spec.quirks.stream_usage;
-        let edits = RequestEdits {
-            model: &step.model,
-            ask_usage,
-            quirks: &provider.spec.quirks,
-            drop: &["fallbacks"],
-        };
-        let body = match rewrite_request(&call.body, &call.peek, &edits, &mut losses) {
-            std::borrow::Cow::Borrowed(_) => call.body.clone(),
-            std::borrow::Cow::Owned(body) => Bytes::from(body),
-        };
-        return Ok(Upstream { body, losses, relay, usage_is_ours: ask_usage && !call.include_usage });
+    let asks = call.stream && matches!(call.endpoint.operation, Operation::Chat | Operation::Completions);
+    let ask_usage = asks && target.wire == Wire::OpenAiChat && target.quirks.stream_usage;
+    let edits = RequestEdits { model, ask_usage, quirks: target.quirks, drop: &["fallbacks"] };
+    let body = match rewrite_request(&call.body, &call.peek, &edits, &mut losses) {
+        std::borrow::Cow::Borrowed(_) => call.body.clone(),
+        std::borrow::Cow::Owned(body) => Bytes::from(body),
+    };
+    let counts = target.wire == Wire::Gemini && call.endpoint.operation == Operation::CountTokens;
+    let body = if counts { tasks::renamed(body, model) } else { body };
+    Upstream {
+        target,
+        body,
+        losses,
+        relay: true,
+        usage_is_ours: ask_usage && !call.include_usage,
+        task: None,
     }
-    if call.decoded.is_none() {
-        call.peek.members.refuse_duplicates(&call.body, None)?;
-        call.decoded = Some(Box::new(call.endpoint.dialect.codec().decode_request(&call.body)?));
+}
+
+/// Nothing is known of it but where it goes.
+fn passed(call: &Call, at: &BaseUrl, mut target: Target) -> Upstream {
+    if let Some((_, path)) = &call.raw {
+        target.path = format!("{}{path}", at.root).into();
+        target.fixed = false;
     }
+    let body = call.body.clone();
+    Upstream { target, body, losses: Losses::default(), relay: true, usage_is_ours: false, task: None }
+}
+
+fn translated(
+    call: &mut Call,
+    provider: &Provider,
+    model: &Arc<str>,
+    target: Target,
+) -> Result<Upstream, BadRequest> {
+    let mut losses = Losses::default();
+    decode(call)?;
     let Some(request) = call.decoded.as_mut() else {
         return Err(BadRequest::at("", "the request could not be read"));
     };
-    request.model = step.model.to_string();
-    let rules = ModelRules::of(&provider.name, provider.wire, &step.model);
-    let to = Destination { quirks: &provider.spec.quirks, rules: &rules, model: &step.model };
-    let body = provider.wire.codec().encode_request(request, &to, &mut losses)?;
-    let body = apply_quirks(body, &provider.spec.quirks, &mut losses);
-    Ok(Upstream { body: Bytes::from(body), losses, relay, usage_is_ours: false })
+    request.model = model.to_string();
+    let rules = ModelRules::of(&provider.name, target.wire, model);
+    let to = Destination { quirks: target.quirks, rules: &rules, model };
+    let body = target.wire.codec().encode_request(request, &to, &mut losses)?;
+    let body = apply_quirks(body, target.quirks, &mut losses);
+    Ok(Upstream { target, body: Bytes::from(body), losses, relay: false, usage_is_ours: false, task: None })
+}
+
+/// Reads the body as its dialect has it, once.
+///
+/// # Errors
+/// What is wrong with it, with its place.
+pub fn decode(call: &mut Call) -> Result<(), BadRequest> {
+    if call.decoded.is_some() {
+        return Ok(());
+    }
+    call.peek.members.refuse_duplicates(&call.body, None)?;
+    let mut request = call.endpoint.codec().decode_request(&call.body)?;
+    if call.endpoint.dialect.model_in_path() {
+        request.stream = call.stream;
+        request.stream_usage = call.stream;
+    }
+    call.decoded = Some(Box::new(request));
+    Ok(())
 }
 
 /// Milliseconds since `since`.

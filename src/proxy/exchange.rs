@@ -51,8 +51,16 @@ pub struct Call {
     /// The body as it came.
     pub body: Bytes,
     pub peek: Peek<'static>,
+    /// A request that goes as it is: its method, and its path and query at the provider.
+    pub raw: Option<(http::Method, Box<str>)>,
     /// The body decoded, once an attempt on another wire needed it.
     pub decoded: Option<Box<translate::ir::Request>>,
+    /// The same of what is not chat.
+    pub task: Option<super::tasks::Task>,
+    /// One input, where the path tells (Gemini's `embedContent`).
+    pub single: bool,
+    /// A stream that the caller wants as one JSON list (Gemini without `alt=sse`).
+    pub list: bool,
     pub plan: Plan,
     pub cursor: Cursor,
     pub stage: Arc<Stage>,

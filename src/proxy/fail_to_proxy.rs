@@ -87,6 +87,7 @@ fn last_bytes(exchange: &mut Exchange) -> Bytes {
                 .get_or_insert_with(|| Fault::new(FaultClass::BadAnswer, "the stream was cut short"));
             streaming.pipe.fail(&fault.failure, &exchange.request_id, None, &mut out);
         }
+        out = streaming.outgoing(out);
     }
     exchange.attempt = Some(attempt);
     out.into()

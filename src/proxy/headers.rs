@@ -36,6 +36,19 @@ impl Forward {
         chosen
     }
 
+    /// All that a passthrough sends on: what names the hop, the caller or the gateway stays here.
+    #[must_use]
+    pub fn everything(headers: &HeaderMap) -> Self {
+        let kept = headers.iter().filter(|(name, _)| {
+            let text = name.as_str();
+            text == "content-type" || text == "accept" || (!text.starts_with("x-bf-") && passes_up(text))
+        });
+        Self {
+            always: kept.map(|(name, value)| (name.clone(), value.clone())).collect(),
+            same_wire: Vec::new(),
+        }
+    }
+
     /// The headers for a provider of `wire`, in the order the caller sent them.
     pub fn to(&self, same_wire: bool) -> impl Iterator<Item = &(HeaderName, HeaderValue)> {
         self.always.iter().chain(self.same_wire.iter().filter(move |_| same_wire))
@@ -96,7 +109,9 @@ pub fn passes_down(name: &str) -> bool {
 
 fn belongs_to(name: &str, dialect: Wire) -> bool {
     match dialect {
-        Wire::OpenAiChat => {
+        Wire::BedrockConverse | Wire::Cohere => false,
+        Wire::Gemini => name == "x-goog-api-client",
+        Wire::OpenAiChat | Wire::OpenAiResponses => {
             matches!(name, "openai-beta" | "idempotency-key")
         }
         Wire::Anthropic => {
@@ -111,6 +126,12 @@ fn belongs_to(name: &str, dialect: Wire) -> bool {
 /// Headers that name the caller's account at a provider: of use only beside the caller's own key.
 fn names_account(name: &str) -> bool {
     matches!(name, "openai-organization" | "openai-project")
+}
+
+fn passes_up(name: &str) -> bool {
+    allowed_extra(name).is_some()
+        && !matches!(name, "x-model-provider" | "x-request-id" | "forwarded" | "x-real-ip")
+        && !name.starts_with("x-forwarded-")
 }
 
 /// `x-bf-eh-<name>`: any header but those that carry credentials or framing.

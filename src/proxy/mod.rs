@@ -11,6 +11,8 @@ pub mod fault;
 pub mod front;
 pub mod headers;
 mod logging;
+mod media;
+mod passthrough;
 mod replay;
 mod request_body_filter;
 mod request_filter;
@@ -18,6 +20,8 @@ pub mod respond;
 mod response_body_filter;
 mod response_filter;
 mod retry;
+mod signature;
+mod tasks;
 mod upstream_peer;
 mod upstream_request_filter;
 mod upstream_response_filter;
@@ -37,10 +41,8 @@ use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
 use self::exchange::Exchange;
 use crate::config::ConfigHolder;
-use crate::config::snapshot::Provider;
 use crate::mock::Mock;
 use crate::route::cache::Routes;
-use crate::route::endpoint::{Endpoint, Operation};
 use crate::telemetry::logger::Sink;
 use crate::telemetry::metrics::Metrics;
 use crate::upstream::capacity::Capacity;
@@ -62,22 +64,6 @@ pub struct Gateway {
     pub started: Instant,
     /// Set when the process is asked to end: `/readyz` says no from then on.
     pub draining: std::sync::atomic::AtomicBool,
-}
-
-/// The path of an operation at a provider, when it has it and the configuration allows it.
-pub(crate) fn target_path(provider: &Provider, endpoint: Endpoint) -> Option<&Arc<str>> {
-    let at = &provider.endpoint;
-    let allowed = provider.allowed;
-    match endpoint.operation {
-        Operation::Chat => {
-            allowed.is_none_or(|a| a.chat_completion || a.chat_completion_stream).then_some(&at.chat_path)
-        }
-        Operation::Embeddings => at.embeddings_path.as_ref().filter(|_| allowed.is_none_or(|a| a.embedding)),
-        Operation::CountTokens => at
-            .count_tokens_path
-            .as_ref()
-            .filter(|_| allowed.is_none_or(|a| a.count_tokens) && provider.wire == endpoint.dialect),
-    }
 }
 
 /// The Pingora side of [`Gateway`].

@@ -12,7 +12,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -74,6 +74,7 @@ pub struct Stage {
     /// Microseconds after `base`.
     at: AtomicU64,
     limit: AtomicU8,
+    empty: AtomicBool,
     returned: Mutex<Option<Box<HttpSession>>>,
 }
 
@@ -84,6 +85,7 @@ impl Stage {
             base,
             at: AtomicU64::new(u64::MAX),
             limit: AtomicU8::new(Limit::Total as u8),
+            empty: AtomicBool::new(false),
             returned: Mutex::new(None),
         })
     }
@@ -93,6 +95,11 @@ impl Stage {
         let micros = at.saturating_duration_since(self.base).as_micros();
         self.limit.store(limit as u8, Ordering::Relaxed);
         self.at.store(u64::try_from(micros).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// An answer without a body is one too (a passthrough's `HEAD`).
+    pub fn allow_empty(&self) {
+        self.empty.store(true, Ordering::Relaxed);
     }
 
     /// No deadline runs.
@@ -185,6 +192,10 @@ impl Replay {
                 // For the hop only; passed on, it would count as the beginning of an answer.
                 HttpTask::Header(header, _) if header.status.is_informational() => {}
                 HttpTask::Header(header, false) => self.held = Some(header),
+                HttpTask::Header(header, true) if self.stage.empty.load(Ordering::Relaxed) => {
+                    ended = true;
+                    out.push(HttpTask::Header(header, true));
+                }
                 HttpTask::Header(_, true) => {
                     // No filter sees the body that is not there: it must not pass as an answer.
                     failed = Some(Error::create(EMPTY, ErrorSource::Upstream, None, None));

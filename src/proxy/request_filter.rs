@@ -11,18 +11,20 @@ use pingora_proxy::Session;
 use translate::Wire;
 use translate::ir::FailureKind;
 use translate::relay::{self, Fallback, Peek};
+use translate::wire::BadRequest;
 
 use super::exchange::{Call, Exchange};
 use super::fault::Fault;
 use super::front;
 use super::headers::{Forward, credential};
 use super::replay::{self, Stage};
-use super::{Gateway, body, respond};
+use super::{Gateway, body, passthrough, respond, signature};
 use crate::config::snapshot::{Key, Secret, Snapshot};
 use crate::route::endpoint::{self, Endpoint, Operation, Route};
 use crate::route::model::UnknownModel;
 use crate::route::plan::Plan;
 use crate::telemetry::access_log::AttemptRecord;
+use crate::upstream::target;
 
 /// True when the request was answered here.
 ///
@@ -39,8 +41,8 @@ pub async fn run(gateway: &Gateway, session: &mut Session, exchange: &mut Exchan
         return refuse(session, exchange, front::too_large(&message)).await;
     }
     let uri_path = session.req_header().uri.path();
-    let endpoint = match endpoint::find(&session.req_header().method, uri_path) {
-        Route::Provider(endpoint) => endpoint,
+    let on_path = match endpoint::find(&session.req_header().method, uri_path) {
+        Route::Provider(asked) => asked,
         Route::Local(local) => {
             let reply = crate::admin::answer(gateway, session, &snapshot, local);
             return finish(session, exchange, reply).await;
@@ -66,7 +68,10 @@ pub async fn run(gateway: &Gateway, session: &mut Session, exchange: &mut Exchan
         Err(fault) => return refuse(session, exchange, fault).await,
     };
 
-    let asked = Asked { endpoint, body, started: exchange.started };
+    if let Err(fault) = signature::check(session.req_header(), &body, &snapshot.client) {
+        return refuse(session, exchange, fault).await;
+    }
+    let asked = Asked { on_path, body, started: exchange.started };
     match plan(gateway, session, &snapshot, asked) {
         Ok(call) => {
             exchange.attempts.extend(call.plan.ignored.iter().map(|name| {
@@ -98,23 +103,30 @@ fn head_size(session: &Session) -> usize {
 
 /// A request whose body is complete.
 struct Asked {
-    endpoint: Endpoint,
+    on_path: endpoint::Asked,
     body: Bytes,
     started: Instant,
 }
 
 /// From a complete body to a call with its plan.
 fn plan(gateway: &Gateway, session: &Session, snapshot: &Snapshot, asked: Asked) -> Result<Call, Fault> {
-    let Asked { endpoint, body, started } = asked;
-    let peek = relay::peek(&body)
-        .map_err(|bad| Fault::request(FailureKind::InvalidRequest, 400, bad.message).param(&bad.path))?;
-    check_shape(&peek, endpoint)?;
+    let Asked { on_path, body, started } = asked;
+    let endpoint = on_path.endpoint;
+    if let Some(path) = &on_path.raw {
+        return passthrough::plan(session, snapshot, endpoint, (path, body, started));
+    }
+    let bad =
+        |bad: BadRequest| Fault::request(FailureKind::InvalidRequest, 400, bad.message).param(&bad.path);
+    let body = completed(&on_path, body).map_err(bad)?;
+    let peek = look(&on_path, &body).map_err(bad)?;
+    check_shape(&peek, endpoint, &body)?;
     check_bounds(&peek)?;
     let target = gateway
         .routes
         .resolve(&peek.model, endpoint.family, snapshot, gateway.catalog)
         .map_err(|unknown| model_not_found(&peek.model, &unknown))?;
     let peek = peek.into_owned();
+    let query = session.req_header().uri.query().unwrap_or_default();
     let named = peek.members.value(&body, "fallbacks").is_some();
     let asked = fallbacks_asked(endpoint, &peek, named);
     let plan = Plan::new(&target, asked.as_deref(), endpoint.family, snapshot, gateway.catalog);
@@ -130,8 +142,12 @@ fn plan(gateway: &Gateway, session: &Session, snapshot: &Snapshot, asked: Asked)
     Ok(Call {
         endpoint,
         model_asked: peek.model.as_ref().into(),
-        stream: peek.stream && endpoint.operation == Operation::Chat,
+        stream: peek.stream && matches!(endpoint.operation, Operation::Chat | Operation::Completions),
         include_usage: peek.include_usage || endpoint.dialect != Wire::OpenAiChat,
+        task: None,
+        raw: None,
+        single: on_path.single,
+        list: endpoint.dialect == Wire::Gemini && !query.split('&').any(|pair| pair == "alt=sse"),
         body,
         peek,
         decoded: None,
@@ -156,13 +172,35 @@ fn full_name(fallback: &Fallback) -> String {
     }
 }
 
-fn check_shape(peek: &Peek<'_>, endpoint: Endpoint) -> Result<(), Fault> {
-    let missing = match endpoint.operation {
-        Operation::Chat | Operation::CountTokens if !peek.has_messages => "messages",
-        Operation::Embeddings if !peek.has_input => "input",
+/// A body whose path tells the model, as its wire has it elsewhere. Others come back as they are.
+fn completed(asked: &endpoint::Asked, body: Bytes) -> Result<Bytes, BadRequest> {
+    let Some(model) = asked.model.as_deref().filter(|_| !asked.endpoint.dialect.model_in_path()) else {
+        return Ok(body);
+    };
+    let stream = match asked.stream {
+        Some(stream) => stream,
+        None => relay::peek_beside(&body, model, false).is_ok_and(|peek| peek.streams(&body)),
+    };
+    relay::complete(&body, model, stream).map(Bytes::from)
+}
+
+/// What routing needs of the body, and of the path where that tells it.
+fn look<'b>(asked: &endpoint::Asked, body: &'b [u8]) -> Result<Peek<'b>, BadRequest> {
+    match asked.model.as_deref().filter(|_| asked.endpoint.dialect.model_in_path()) {
+        Some(model) => relay::peek_beside(body, model, asked.stream.unwrap_or(false)),
+        None => relay::peek(body),
+    }
+}
+
+fn check_shape(peek: &Peek<'_>, endpoint: Endpoint, body: &[u8]) -> Result<(), Fault> {
+    let turns = endpoint.dialect.turns();
+    let missing = match (endpoint.operation, turns) {
+        (Operation::Chat, Some(turns)) if !peek.has_list(body, turns) => turns,
+        (Operation::CountTokens, Some("messages")) if !peek.has_messages => "messages",
+        (Operation::Embeddings, _) if endpoint.dialect == Wire::OpenAiChat && !peek.has_input => "input",
         _ => return Ok(()),
     };
-    let expected = if missing == "messages" { "a list of messages" } else { "a text or a list" };
+    let expected = if turns == Some(missing) { "a list of messages" } else { "a text or a list" };
     let message = format!("`{missing}` is missing or has the wrong type: expected {expected}");
     Err(Fault::request(FailureKind::InvalidRequest, 400, message).param(missing))
 }
@@ -190,9 +228,9 @@ fn check_operation(plan: &Plan, endpoint: Endpoint) -> Result<(), Fault> {
     let Some(step) = plan.steps.first() else {
         return Err(Fault::new(FaultClass::Internal, "the plan is empty"));
     };
-    match super::target_path(&step.provider, endpoint) {
-        Some(_) => Ok(()),
-        None => {
+    match target::supports(&step.provider, endpoint) {
+        true => Ok(()),
+        false => {
             let (kind, status) = match endpoint.operation {
                 // Clients that count tokens take a 404 as "not here" and estimate by themselves.
                 Operation::CountTokens => (FailureKind::NotFound, 404),

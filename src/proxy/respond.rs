@@ -85,6 +85,11 @@ pub fn fault_reply(fault: &Fault, exchange: &Exchange, path: &str) -> Reply {
     if dialect == Wire::Anthropic && !told {
         reply = reply.with(HeaderName::from_static("request-id"), &exchange.request_id);
     }
+    if dialect == Wire::BedrockConverse {
+        let kind = translate::wire::bedrock_converse::error_type(&fault.failure);
+        reply = reply.with(HeaderName::from_static("x-amzn-errortype"), kind);
+        reply = reply.with(HeaderName::from_static("x-amzn-requestid"), &exchange.request_id);
+    }
     if let Some(wait) = fault.retry_after_ms {
         reply = reply.with(header::RETRY_AFTER, &wait.div_ceil(1000).to_string());
     }
@@ -98,5 +103,5 @@ pub fn fault_reply(fault: &Fault, exchange: &Exchange, path: &str) -> Reply {
 /// The dialect errors are written in.
 #[must_use]
 pub fn dialect(exchange: &Exchange, path: &str) -> Wire {
-    exchange.call.as_ref().map_or_else(|| endpoint::dialect_of(path), |call| call.endpoint.dialect)
+    exchange.call.as_ref().map_or_else(|| endpoint::dialect_of(path), |call| call.endpoint.service())
 }

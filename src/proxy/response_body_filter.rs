@@ -18,7 +18,8 @@ use super::exchange::{Call, Exchange};
 use super::fault::{Fault, class_of};
 use super::replay::Limit;
 use super::upstream_response_filter::echo;
-use super::{extra_fields, set_deadline};
+use super::{extra_fields, set_deadline, tasks};
+use crate::route::endpoint::Operation;
 
 /// The fault is in `Exchange::fault`.
 pub const FAULT: ErrorType = ErrorType::Custom("upstream fault");
@@ -47,6 +48,10 @@ pub fn run(body: &mut Option<Bytes>, end_of_stream: bool, exchange: &mut Exchang
         Answer::Refused(buffer) => refused(buffer, &chunk, end_of_stream).map(|()| None),
         Answer::Whole(_) => whole(exchange, &mut attempt, &chunk, end_of_stream),
         Answer::Passed { bytes } => {
+            if exchange.call.as_ref().is_some_and(|call| call.raw.is_some()) {
+                let idle = attempt.provider.network.stream_idle_timeout;
+                deadline(exchange, Limit::Idle, idle, exchange.total_deadline());
+            }
             *bytes = bytes.saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
             Ok((!chunk.is_empty()).then_some(chunk))
         }
@@ -111,6 +116,7 @@ fn too_slow(exchange: &mut Exchange, attempt: &mut Attempt) -> Result<Option<Byt
     let mut out = Vec::new();
     streaming.pipe.fail(&broken.failure, &exchange.request_id, None, &mut out);
     streaming.ended = true;
+    let out = streaming.outgoing(out);
     exchange.fault = Some(broken);
     deadline(exchange, Limit::Complete, CLOSING.min(idle), exchange.total_deadline());
     Ok(Some(out.into()))
@@ -128,7 +134,7 @@ pub fn refusal(attempt: &Attempt) -> Fault {
         Answer::Refused(buffer) => buffer,
         _ => &[],
     };
-    let mut failure = attempt.provider.wire.codec().decode_failure(attempt.status, body);
+    let mut failure = attempt.upstream.target.wire.codec().decode_failure(attempt.status, body);
     if attempt.status < 400 {
         failure.status = 502;
         failure.kind = FailureKind::Upstream;
@@ -185,8 +191,18 @@ fn check_whole(
     attempt: &mut Attempt,
     body: Bytes,
 ) -> Result<(Bytes, Observation), BadResponse> {
-    let codec = attempt.provider.wire.codec();
-    let style = attempt.provider.spec.quirks.usage;
+    if let Some(task) = attempt.upstream.task {
+        let echo = echo(call, &exchange.request_id);
+        let relay = attempt.upstream.relay;
+        return tasks::answer(call, (task, relay), body, &echo, &mut attempt.upstream.losses);
+    }
+    let target = &attempt.upstream.target;
+    let relayed_text = attempt.upstream.relay && call.endpoint.operation == Operation::Completions;
+    let codec = if relayed_text { call.endpoint.codec() } else { target.wire.codec() };
+    let style = target.quirks.usage;
+    if call.endpoint.operation == Operation::CountTokens {
+        return Ok((body, Observation { content: true, done: true, ..Observation::default() }));
+    }
     if attempt.upstream.relay {
         let mut seen = codec.observe_response(&body)?;
         seen.usage = seen.usage.map(|usage| style.apply(usage));
@@ -205,7 +221,7 @@ fn check_whole(
         ..Observation::default()
     };
     let echo = echo(call, &exchange.request_id);
-    let out = call.endpoint.dialect.codec().encode_response(&response, &echo, &mut attempt.upstream.losses);
+    let out = call.endpoint.codec().encode_response(&response, &echo, &mut attempt.upstream.losses);
     Ok((out.into(), seen))
 }
 
@@ -215,7 +231,7 @@ fn too_long() -> Fault {
 
 /// A stream was asked for and a whole body came: an error under 200, or no answer.
 fn no_stream(attempt: &Attempt, body: &[u8]) -> Fault {
-    match attempt.provider.wire.codec().observe_response(body) {
+    match attempt.upstream.target.wire.codec().observe_response(body) {
         Err(bad @ BadResponse::Failure(_)) => bad_answer(bad),
         _ => Fault::new(FaultClass::BadAnswer, "the provider answered a streaming request without a stream"),
     }
@@ -281,6 +297,7 @@ fn stream(
             return Err(fault(too_long()));
         }
     }
+    let out = if streaming.released { streaming.outgoing(out) } else { out };
     Ok((!out.is_empty()).then(|| out.into()))
 }
 

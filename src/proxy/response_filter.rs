@@ -7,13 +7,15 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use pingora_error::Result;
 use pingora_http::ResponseHeader;
 use translate::Wire;
+use translate::frame::Framing;
 
 use super::attempt::{Answer, Attempt};
-use super::exchange::Exchange;
+use super::exchange::{Call, Exchange};
 use super::headers::passes_down;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+const X_AMZN_REQUESTID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 const X_BF_ATTEMPTS: HeaderName = HeaderName::from_static("x-bf-attempts");
 const X_BF_LOSSES: HeaderName = HeaderName::from_static("x-bf-losses");
 const X_BF_MODEL: HeaderName = HeaderName::from_static("x-bf-model");
@@ -43,15 +45,23 @@ pub fn run(header: &mut ResponseHeader, exchange: &mut Exchange) -> Result<()> {
     }
     let relayed = attempt.upstream.relay && headers.contains_key(CONTENT_TYPE);
     if matches!(attempt.answer, Answer::Stream(_)) {
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(stream_type(call)));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
-    } else if !relayed {
+    } else if !relayed && call.raw.is_none() {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
-    describe(headers, exchange, attempt, call.endpoint.dialect);
+    describe(headers, exchange, attempt, call.endpoint.service());
     *header = ResponseHeader::from(parts);
     Ok(())
+}
+
+fn stream_type(call: &Call) -> &'static str {
+    match call.endpoint.framing {
+        Framing::Sse if call.list => "application/json",
+        Framing::Sse => "text/event-stream",
+        Framing::EventStream | Framing::EventStreamChunks => "application/vnd.amazon.eventstream",
+    }
 }
 
 fn drops(name: &HeaderName) -> bool {
@@ -59,13 +69,16 @@ fn drops(name: &HeaderName) -> bool {
 }
 
 /// Who answered, and what was lost on the way.
-fn describe(out: &mut HeaderMap, exchange: &Exchange, attempt: &Attempt, dialect: Wire) {
+fn describe(out: &mut HeaderMap, exchange: &Exchange, attempt: &Attempt, service: Wire) {
     insert_text(out, X_REQUEST_ID, &exchange.request_id);
     if let Some(id) = &attempt.upstream_request_id {
         insert_text(out, X_BF_UPSTREAM_REQUEST_ID, id);
     }
-    if dialect == Wire::Anthropic && !out.contains_key(REQUEST_ID) {
+    if service == Wire::Anthropic && !out.contains_key(REQUEST_ID) {
         insert_text(out, REQUEST_ID, &exchange.request_id);
+    }
+    if service == Wire::BedrockConverse {
+        insert_text(out, X_AMZN_REQUESTID, &exchange.request_id);
     }
     insert_text(out, X_BF_PROVIDER, &attempt.provider.name);
     insert_text(out, X_BF_MODEL, &attempt.model);

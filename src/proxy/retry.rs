@@ -92,6 +92,10 @@ pub fn note(gateway: &Gateway, exchange: &mut Exchange, fault: &Fault, stale_con
     // A stale pooled connection says nothing about the target, a caller's own key nothing about ours.
     if !stale_connection && !attempt.direct {
         gateway.health.on_fault(&attempt.key, &attempt.model, fault.class, fault.retry_after_ms);
+        if matches!(fault.class, FaultClass::Authentication | FaultClass::Permission) {
+            // A fetched token may have been withdrawn before its time.
+            attempt.key.credential.invalidate();
+        }
     }
     let known = fault.knows_model() || gateway.catalog.find(&attempt.provider.name, &attempt.model).is_some();
     let model = gateway.metrics.model_label(&attempt.model, known);

@@ -10,17 +10,17 @@ use pingora_error::{Error, ErrorSource, ErrorType, OrErr, Result};
 use pingora_proxy::Session;
 use translate::ir::FailureKind;
 
+use super::Gateway;
 use super::attempt::{Attempt, prepare};
 use super::exchange::{Call, Exchange};
 use super::fault::Fault;
 use super::replay::Limit;
-use super::{Gateway, target_path};
 use crate::config::snapshot::Snapshot;
 use crate::route::model::near;
 use crate::route::plan::Step;
 use crate::telemetry::access_log::AttemptRecord;
-use crate::upstream::peer;
 use crate::upstream::select::Choice;
+use crate::upstream::{peer, target};
 
 /// The fault is in `Exchange::fault`; Pingora only needs to know that there is one.
 const PLANNED: ErrorType = ErrorType::Custom("no target left");
@@ -33,7 +33,8 @@ pub async fn run(gateway: &Gateway, session: &mut Session, exchange: &mut Exchan
     exchange.work();
     pause(session, exchange).await?;
     loop {
-        let opened = open(gateway, exchange);
+        let inlined = super::media::inline(exchange).await;
+        let opened = inlined.and_then(|()| open(gateway, exchange));
         match opened {
             Ok(Opened::Ready) => {}
             Ok(Opened::Wait(wait)) => {
@@ -132,7 +133,7 @@ fn ready(gateway: &Gateway, call: &mut Call, step: &Step, key: usize) -> Result<
     let Some(chosen) = direct.as_ref().or_else(|| step.provider.keys.get(key)) else {
         return Err(Fault::new(FaultClass::Internal, "the chosen key does not exist"));
     };
-    let upstream = prepare(call, step)
+    let upstream = prepare(call, step, chosen)
         .map_err(|bad| Fault::request(FailureKind::InvalidRequest, 400, bad.message).param(&bad.path))?;
     let limit = step.provider.network.max_conns_per_host;
     let Some(slot) = gateway.capacity.take(&step.provider.name, limit) else {
@@ -147,7 +148,7 @@ fn ready(gateway: &Gateway, call: &mut Call, step: &Step, key: usize) -> Result<
 }
 
 fn usable(call: &Call, step: &Step) -> Result<(), Fault> {
-    if target_path(&step.provider, call.endpoint).is_some() {
+    if target::supports(&step.provider, call.endpoint) {
         return Ok(());
     }
     let what = call.endpoint.request_type(call.stream);
@@ -219,19 +220,27 @@ fn nothing_left() -> Fault {
 
 /// Resolves the attempt's address. `None`: that failed and another target is next.
 async fn address(gateway: &Gateway, exchange: &mut Exchange) -> Result<Option<Box<HttpPeer>>> {
+    set_first_deadline(exchange);
     let (Some(call), Some(attempt)) = (exchange.call.as_ref(), exchange.attempt.as_ref()) else {
         return Err(Error::create(PLANNED, ErrorSource::Internal, None, None));
     };
     let provider = Arc::clone(&attempt.provider);
     let (fresh, nth) = (call.cursor.fresh_connection, call.cursor.tries.saturating_sub(1));
-    set_first_deadline(exchange);
     if provider.mock.is_some() {
         let mock = gateway.mock.address().or_err(ErrorType::InternalError, "the mock did not start")?;
-        return Ok(Some(Box::new(peer::peer(&provider, mock, fresh))));
+        return Ok(Some(Box::new(peer::peer(&provider, &provider.endpoint, mock, fresh))));
     }
-    let (host, port) = peer::next_hop(&provider);
+    if let Err(fault) = proven(attempt).await {
+        if super::retry::digest(gateway, exchange, fault, crate::upstream::select::Seen::default()) {
+            return Ok(None);
+        }
+        return Err(Error::create(PLANNED, ErrorSource::Upstream, None, None));
+    }
+    let at = attempt.key.endpoint.clone();
+    let at = at.as_deref().unwrap_or(&provider.endpoint);
+    let (host, port) = peer::next_hop(&provider, at);
     match gateway.resolver.resolve(host, port, nth).await {
-        Ok(address) => Ok(Some(Box::new(peer::peer(&provider, address, fresh)))),
+        Ok(address) => Ok(Some(Box::new(peer::peer(&provider, at, address, fresh)))),
         Err(error) => {
             let fault =
                 Fault::new(FaultClass::ConnectFailed, format!("DNS lookup of {host} failed: {error}"));
@@ -242,6 +251,20 @@ async fn address(gateway: &Gateway, exchange: &mut Exchange) -> Result<Option<Bo
             }
         }
     }
+}
+
+/// Waits for the first token of a credential that has to be fetched. Immediate for all others.
+async fn proven(attempt: &Attempt) -> Result<(), Fault> {
+    let credential = &attempt.key.credential;
+    if attempt.direct || credential.status().is_none() {
+        return Ok(());
+    }
+    credential.start();
+    let within = attempt.provider.network.connect_timeout.saturating_mul(2);
+    credential.ready(within).await.map_err(|unready| {
+        let message = format!("the credential of key {} is not ready: {unready}", attempt.key.name);
+        Fault::new(FaultClass::ConnectFailed, message)
+    })
 }
 
 /// The limit until the response header.

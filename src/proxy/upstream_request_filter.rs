@@ -1,16 +1,18 @@
 //! The upstream request's head: path, host, credential, length. Built from nothing, see `headers`.
 
 use http::request::Parts;
-use http::{HeaderValue, Method, header};
+use http::{HeaderName, HeaderValue, Method, header};
 use pingora_error::{Error, ErrorType, OrErr, Result};
 use pingora_http::RequestHeader;
-use translate::provider::CredentialScheme;
+use translate::frame::Framing;
 
 use super::attempt::Attempt;
 use super::exchange::{Call, Exchange};
-use super::target_path;
-use crate::config::snapshot::Provider;
+use crate::credential::{Credential, Outgoing};
 use crate::route::endpoint::Endpoint;
+
+/// The provider key cannot be put on the request.
+pub const CREDENTIAL: ErrorType = ErrorType::Custom("credential");
 
 /// Replaces the head that Pingora copied from the caller.
 ///
@@ -20,12 +22,20 @@ pub fn run(request: &mut RequestHeader, exchange: &mut Exchange) -> Result<()> {
     let (Some(call), Some(attempt)) = (exchange.call.as_ref(), exchange.attempt.as_ref()) else {
         return Error::e_explain(ErrorType::InternalError, "no attempt was opened");
     };
-    let mut parts = common(&attempt.provider, call.endpoint)?;
+    let mut parts = common(attempt, call.endpoint)?;
     parts.version = request.version;
     let mut head = RequestHeader::from(parts);
     head.insert_header(header::CONTENT_LENGTH, attempt.upstream.body.len())?;
-    let accept = if call.stream { "text/event-stream" } else { "application/json" };
-    head.insert_header(header::ACCEPT, HeaderValue::from_static(accept))?;
+    match &call.raw {
+        Some((method, _)) => {
+            head.set_method(method.clone());
+            head.remove_header(&header::CONTENT_TYPE);
+        }
+        None => {
+            let accept = accept(call.stream, attempt.upstream.target.framing);
+            head.insert_header(header::ACCEPT, HeaderValue::from_static(accept))?;
+        }
+    }
     for (name, value) in call.forward.to(attempt.upstream.relay) {
         head.append_header(name.clone(), value.clone())?;
     }
@@ -38,22 +48,22 @@ pub fn run(request: &mut RequestHeader, exchange: &mut Exchange) -> Result<()> {
     Ok(())
 }
 
-/// What is the same for every request of an operation at a provider.
-fn common(provider: &Provider, endpoint: Endpoint) -> Result<Parts> {
+/// What is the same for every request of an operation at a provider, kept where path and host are too.
+fn common(attempt: &Attempt, endpoint: Endpoint) -> Result<Parts> {
+    let (provider, target) = (&attempt.provider, &attempt.upstream.target);
     let kept = provider.heads.get(endpoint.operation as usize);
+    let kept =
+        kept.filter(|_| target.fixed && attempt.key.endpoint.is_none() && target.wire == provider.wire);
     if let Some(made) = kept.and_then(|kept| kept.get()) {
         return Ok(made.clone());
     }
-    let Some(path) = target_path(provider, endpoint) else {
-        return Error::e_explain(ErrorType::InternalError, "the provider has no such operation");
-    };
     let mut request = http::Request::builder()
         .method(Method::POST)
-        .uri(&**path)
-        .header(header::HOST, &*provider.endpoint.authority)
+        .uri(&*target.path)
+        .header(header::HOST, &*attempt.endpoint().authority)
         .header(header::CONTENT_TYPE, "application/json")
         .header(header::USER_AGENT, concat!("bifrost/", env!("CARGO_PKG_VERSION")));
-    for (name, value) in provider.spec.headers {
+    for (name, value) in target.headers {
         request = request.header(*name, *value);
     }
     if let Some(options) = &provider.mock {
@@ -69,7 +79,7 @@ fn common(provider: &Provider, endpoint: Endpoint) -> Result<Parts> {
 
 /// A header that the provider's row sets and the caller sets too: the caller's stands, once.
 fn dedup_version(head: &mut RequestHeader, call: &Call, attempt: &Attempt) -> Result<()> {
-    for (name, _) in attempt.provider.spec.headers {
+    for (name, _) in attempt.upstream.target.headers {
         let given =
             call.forward.to(attempt.upstream.relay).find(|(forwarded, _)| forwarded.as_str() == *name);
         if let Some((name, value)) = given {
@@ -79,13 +89,36 @@ fn dedup_version(head: &mut RequestHeader, call: &Call, attempt: &Attempt) -> Re
     Ok(())
 }
 
-fn sign(head: &mut RequestHeader, attempt: &Attempt) -> Result<()> {
-    let Some(secret) = attempt.key.secret.as_ref() else { return Ok(()) };
-    match attempt.provider.credential {
-        CredentialScheme::Bearer | CredentialScheme::Optional => {
-            head.insert_header(header::AUTHORIZATION, format!("Bearer {}", secret.expose()))
-        }
-        CredentialScheme::Header(name) => head.insert_header(name, secret.expose()),
+fn accept(stream: bool, framing: Framing) -> &'static str {
+    match framing {
+        _ if !stream => "application/json",
+        Framing::Sse => "text/event-stream",
+        Framing::EventStream | Framing::EventStreamChunks => "application/vnd.amazon.eventstream",
     }
-    .or_err(ErrorType::InternalError, "the provider key is no valid header value")
+}
+
+/// Puts on what proves who asks. Last, because a signature covers what is sent.
+fn sign(head: &mut RequestHeader, attempt: &Attempt) -> Result<()> {
+    let callers = attempt.key.secret.as_ref().filter(|_| attempt.direct);
+    let callers = callers.map(|secret| Credential::of_key(attempt.provider.credential, secret));
+    let credential = callers.as_ref().unwrap_or(&attempt.key.credential);
+    let mut headers: Vec<(HeaderName, HeaderValue)> = Vec::new();
+    let content_type = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let content_type = content_type.map(|value| ("content-type", value));
+    let request = Outgoing {
+        method: head.method.as_str(),
+        host: &attempt.endpoint().authority,
+        path_and_query: &attempt.upstream.target.path,
+        headers: content_type.as_slice(),
+        body: &attempt.upstream.body,
+        now: std::time::SystemTime::now(),
+    };
+    let signed = credential.sign(&request, |name, value| headers.push((name, value)));
+    if let Err(error) = signed {
+        return Error::e_explain(CREDENTIAL, error.to_string());
+    }
+    for (name, value) in headers {
+        head.insert_header(name, value)?;
+    }
+    Ok(())
 }

@@ -1,19 +1,24 @@
 //! The provider's response head: is it an answer, a stream or a refusal, and what does it tell.
 
+use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::BytesMut;
 use http::header;
 use pingora_error::Result;
 use pingora_http::ResponseHeader;
+use translate::Wire;
 use translate::relay::{StreamPipe, StreamPipeOptions};
 use translate::wire::Echo;
+use translate::wire::gemini::JsonArray;
+use translate::wire::openai_responses::echo_of;
 
 use super::attempt::{Answer, Attempt, Streaming};
 use super::exchange::{Call, Exchange};
 use super::headers::passes_down;
 use super::replay::Limit;
 use super::set_deadline;
+use crate::route::endpoint::Operation;
 
 /// Reads the head and makes the place the body goes to.
 ///
@@ -32,12 +37,17 @@ pub fn run(header: &mut ResponseHeader, exchange: &mut Exchange) -> Result<()> {
     let now = Instant::now();
     attempt.status = header.status.as_u16();
     attempt.upstream_request_id = upstream_request_id(header);
-    attempt.answer = if !header.status.is_success() {
+    let raw = call.endpoint.operation == Operation::Passthrough;
+    attempt.answer = if raw {
+        call.stage.allow_empty();
+        Answer::Passed { bytes: 0 }
+    } else if !header.status.is_success() {
         read_hints(header, attempt);
         Answer::Refused(BytesMut::new())
     } else if call.stream && !is_json(header) {
         let pipe = stream_pipe(call, attempt, &request_id);
-        Answer::Stream(Box::new(Streaming { pipe, held: Vec::new(), released: false, ended: false }))
+        let list = call.list.then(JsonArray::new);
+        Answer::Stream(Box::new(Streaming { pipe, held: Vec::new(), list, released: false, ended: false }))
     } else {
         Answer::Whole(BytesMut::new())
     };
@@ -45,6 +55,8 @@ pub fn run(header: &mut ResponseHeader, exchange: &mut Exchange) -> Result<()> {
     let (limit, at) = match (&attempt.answer, network.ttft_timeout) {
         (Answer::Stream(_), Some(ttft)) => (Limit::FirstToken, attempt.clock.began + ttft),
         (Answer::Stream(_), None) => (Limit::Idle, now + network.stream_idle_timeout),
+        // Its pace is its own: only silence ends it.
+        _ if raw => (Limit::Idle, now + network.stream_idle_timeout),
         _ => (Limit::Request, attempt.clock.began + network.request_timeout),
     };
     set_deadline(&call.stage, limit, at, total);
@@ -85,14 +97,22 @@ fn read_hints(response: &ResponseHeader, attempt: &mut Attempt) {
 }
 
 fn stream_pipe(call: &Call, attempt: &Attempt, request_id: &str) -> StreamPipe {
-    StreamPipe::new(StreamPipeOptions {
+    let upstream = &attempt.upstream;
+    let options = StreamPipeOptions {
         caller: call.endpoint.dialect,
-        upstream: attempt.provider.wire,
+        upstream: upstream.target.wire,
         echo: echo(call, request_id),
-        withhold_usage: attempt.upstream.usage_is_ours,
+        withhold_usage: upstream.usage_is_ours,
         hold_last: call.endpoint.extra_fields(),
-    })
-    .with_usage_style(attempt.provider.spec.quirks.usage)
+    };
+    let pipe = match (call.endpoint.operation, upstream.relay) {
+        (Operation::Completions, true) => StreamPipe::relaying(options, call.endpoint.codec()),
+        (Operation::Completions, false) => StreamPipe::towards(options, call.endpoint.codec()),
+        // A relayed body may still have been translated: a marked signature was in it.
+        _ => StreamPipe::new(options),
+    };
+    pipe.with_framing(upstream.target.framing, call.endpoint.framing)
+        .with_usage_style(upstream.target.quirks.usage)
 }
 
 /// What a translated answer needs besides the provider's.
@@ -103,5 +123,6 @@ pub fn echo(call: &Call, request_id: &str) -> Echo {
         now,
         model: call.model_asked.to_string(),
         stream_usage: call.include_usage,
+        request: (call.endpoint.dialect == Wire::OpenAiResponses).then(|| Arc::new(echo_of(&call.body))),
     }
 }

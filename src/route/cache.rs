@@ -20,7 +20,7 @@ struct Known {
     /// Of the snapshot they were resolved against.
     version: u64,
     /// By family, then by the name as the caller wrote it.
-    names: [HashMap<Box<str>, ModelRef>; 3],
+    names: [HashMap<Box<str>, ModelRef>; Family::COUNT],
 }
 
 impl Routes {

@@ -60,12 +60,18 @@ pub fn split<'s, 'n>(name: &'n str, snapshot: &'s Snapshot) -> Option<(&'s Arc<P
     (!model.is_empty()).then_some((provider, model))
 }
 
-/// The provider names that own a family's bare model names.
-fn own_provider(family: Family, name: &str) -> &'static str {
+/// The provider name that owns a family's bare model names.
+pub fn own_provider(family: Family, name: &str, own_is: impl Fn(&str) -> bool) -> &'static str {
     match family {
         Family::OpenAi => "openai",
         Family::Anthropic => "anthropic",
+        Family::Gemini if own_is("gemini") => "gemini",
+        Family::Gemini => "vertex",
+        Family::Bedrock => "bedrock",
+        Family::Cohere => "cohere",
         Family::Unified if name.starts_with("claude") => "anthropic",
+        Family::Unified if name.starts_with("gemini-") => "gemini",
+        Family::Unified if name.starts_with("command-") => "cohere",
         Family::Unified => "openai",
     }
 }
@@ -76,7 +82,9 @@ fn bare<'s>(
     snapshot: &'s Snapshot,
     catalog: &Catalog<'_>,
 ) -> Option<&'s Arc<Provider>> {
-    let own = snapshot.provider(own_provider(family, name)).filter(|p| usable(p));
+    let own = snapshot
+        .provider(own_provider(family, name, |own| snapshot.provider(own).is_some()))
+        .filter(|p| usable(p));
     let lists = |p: &&Arc<Provider>| usable(p) && p.keys.iter().any(|key| lists(&key.models, name));
     let knows = |p: &Arc<Provider>| {
         p.keys.iter().any(|key| key.serves(name)) && catalog.find(&p.name, name).is_some()

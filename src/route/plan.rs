@@ -6,7 +6,7 @@ use govern::catalog::Catalog;
 
 use super::endpoint::Family;
 use super::model;
-use crate::config::snapshot::{ModelRef, Provider, Snapshot};
+use crate::config::snapshot::{Key, ModelRef, Provider, Snapshot};
 
 /// One model at one provider, to be tried with its keys.
 #[derive(Debug, Clone)]
@@ -14,6 +14,16 @@ pub struct Step {
     pub provider: Arc<Provider>,
     /// As the provider names it.
     pub model: Arc<str>,
+    /// No model is asked for: any key will do.
+    pub any_model: bool,
+}
+
+impl Step {
+    /// This key may be used.
+    #[must_use]
+    pub fn served_by(&self, key: &Key) -> bool {
+        if self.any_model { key.disabled.is_none() } else { key.serves(&self.model) }
+    }
 }
 
 /// The steps in order: the asked model, then its fallbacks.
@@ -54,13 +64,26 @@ impl Plan {
         plan
     }
 
+    /// One provider, whatever the model, and nothing behind it.
+    #[must_use]
+    pub fn only(target: &ModelRef, snapshot: &Snapshot) -> Self {
+        let mut plan = Self::default();
+        plan.push(target, snapshot);
+        plan.steps.iter_mut().for_each(|step| step.any_model = true);
+        plan
+    }
+
     fn push(&mut self, target: &ModelRef, snapshot: &Snapshot) {
         let known = |step: &Step| step.provider.name == target.provider && step.model == target.model;
         if self.steps.len() >= Self::MAX_STEPS || self.steps.iter().any(known) {
             return;
         }
         if let Some(provider) = snapshot.provider(&target.provider) {
-            self.steps.push(Step { provider: Arc::clone(provider), model: Arc::clone(&target.model) });
+            self.steps.push(Step {
+                provider: Arc::clone(provider),
+                model: Arc::clone(&target.model),
+                any_model: false,
+            });
         }
     }
 }

@@ -5,3 +5,4 @@ pub mod health;
 pub mod peer;
 pub mod resolve;
 pub mod select;
+pub mod target;

@@ -18,7 +18,7 @@ use pingora_error::{Error, ErrorType, OrErr, Result};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::config::snapshot::{EgressProxy, Provider, Secret};
+use crate::config::snapshot::{BaseUrl, EgressProxy, Provider, Secret};
 
 /// Pooled connections idle longer than this are closed: below the usual 60 s of load balancers.
 const IDLE: Duration = Duration::from_secs(55);
@@ -27,8 +27,7 @@ const H2_STREAMS: usize = 100;
 
 /// The peer of one attempt. `fresh` forces a new connection.
 #[must_use]
-pub fn peer(provider: &Provider, address: SocketAddr, fresh: bool) -> HttpPeer {
-    let endpoint = &provider.endpoint;
+pub fn peer(provider: &Provider, endpoint: &BaseUrl, address: SocketAddr, fresh: bool) -> HttpPeer {
     let network = &provider.network;
     // With an egress proxy `address` is the proxy's: the pool checks the socket's peer against it.
     let mut peer = HttpPeer::new(address, endpoint.tls, endpoint.host.to_string());
@@ -70,10 +69,10 @@ pub fn peer(provider: &Provider, address: SocketAddr, fresh: bool) -> HttpPeer {
 
 /// Host and port to resolve: the egress proxy's, or the provider's own.
 #[must_use]
-pub fn next_hop(provider: &Provider) -> (&Arc<str>, u16) {
+pub fn next_hop<'p>(provider: &'p Provider, endpoint: &'p BaseUrl) -> (&'p Arc<str>, u16) {
     match &provider.network.proxy {
         Some(EgressProxy { host, port, .. }) => (host, *port),
-        None => (&provider.endpoint.host, provider.endpoint.port),
+        None => (&endpoint.host, endpoint.port),
     }
 }
 

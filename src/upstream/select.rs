@@ -10,7 +10,6 @@ use govern::cooldown::{Availability, CoolReason};
 use govern::verdict::{FaultClass, Situation, Verdict, decide};
 
 use super::health::Registry;
-use crate::config::snapshot::Provider;
 use crate::route::plan::{Plan, Step};
 
 /// Where a request stands in its plan.
@@ -61,7 +60,7 @@ impl Cursor {
                 return Choice::Use { key };
             }
         }
-        first_ready(&step.provider, &step.model, health, now_ms)
+        first_ready(step, health, now_ms)
     }
 
     /// An attempt with `key` begins.
@@ -139,7 +138,7 @@ impl Cursor {
     fn pick(&self, step: &Step, health: &Registry, now_ms: u64, random: u64) -> Option<usize> {
         let candidates = step.provider.keys.iter().enumerate().map(|(index, key)| Candidate {
             weight: key.weight,
-            eligible: key.serves(&step.model)
+            eligible: step.served_by(key)
                 && self.tried & bit(index) == 0
                 && health.verdict(key, &step.model, now_ms) == Availability::Ready,
         });
@@ -168,13 +167,13 @@ pub struct Seen {
     pub stale_connection: bool,
 }
 
-fn first_ready(provider: &Provider, model: &str, health: &Registry, now_ms: u64) -> Choice {
-    provider
+fn first_ready(step: &Step, health: &Registry, now_ms: u64) -> Choice {
+    step.provider
         .keys
         .iter()
         .enumerate()
-        .filter(|(_, key)| key.serves(model))
-        .filter_map(|(index, key)| match health.verdict(key, model, now_ms) {
+        .filter(|(_, key)| step.served_by(key))
+        .filter_map(|(index, key)| match health.verdict(key, &step.model, now_ms) {
             Availability::Cooling { until_ms, why } => Some((until_ms.saturating_sub(now_ms), index, why)),
             Availability::Ready => None,
         })

@@ -10,10 +10,38 @@ import httpx
 import openai
 import pytest
 
-from gateway_config import ANTHROPIC_LANES, CALLER_KEY, FAMILY, OPENAI_LANES, UPSTREAM_KEYS, Lane
+from gateway_config import (
+    ANTHROPIC_LANES,
+    BEDROCK_LANES,
+    CALLER_KEY,
+    COHERE_LANES,
+    COMPATIBLE_LANES,
+    FAMILY,
+    GEMINI_LANES,
+    INVOKE_LANES,
+    OPENAI_LANES,
+    OPENAI_OUT_LANES,
+    RESPONSES_LANES,
+    UPSTREAM_KEYS,
+    Lane,
+)
 from stack import HERE, Stack
 
 CLIENT_OPTIONS = {"max_retries": 0, "timeout": 15.0}
+LANES = {
+    "openai": OPENAI_LANES,
+    "anthropic": ANTHROPIC_LANES,
+    "gemini": GEMINI_LANES,
+    "responses": RESPONSES_LANES,
+}
+# Lanes that need a gateway whatever their upstream is.
+GATEWAY_LANES = {
+    "bedrock_lane": BEDROCK_LANES,
+    "cohere_lane": COHERE_LANES,
+    "compatible_lane": COMPATIBLE_LANES,
+    "invoke_lane": INVOKE_LANES,
+    "openai_out_lane": OPENAI_OUT_LANES,
+}
 
 
 def pytest_configure(config):
@@ -21,8 +49,14 @@ def pytest_configure(config):
 
 
 def pytest_generate_tests(metafunc):
-    """`openai_lane` and `anthropic_lane` run a test once on each lane; `native_…` and `foreign_…` on half of them."""
-    for dialect, lanes in (("openai", OPENAI_LANES), ("anthropic", ANTHROPIC_LANES)):
+    """A test with `openai_lane`, `anthropic_lane`, `gemini_lane` or `responses_lane` runs once on each lane.
+
+    `native_…` and `foreign_…` take those whose upstream speaks the caller's wire, and the others.
+    """
+    for name, lanes in GATEWAY_LANES.items():
+        if name in metafunc.fixturenames:
+            metafunc.parametrize(name, [pytest.param(lane, id=str(lane), marks=pytest.mark.gateway) for lane in lanes])
+    for dialect, lanes in LANES.items():
         choices = {
             f"{dialect}_lane": lanes,
             f"native_{dialect}_lane": [lane for lane in lanes if lane.wire == dialect],
@@ -30,6 +64,9 @@ def pytest_generate_tests(metafunc):
         }
         for name, chosen in choices.items():
             if name in metafunc.fixturenames:
+                if dialect != "gemini" and "tap" in metafunc.fixturenames:
+                    # What Gemini is sent for these dialects is read in test_gemini_upstream.py.
+                    chosen = [lane for lane in chosen if lane.wire != "gemini"]
                 params = [
                     pytest.param(lane, id=str(lane), marks=[pytest.mark.gateway] if lane.wire != dialect else [])
                     for lane in chosen
@@ -73,6 +110,20 @@ class Clients:
         url = self.stack.url + ({"openai": "/v1", "anthropic": ""}[wire] if self.stack.direct else route)
         return {"base_url": url, "api_key": UPSTREAM_KEYS[wire] if self.stack.direct else CALLER_KEY}
 
+    def google_options(self, route):
+        """As Google's SDKs take it: the base URL and the API version apart, the time in milliseconds."""
+        base, version = ("", "v1beta") if self.stack.direct else route.rsplit("/", 1)
+        key = UPSTREAM_KEYS["gemini"] if self.stack.direct else CALLER_KEY
+        http_options = {"base_url": self.stack.url + base, "api_version": version, "timeout": 15_000}
+        return {"api_key": key, "vertexai": False, "http_options": http_options}
+
+    def google(self, route):
+        from google import genai  # not in every environment of frameworks/
+
+        if (genai, route) not in self.made:
+            self.made[genai, route] = genai.Client(**self.google_options(route))
+        return self.made[genai, route]
+
     def model(self, model):
         """In direct mode there is nobody to take the provider's name off the model."""
         return model.split("/", 1)[-1] if self.stack.direct else model
@@ -99,6 +150,11 @@ def anthropic_client(clients):
 
 
 @pytest.fixture
+def google_client(clients):
+    return clients.google
+
+
+@pytest.fixture
 def chat(openai_client, clients):
     """chat(lane, tag, **options): one OpenAI chat call whose last user message selects the scene `tag`."""
 
@@ -118,6 +174,29 @@ def message(anthropic_client, clients):
         messages = messages or [{"role": "user", "content": prompt(tag)}]
         api = anthropic_client(lane.route).messages
         return api.create(model=clients.model(lane.model), messages=messages, **{"max_tokens": 512, **options})
+
+    return call
+
+
+@pytest.fixture
+def generate(google_client, clients):
+    """generate(lane, tag, **config): one Gemini call, like `chat`; with stream=True the list of its chunks."""
+
+    def call(lane: Lane, tag: str, contents=None, stream=False, **config):
+        models = google_client(lane.route).models
+        ask = {"model": clients.model(lane.model), "contents": contents or prompt(tag), "config": config or None}
+        return list(models.generate_content_stream(**ask)) if stream else models.generate_content(**ask)
+
+    return call
+
+
+@pytest.fixture
+def respond(openai_client, clients):
+    """respond(lane, tag, **options): one call of the Responses API, like `chat`."""
+
+    def call(lane: Lane, tag: str, **options):
+        api = openai_client(lane.route).responses
+        return api.create(**{"model": clients.model(lane.model), "input": prompt(tag), **options})
 
     return call
 

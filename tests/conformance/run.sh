@@ -1,5 +1,6 @@
 #!/bin/sh
-# The whole conformance run: install, Python SDKs, Node SDKs, then the negative control. Exit code 0 only if all pass.
+# The whole conformance run: install, Python SDKs and coding agents, frameworks, Node SDKs, then the negative control.
+# Exit code 0 only if all pass.
 #
 #   BIFROST_BIN=target/release/bifrost tests/conformance/run.sh [pytest arguments]
 #   CONFORMANCE_BASE_URL=direct tests/conformance/run.sh     checks the suite itself against the mock, without a gateway
@@ -25,6 +26,14 @@ cd "$here" || exit 3
 failed=""
 echo "== Python SDKs"
 "$python" -m pytest -p no:cacheprovider -q --tb=short -rf "$@" || failed="$failed python"
+for group in frameworks/*/; do
+    group=$(basename "$group")
+    echo "== Python frameworks: $group"
+    "$CONFORMANCE_CACHE/frameworks/$group/bin/python" -m pytest -p no:cacheprovider -q --tb=short -rf "frameworks/$group" "$@"
+    status=$?
+    # 5: the arguments chose none of these tests.
+    [ "$status" -eq 0 ] || { [ "$status" -eq 5 ] && [ $# -gt 0 ]; } || failed="$failed $group"
+done
 echo "== Node SDKs"
 "$python" stack.py "$CONFORMANCE_CACHE/node/node" --test --test-reporter=dot --test-reporter-destination=stdout \
     --test-reporter="$here/node/closing-lines.mjs" --test-reporter-destination=stdout node/*.test.mjs || failed="$failed node"

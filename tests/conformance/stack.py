@@ -26,7 +26,8 @@ from gateway_config import CALLER_KEY, UPSTREAM_KEYS, config
 from tap import Tap
 
 HERE = Path(__file__).resolve().parent
-NODE_HOME = Path(os.environ.get("CONFORMANCE_CACHE", "/nonexistent")) / "node"
+CACHE = Path(os.environ.get("CONFORMANCE_CACHE", "/nonexistent"))
+NODE_HOME = CACHE / "node"
 
 
 class Stack:

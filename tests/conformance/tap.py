@@ -1,9 +1,11 @@
 """A recording relay between the gateway and the mock upstream.
 
 The mock's own journal is not enough: it hides credentials, keeps only 64 KB of a body and stores Anthropic requests
-in OpenAI's form, images left out. The relay keeps both directions as raw bytes. It fills two gaps of the mock and
-otherwise changes nothing: it answers `/v1/messages/count_tokens`, which the mock does not have, and it writes
-embeddings as base64 where the request asks for that, which the mock ignores and OpenAI does not.
+in OpenAI's form, images left out. The relay keeps both directions as raw bytes. It fills gaps of the mock and
+otherwise changes nothing: it answers `/v1/messages/count_tokens`, the legacy `/v1/completions` (out of the mock's chat
+answer) and `/v2/rerank`, which the mock does not have, and writes embeddings as base64 where the request asks for
+that, which the mock ignores and OpenAI does not. Of Gemini's and Bedrock's APIs the mock lacks more: see
+gemini_gaps.py and bedrock_gaps.py.
 """
 
 import base64
@@ -11,8 +13,12 @@ import http.client
 import json
 import struct
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import bedrock_gaps
+import gemini_gaps
+from gateway_config import UPSTREAM_KEYS
 
 COUNTED_TOKENS = 1234
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "host", "expect"}
@@ -80,12 +86,32 @@ class Relay(BaseHTTPRequestHandler):
         exchange = Exchange(self.command, self.path, headers, self.read_body(headers))
         self.tap.exchanges.append(exchange)
         path = self.path.split("?")[0]
-        if path == "/v1/messages/count_tokens":
+        signed = headers.get("authorization", "").startswith("AWS4-")
+        fault = bedrock_gaps.signature_fault(exchange) if signed else ""
+        if fault:
+            self.answer_json(exchange, {"message": fault}, 403, {"x-amzn-errortype": "InvalidSignatureException"})
+        elif path == "/v2/rerank":
+            self.answer_json(exchange, reranked(exchange.json))
+        elif path == "/v1/messages/count_tokens":
             self.answer_json(exchange, {"input_tokens": COUNTED_TOKENS})
+        elif path == "/v1/completions":
+            self.complete(exchange)
         elif path == "/v1/embeddings" and exchange.json.get("encoding_format") == "base64":
             self.answer_json(exchange, base64_vectors(self.ask_mock(exchange).read()))
+        elif gemini_gaps.is_gemini(path) and path.endswith(":countTokens"):
+            self.answer_json(exchange, gemini_gaps.counted())
+        elif gemini_gaps.is_gemini(path) and path.endswith(":batchEmbedContents"):
+            self.answer_json(exchange, {"embeddings": self.embeddings_one_by_one(exchange)})
         else:
             self.relay(exchange)
+
+    def embeddings_one_by_one(self, exchange) -> list:
+        single = replace(exchange, path=exchange.path.replace(":batchEmbedContents", ":embedContent"))
+        answers = []
+        for request in exchange.json["requests"]:
+            single.body = json.dumps(request).encode()
+            answers.append(json.loads(self.ask_mock(single).read())["embedding"])
+        return answers
 
     do_GET = do_POST
 
@@ -100,17 +126,39 @@ class Relay(BaseHTTPRequestHandler):
             pass
         return body
 
-    def answer_json(self, exchange, answer):
-        exchange.status, exchange.answer = 200, json.dumps(answer).encode()
-        self.send_response(200)
-        self.send_header("content-type", "application/json")
+    def answer_json(self, exchange, answer, status=200, headers=None):
+        self.answer_bytes(exchange, json.dumps(answer).encode(), "application/json", status, headers)
+
+    def answer_bytes(self, exchange, answer, kind, status=200, headers=None):
+        exchange.status, exchange.answer = status, answer
+        self.send_response(status)
+        for name, value in {"content-type": kind, **(headers or {})}.items():
+            self.send_header(name, value)
         self.send_header("content-length", str(len(exchange.answer)))
         self.end_headers()
         self.wfile.write(exchange.answer)
 
+    def complete(self, exchange):
+        asked = exchange.json
+        turns = [{"role": "user", "content": asked["prompt"]}]
+        rest = {name: asked[name] for name in ("model", "stream", "stream_options") if name in asked}
+        chat = Exchange("POST", "/v1/chat/completions", exchange.headers, json.dumps(rest | {"messages": turns}).encode())
+        with self.ask_mock(chat) as answer:
+            if answer.status != 200:
+                self.relay_answer(exchange, answer)
+                return
+            if not asked.get("stream"):
+                self.answer_json(exchange, text_completion(json.loads(answer.read())))
+                return
+            lines = [line.removeprefix("data: ") for line in answer.read().decode().split("\n") if line]
+        frames = [line if line == "[DONE]" else json.dumps(text_completion(json.loads(line))) for line in lines]
+        self.answer_bytes(exchange, "".join(f"data: {frame}\n\n" for frame in frames).encode(), "text/event-stream")
+
     def ask_mock(self, exchange):
         mock = http.client.HTTPConnection("127.0.0.1", self.upstream_port, timeout=30)
         kept = {name: value for name, value in exchange.headers.items() if name not in HOP_BY_HOP}
+        if kept.get("authorization", "").startswith("AWS4-"):
+            kept["authorization"] = f"Bearer {UPSTREAM_KEYS['bedrock']}"
         # "close" lets the connection end with its answer, which then owns the socket.
         mock.request(exchange.method, exchange.path, exchange.body, kept | {"connection": "close"})
         return mock.getresponse()
@@ -129,12 +177,40 @@ class Relay(BaseHTTPRequestHandler):
         for name, value in answer.getheaders():
             if name.lower() not in HOP_BY_HOP:
                 self.send_header(name, value)
+        if bedrock_gaps.is_bedrock(exchange.path) and answer.status >= 400:
+            for name, value in bedrock_gaps.error_headers(answer.status).items():
+                exchange.answer_headers[name] = value
+                self.send_header(name, value)
         self.send_header("transfer-encoding", "chunked")
         self.end_headers()
-        while piece := answer.read1(65536):
+        for piece in self.pieces(exchange, answer):
             exchange.answer += piece
             self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
         self.wfile.write(b"0\r\n\r\n")
+
+    def pieces(self, exchange, answer):
+        kind = answer.getheader("content-type") or ""
+        if bedrock_gaps.is_bedrock(exchange.path) and answer.status >= 400:
+            yield bedrock_gaps.error_body(answer.read())
+            return
+        mender = None
+        if "eventstream" in kind:
+            mender = bedrock_gaps.Mender(exchange.path)
+        elif gemini_gaps.is_gemini(exchange.path) and answer.status == 200:
+            mender = gemini_gaps.Mender(exchange.body, "event-stream" in answer.getheader("content-type", ""))
+        while piece := answer.read1(65536):
+            if piece := mender.feed(piece) if mender else piece:
+                yield piece
+        if rest := mender.finish() if mender else b"":
+            yield rest
+
+
+def reranked(body: dict) -> dict:
+    """The documents in reverse order, as Cohere answers."""
+    count = len(body["documents"])
+    order = reversed(range(count)[: body.get("top_n") or count])
+    results = [{"index": index, "relevance_score": (index + 1) / (count + 1)} for index in order]
+    return {"id": "rerank-1", "results": results, "meta": {"api_version": {"version": "2"}, "billed_units": {"search_units": 1}}}
 
 
 def base64_vectors(answer: bytes) -> dict:
@@ -143,3 +219,17 @@ def base64_vectors(answer: bytes) -> dict:
     for item in body.get("data", []):
         item["embedding"] = base64.b64encode(struct.pack(f"<{len(item['embedding'])}f", *item["embedding"])).decode()
     return body
+
+
+def text_completion(body: dict) -> dict:
+    """A chat answer, whole or one frame of it, in the form of the legacy API."""
+    choices = [
+        {
+            "index": choice["index"],
+            "text": (choice.get("message") or choice.get("delta") or {}).get("content") or "",
+            "logprobs": None,
+            "finish_reason": choice.get("finish_reason"),
+        }
+        for choice in body["choices"]
+    ]
+    return body | {"object": "text_completion", "choices": choices}

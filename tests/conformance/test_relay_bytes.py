@@ -5,7 +5,7 @@ import json
 import pytest
 
 from conftest import prompt
-from gateway_config import CLAUDE, EMBEDDER, GPT
+from gateway_config import CLAUDE, EMBEDDER, GEMINI, GPT
 
 # Odd on purpose: spacing, key order, escapes, a long number, fields no schema knows, a duplicate of an unknown one.
 ODD_CHAT = (
@@ -81,6 +81,16 @@ def test_usage_frame_only_the_gateway_asked_for_is_withheld(http, stack, clients
 def test_embeddings_are_relayed_byte_for_byte(http, stack, tap, path):
     body = ('{"input" : ["%s"],"odd":[1, 2],\n"model":"%s"}' % (prompt("vector"), EMBEDDER)).encode()
     answer = http.post("/v1/embeddings" if stack.direct else path, content=body, headers=JSON)
+    assert answer.status_code == 200
+    assert (tap.last.body, tap.last.answer) == (body, answer.content)
+
+
+@pytest.mark.parametrize("action", ["generateContent", "streamGenerateContent?alt=sse", "countTokens"])
+@pytest.mark.parametrize("prefix", ["/genai/v1beta", "/genai/v1", "/v1beta"])
+def test_gemini_is_relayed_byte_for_byte_in_both_directions(http, stack, tap, prefix, action):
+    body = ('{"odd" : [1,  2.50, 1e2],\n "contents":[{"parts":[{"text":"%s \\u00fc"}]}] }' % prompt("unicode")).encode()
+    path = f"{'/v1beta' if stack.direct else prefix}/models/{GEMINI}:{action}"
+    answer = http.post(path, content=body, headers=JSON)
     assert answer.status_code == 200
     assert (tap.last.body, tap.last.answer) == (body, answer.content)
 

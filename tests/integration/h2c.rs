@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::Request;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, Interest};
 use tokio::net::TcpStream;
 
 use crate::requests::{expect_replayed, sized};
@@ -145,4 +146,48 @@ fn a_caller_that_resets_its_stream_closes_the_upstream_at_once() {
         closed.saturating_duration_since(left_at)
     });
     assert!(after < Duration::from_millis(400), "closed after {after:?}");
+}
+
+/// What an `h2` client writes, up to the end of its one request.
+async fn written(client: &mut DuplexStream) -> Vec<u8> {
+    const PREFACE: usize = 24;
+    let (mut bytes, mut at, mut last) = (Vec::new(), PREFACE, false);
+    loop {
+        while !last && let Some(&[a, b, c, kind, flags]) = bytes.get(at..at + 5) {
+            at += 9 + usize::from(a) * 65_536 + usize::from(b) * 256 + usize::from(c);
+            last = (kind, flags & 1) == (0, 1);
+        }
+        if last && at <= bytes.len() {
+            return bytes;
+        }
+        client.read_buf(&mut bytes).await.unwrap();
+    }
+}
+
+#[test]
+fn the_end_of_an_answer_was_lost_to_callers_that_had_closed_their_side() {
+    const GOAWAY: &[u8] = &[0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    const WINDOW_UPDATE: &[u8] = &[0, 0, 4, 8, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+    let (_upstream, gateway) = healthy_stage(json!({}));
+    run(async {
+        let (ours, mut wire) = tokio::io::duplex(1 << 20);
+        let (sender, connection) = h2::client::handshake(ours).await.unwrap();
+        tokio::spawn(connection);
+        let answer = tokio::spawn(async move { ask(&mut { sender }, &chat("oa/m")).await });
+        let mut socket = TcpStream::connect(gateway.address()).await.unwrap();
+        socket.write_all(&written(&mut wire).await).await.unwrap();
+        socket.write_all(GOAWAY).await.unwrap();
+        // All was sent and the gateway has closed its side; nothing was read here yet.
+        while !socket.ready(Interest::READABLE).await.unwrap().is_read_closed() {
+            tokio::task::yield_now().await;
+        }
+        for _ in 0..3 {
+            socket.write_all(WINDOW_UPDATE).await.unwrap();
+        }
+        let mut bytes = Vec::new();
+        socket.read_to_end(&mut bytes).await.expect("no reset");
+        wire.write_all(&bytes).await.unwrap();
+        let (status, text) = answer.await.unwrap();
+        assert_eq!(status, 200, "{text}");
+    });
 }

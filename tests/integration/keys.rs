@@ -101,5 +101,18 @@ fn model_lists_come_in_each_dialect() {
         assert_eq!((&list["has_more"], &list["first_id"]), (&json!(false), &json!("oa/large")));
         assert_eq!((&list["data"][1]["id"], &list["data"][1]["type"]), (&json!("oa/small"), &json!("model")));
     }
+    let asked = Request::get("/v1/models").header("x-goog-api-client", "google-genai-sdk/3");
+    let gemini =
+        ["/genai/v1beta/models", "/genai/v1/models", "/v1beta/models"].map(|path| gateway.get(path).json());
+    for list in gemini.into_iter().chain([gateway.ask(&asked).json()]) {
+        assert_eq!(list["models"][0]["name"], "models/oa/large");
+        assert_eq!(list["models"][0]["supportedGenerationMethods"][0], "generateContent");
+    }
+    let cohere = gateway.get("/cohere/v1/models").json();
+    assert_eq!(
+        (&cohere["models"][0]["name"], &cohere["models"][0]["endpoints"]),
+        (&json!("oa/large"), &json!(["chat"]))
+    );
+    assert_eq!(gateway.get("/bedrock/foundation-models").json()["modelSummaries"][1]["modelId"], "oa/small");
     assert!(upstream.hits().is_empty(), "a list is no reason to ask a provider");
 }

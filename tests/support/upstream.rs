@@ -20,6 +20,7 @@ pub struct Hit {
     pub at: Instant,
     /// Number of the connection, from 1.
     pub connection: usize,
+    pub method: String,
     pub path: String,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
@@ -254,7 +255,8 @@ fn read_request(stream: &mut Stream, buffer: &mut Vec<u8>, connection: usize) ->
     let head = String::from_utf8_lossy(&buffer[..head_end]).into_owned();
     buffer.drain(..head_end);
     let mut lines = head.lines();
-    let path = lines.next()?.split(' ').nth(1)?.to_owned();
+    let mut first = lines.next()?.split(' ').map(str::to_owned);
+    let (method, path) = (first.next()?, first.next()?);
     let headers: Vec<(String, String)> = lines
         .filter_map(|line| line.split_once(": "))
         .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
@@ -270,7 +272,7 @@ fn read_request(stream: &mut Stream, buffer: &mut Vec<u8>, connection: usize) ->
         None => Vec::new(),
     };
     let json = serde_json::from_slice(&body).unwrap_or(Value::Null);
-    Some(Hit { nth: 0, at: Instant::now(), connection, path, headers, body, json, left: None })
+    Some(Hit { nth: 0, at: Instant::now(), connection, method, path, headers, body, json, left: None })
 }
 
 fn fill(stream: &mut Stream, buffer: &mut Vec<u8>) -> Option<()> {

@@ -4,14 +4,15 @@
 //! chunks fall changes nothing. Asserts are the point here, so this module is for tests alone.
 
 use crate::Wire;
-use crate::frame::SseParser;
+use crate::frame::{FrameParser, Framing, SseParser};
 use crate::ir::{Failure, FailureKind, Usage};
 use crate::loss::Losses;
-use crate::provider::{self, Destination, ModelRules, ProviderSpec};
+use crate::provider::{self, Destination, ModelRules, ProviderSpec, Quirks, ReasoningField, UsageStyle};
 use crate::relay::{
     Flow, Members, RequestEdits, StreamPipe, StreamPipeOptions, apply_quirks, peek, rewrite_request,
 };
 use crate::wire::Echo;
+use crate::wire::gemini::JsonArray;
 
 /// The SSE parser: any cut gives the same frames, and no byte is lost.
 pub fn frames(bytes: &[u8]) {
@@ -20,6 +21,18 @@ pub fn frames(bytes: &[u8]) {
     assert_eq!(whole, frames_of(body, size), "frames depend on the cuts");
     let raw: Vec<u8> = whole.iter().flat_map(|frame| frame.0.iter().copied()).collect();
     assert_eq!(raw, body, "frames lost bytes");
+}
+
+/// The event-stream parser, plain and around chunks: any cut gives the same frames, and no byte of a whole
+/// message is lost.
+pub fn event_stream_frames(bytes: &[u8]) {
+    let (size, body) = chunk_size(bytes);
+    for framing in [Framing::EventStream, Framing::EventStreamChunks] {
+        let (whole, broken) = messages_of(framing, body, body.len().max(1));
+        assert_eq!(messages_of(framing, body, size), (whole.clone(), broken), "messages depend on the cuts");
+        let raw: Vec<u8> = whole.iter().flat_map(|frame| frame.0.iter().copied()).collect();
+        assert!(body.starts_with(&raw), "messages lost bytes");
+    }
 }
 
 /// A chat request in the OpenAI dialect.
@@ -32,6 +45,80 @@ pub fn request_anthropic(bytes: &[u8]) {
     request(Wire::Anthropic, bytes);
 }
 
+/// A chat request in the Bedrock dialect.
+pub fn request_bedrock_converse(bytes: &[u8]) {
+    request(Wire::BedrockConverse, bytes);
+}
+
+/// A chat request in the Responses dialect.
+pub fn request_openai_responses(bytes: &[u8]) {
+    request(Wire::OpenAiResponses, bytes);
+}
+
+/// A provider's stream on the Responses wire.
+pub fn stream_openai_responses(bytes: &[u8]) {
+    stream(Wire::OpenAiResponses, bytes);
+}
+
+/// A chat request in the Cohere dialect.
+pub fn request_cohere(bytes: &[u8]) {
+    request(Wire::Cohere, bytes);
+}
+
+/// A chat request in the Gemini dialect.
+pub fn request_gemini(bytes: &[u8]) {
+    request(Wire::Gemini, bytes);
+    let Ok(request) = Wire::Gemini.codec().decode_request(bytes) else { return };
+    let quirks = Quirks {
+        fixes: &[],
+        stream_usage: true,
+        reasoning_echo: ReasoningField::None,
+        usage: UsageStyle::Wire,
+    };
+    for model in ["gemini-2.5-flash", "gemini-3-pro-preview"] {
+        let rules = ModelRules::of("gemini", Wire::Gemini, model);
+        let to = Destination { quirks: &quirks, rules: &rules, model };
+        if let Ok(body) = Wire::Gemini.codec().encode_request(&request, &to, &mut Losses::default()) {
+            assert_object(&body);
+            let again = Wire::Gemini.codec().decode_request(&body);
+            assert!(again.is_ok(), "what was written cannot be read: {again:?}");
+        }
+    }
+}
+
+/// A whole answer on the Gemini wire: what is written for a caller reads as an answer again.
+pub fn response_gemini(bytes: &[u8]) {
+    let codec = Wire::Gemini.codec();
+    let seen = codec.observe_response(bytes);
+    let Ok(response) = codec.decode_response(bytes) else { return };
+    if let Ok(seen) = seen {
+        assert_eq!(seen.usage, response.usage, "observed and decoded counts differ");
+    }
+    let echo = Echo {
+        unique: "fuzz".into(),
+        now: 1_700_000_000,
+        model: "model".into(),
+        stream_usage: true,
+        request: None,
+    };
+    let body = codec.encode_response(&response, &echo, &mut Losses::default());
+    let again = codec.decode_response(&body);
+    assert!(again.is_ok(), "what was written cannot be read: {again:?}");
+}
+
+/// A provider's stream on the Gemini wire, and the array that a caller without `alt=sse` gets.
+pub fn stream_gemini(bytes: &[u8]) {
+    stream(Wire::Gemini, bytes);
+    let (size, body) = chunk_size(bytes);
+    let array = |size: usize| {
+        let mut array = JsonArray::new();
+        let mut out: Vec<u8> = body.chunks(size).flat_map(|chunk| array.push(chunk)).collect();
+        out.extend(array.finish());
+        out
+    };
+    assert_eq!(array(body.len().max(1)), array(size), "the array depends on the cuts");
+}
+
 /// A provider's stream on the OpenAI wire.
 pub fn stream_openai_chat(bytes: &[u8]) {
     stream(Wire::OpenAiChat, bytes);
@@ -40,6 +127,23 @@ pub fn stream_openai_chat(bytes: &[u8]) {
 /// A provider's stream on the Anthropic wire.
 pub fn stream_anthropic(bytes: &[u8]) {
     stream(Wire::Anthropic, bytes);
+}
+
+/// A provider's stream on Bedrock's wire, written as server-sent events: no fuzzer finds a checksum.
+pub fn stream_bedrock_converse(bytes: &[u8]) {
+    let (size, body) = chunk_size(bytes);
+    let mut parser = SseParser::new();
+    parser.push(body);
+    let mut messages = vec![u8::try_from(size).unwrap_or(1)];
+    while let Some(frame) = parser.finish() {
+        Framing::EventStream.write(&mut messages, &frame);
+    }
+    stream(Wire::BedrockConverse, &messages);
+}
+
+/// A provider's stream on the Cohere wire.
+pub fn stream_cohere(bytes: &[u8]) {
+    stream(Wire::Cohere, bytes);
 }
 
 type OwnedFrame = (Vec<u8>, String, Vec<u8>);
@@ -59,6 +163,18 @@ fn frames_of(body: &[u8], size: usize) -> Vec<OwnedFrame> {
     frames
 }
 
+fn messages_of(framing: Framing, body: &[u8], size: usize) -> (Vec<OwnedFrame>, Option<String>) {
+    let mut parser = FrameParser::new(framing);
+    let mut frames = Vec::new();
+    for chunk in body.chunks(size) {
+        parser.push(chunk);
+        while let Some(frame) = parser.next_frame() {
+            frames.push((frame.raw.to_vec(), frame.event.to_owned(), frame.data.to_vec()));
+        }
+    }
+    (frames, parser.broken())
+}
+
 /// The first byte says how the rest is cut, so that the fuzzer can choose.
 fn chunk_size(bytes: &[u8]) -> (usize, &[u8]) {
     bytes.split_first().map_or((1, bytes), |(size, body)| (usize::from(*size).max(1), body))
@@ -69,11 +185,15 @@ fn request(dialect: Wire, body: &[u8]) {
     let Ok(mut request) = dialect.codec().decode_request(body) else { return };
     request.model = "model".to_owned();
     for spec in provider::all() {
-        let rules = ModelRules::of(spec.name, spec.wire, &request.model);
-        let to = Destination { quirks: &spec.quirks, rules: &rules, model: &request.model };
-        let mut losses = Losses::default();
-        if let Ok(encoded) = spec.wire.codec().encode_request(&request, &to, &mut losses) {
-            assert_object(&apply_quirks(encoded, &spec.quirks, &mut losses));
+        // Presets name one wire; some speak its younger one as well.
+        let also = (spec.wire == Wire::OpenAiChat).then_some(Wire::OpenAiResponses);
+        for wire in [spec.wire].into_iter().chain(also) {
+            let rules = ModelRules::of(spec.name, wire, &request.model);
+            let to = Destination { quirks: &spec.quirks, rules: &rules, model: &request.model };
+            let mut losses = Losses::default();
+            if let Ok(encoded) = wire.codec().encode_request(&request, &to, &mut losses) {
+                assert_object(&apply_quirks(encoded, &spec.quirks, &mut losses));
+            }
         }
     }
 }
@@ -103,6 +223,12 @@ fn stream(upstream: Wire, bytes: &[u8]) {
     for caller in Wire::ALL {
         let whole = carried(caller, upstream, body, body.len().max(1));
         assert_eq!(whole, carried(caller, upstream, body, size), "the answer depends on the cuts");
+        if caller.framing() != Framing::Sse {
+            let (messages, broken) = messages_of(caller.framing(), &whole.0, whole.0.len().max(1));
+            let length: usize = messages.iter().map(|frame| frame.0.len()).sum();
+            assert!(broken.is_none() && length == whole.0.len(), "the last message is open: {broken:?}");
+            continue;
+        }
         let frames = frames_of(&whole.0, whole.0.len().max(1));
         let open = frames.last().is_some_and(|frame| !frame.0.ends_with(b"\n") && !frame.0.ends_with(b"\r"));
         assert!(!open, "the last frame is open: {}", String::from_utf8_lossy(&whole.0));
@@ -111,7 +237,13 @@ fn stream(upstream: Wire, bytes: &[u8]) {
 
 /// What a caller gets of a stream, and what was counted.
 fn carried(caller: Wire, upstream: Wire, body: &[u8], size: usize) -> (Vec<u8>, Option<Usage>, u32) {
-    let echo = Echo { unique: "fuzz".into(), now: 1_700_000_000, model: "model".into(), stream_usage: true };
+    let echo = Echo {
+        unique: "fuzz".into(),
+        now: 1_700_000_000,
+        model: "model".into(),
+        stream_usage: true,
+        request: None,
+    };
     let options = StreamPipeOptions { caller, upstream, echo, withhold_usage: true, hold_last: true };
     let mut pipe = StreamPipe::new(options);
     let mut out = Vec::new();

@@ -10,6 +10,9 @@
 //! * **translate** ([`wire`] over [`ir`]): decode one wire into the pivot, encode the other. What the
 //!   other wire cannot carry becomes a [`loss::Loss`], never silence.
 
+mod base64;
+pub mod completions;
+pub mod embed;
 pub mod frame;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -17,6 +20,7 @@ pub mod ir;
 pub mod loss;
 pub mod provider;
 pub mod relay;
+pub mod rerank;
 mod scan;
 pub mod wire;
 

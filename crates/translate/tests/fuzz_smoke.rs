@@ -17,6 +17,21 @@ fn frames() {
 }
 
 #[test]
+fn event_stream_frames() {
+    smoke("event_stream_frames", fuzzing::event_stream_frames);
+}
+
+#[test]
+fn request_bedrock_converse() {
+    smoke("request_bedrock_converse", fuzzing::request_bedrock_converse);
+}
+
+#[test]
+fn stream_bedrock_converse() {
+    smoke("stream_bedrock_converse", fuzzing::stream_bedrock_converse);
+}
+
+#[test]
 fn request_openai_chat() {
     smoke("request_openai_chat", fuzzing::request_openai_chat);
 }
@@ -34,6 +49,41 @@ fn stream_openai_chat() {
 #[test]
 fn stream_anthropic() {
     smoke("stream_anthropic", fuzzing::stream_anthropic);
+}
+
+#[test]
+fn request_openai_responses() {
+    smoke("request_openai_responses", fuzzing::request_openai_responses);
+}
+
+#[test]
+fn stream_openai_responses() {
+    smoke("stream_openai_responses", fuzzing::stream_openai_responses);
+}
+
+#[test]
+fn request_cohere() {
+    smoke("request_cohere", fuzzing::request_cohere);
+}
+
+#[test]
+fn stream_cohere() {
+    smoke("stream_cohere", fuzzing::stream_cohere);
+}
+
+#[test]
+fn request_gemini() {
+    smoke("request_gemini", fuzzing::request_gemini);
+}
+
+#[test]
+fn response_gemini() {
+    smoke("response_gemini", fuzzing::response_gemini);
+}
+
+#[test]
+fn stream_gemini() {
+    smoke("stream_gemini", fuzzing::stream_gemini);
 }
 
 /// Text that means something to one of the targets.
@@ -57,6 +107,10 @@ const WORDS: &[&[u8]] = &[
     b"\xEF\xBB\xBF",
     b"\xFF",
     b"\"role\":",
+    b"\"toolUse\":",
+    b"\"contentBlockIndex\":",
+    b"\"reasoningContent\":",
+    b"\"cachePoint\":{\"type\":\"default\"}",
     b"\"content\":",
     b"\"type\":",
     b"\"index\":",
@@ -65,6 +119,13 @@ const WORDS: &[&[u8]] = &[
     b"\"error\":",
     b"\"finish_reason\":",
     b"\"stop_reason\":",
+    b"\"output_index\":",
+    b"\"item\":",
+    b"\"encrypted_content\":",
+    b"\"candidates\":",
+    b"\"finishReason\":\"STOP\"",
+    b"\"functionCall\":",
+    b"\"thoughtSignature\":",
     b",",
     b"{",
     b"}",

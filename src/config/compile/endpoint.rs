@@ -14,15 +14,63 @@ use super::preset::MOCK;
 use super::provider::Entry;
 use crate::config::document::At;
 use crate::config::problem::Problem;
-use crate::config::snapshot::BaseUrl;
+use crate::config::snapshot::{BaseUrl, ServicePaths};
 
 /// Nothing listens there: the mock answers before a connection is made.
 const MOCK_URL: &str = "http://mock.invalid";
 
-/// The endpoint of an entry; `None` after a problem.
-pub(super) fn compile(compiler: &mut Compiler<'_>, entry: &Entry<'_>) -> Option<BaseUrl> {
-    let (pointer, text) = base_text(compiler, entry)?;
-    let base = match Base::parse(&text) {
+/// What paths and hosts of a cloud hold besides the model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    /// The account's own host, where it has one.
+    pub(super) host: Option<(String, String)>,
+    pub(super) region: String,
+    /// `None`: the calls are not of a project.
+    pub(super) project: Option<String>,
+    pub(super) api_version: String,
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Self { host: None, region: "us-east-1".into(), project: None, api_version: "2024-10-21".into() }
+    }
+}
+
+impl Place {
+    fn fill(&self, text: &str) -> String {
+        let text = self.azure_v1(text).unwrap_or_else(|| text.to_owned());
+        let text = match &self.project {
+            Some(project) => text.replace("{project}", project),
+            None => text.replace("/projects/{project}/locations/{region}", ""),
+        };
+        let text = match self.region.as_str() {
+            // The global endpoint has a name without a region.
+            "global" => text.replace("{region}-", ""),
+            // Those of several regions have one of another form.
+            "us" | "eu" => text.replace("{region}-aiplatform", "aiplatform.{region}.rep"),
+            region if region.starts_with("cn-") => text.replace(".amazonaws.com", ".amazonaws.com.cn"),
+            _ if self.project.is_none() => text.replace("{region}-aiplatform", "aiplatform"),
+            _ => text,
+        };
+        text.replace("{region}", &self.region).replace("{api_version}", &self.api_version)
+    }
+
+    /// Azure's newer surface has OpenAI's own paths, the deployment as model in the body, and no dates.
+    fn azure_v1(&self, text: &str) -> Option<String> {
+        let query = match self.api_version.as_str() {
+            "v1" => "",
+            "latest" | "preview" => "?api-version={api_version}",
+            _ => return None,
+        };
+        let operation = text.strip_prefix("/openai/deployments/{model}")?;
+        Some(format!("/openai/v1{}{query}", operation.split_once('?').map_or(operation, |(path, _)| path)))
+    }
+}
+
+/// The endpoint of an entry; `None` after a problem. `place` is that of its first key, or of the one asked for.
+pub(super) fn compile(compiler: &mut Compiler<'_>, entry: &Entry<'_>, place: &Place) -> Option<BaseUrl> {
+    let (pointer, text) = base_text(compiler, entry, place)?;
+    let base = match Base::parse(&place.fill(&text)) {
         Ok(base) => base,
         Err((message, advice)) => {
             let problem = compiler.document.problem(&pointer, At::Value, message);
@@ -35,24 +83,54 @@ pub(super) fn compile(compiler: &mut Compiler<'_>, entry: &Entry<'_>) -> Option<
     let chat = override_of(compiler, entry, &base, "chat_completion");
     let embeddings = override_of(compiler, entry, &base, "embedding");
     let count = override_of(compiler, entry, &base, "count_tokens");
+    let rerank = override_of(compiler, entry, &base, "rerank");
     check_stream_override(compiler, entry, &base, chat.as_deref());
-    let chat_path = chat.unwrap_or_else(|| base.join(spec.chat_path));
-    let count_default = (spec.wire == Wire::Anthropic).then(|| with_suffix(&chat_path, "/count_tokens"));
+    let join = |path: &str| Arc::from(base.join(&place.fill(path)));
+    let stream_path = spec.stream_path.filter(|_| chat.is_none()).map(join);
+    let chat_path = chat.unwrap_or_else(|| base.join(&place.fill(spec.chat_path)));
+    let count_default = match spec.wire {
+        Wire::Anthropic => Some(with_suffix(&chat_path, "/count_tokens")),
+        Wire::Gemini => Some(chat_path.replace(":generateContent", ":countTokens")),
+        _ => None,
+    };
+    let rerank_default = rerank_path(spec.wire, entry.name);
+    let services = spec
+        .services
+        .iter()
+        .map(|service| ServicePaths { path: join(service.path), stream_path: service.stream_path.map(join) });
     Some(BaseUrl {
+        root: Arc::from(base.path.as_str()),
+        stream_path,
+        services: services.collect(),
+        rerank_path: rerank.map(Arc::from).or_else(|| rerank_default.map(join)),
         tls: base.tls,
         host: Arc::from(base.host.as_str()),
         port: base.port,
         authority: Arc::from(base.authority.as_str()),
-        embeddings_path: embeddings.or_else(|| spec.embeddings_path.map(|p| base.join(p))).map(Arc::from),
+        embeddings_path: embeddings.map(Arc::from).or_else(|| spec.embeddings_path.map(join)),
         count_tokens_path: count.or(count_default).map(Arc::from),
         chat_path: Arc::from(chat_path),
     })
 }
 
+/// Who reranks, and where: Cohere, and the engines and hosts that follow Jina's form.
+fn rerank_path(wire: Wire, name: &str) -> Option<&'static str> {
+    match (wire, name) {
+        (Wire::Cohere, _) => Some("/v2/rerank"),
+        (_, "jina" | "jina_ai" | "vllm" | "sgl" | "voyage" | "voyageai" | "siliconflow" | "together") => {
+            Some("/v1/rerank")
+        }
+        _ => None,
+    }
+}
+
 /// The base URL as it is configured, and the field it came from.
-fn base_text(compiler: &mut Compiler<'_>, entry: &Entry<'_>) -> Option<(String, String)> {
+fn base_text(compiler: &mut Compiler<'_>, entry: &Entry<'_>, place: &Place) -> Option<(String, String)> {
     if let Some(text) = &entry.raw.network_config.base_url {
         return Some((entry.at("network_config/base_url"), text.clone()));
+    }
+    if let Some(host) = &place.host {
+        return Some(host.clone());
     }
     let mut of_keys: Vec<(String, String)> = Vec::new();
     for (index, key) in entry.raw.keys.iter().enumerate() {

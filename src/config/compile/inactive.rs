@@ -11,7 +11,11 @@ use crate::config::problem::child;
 use crate::config::raw;
 
 /// Settings of `client` that are read.
-const CLIENT_ACTIVE: [&str; 5] = [
+const CLIENT_ACTIVE: [&str; 9] = [
+    "aws_access_keys",
+    "fetch_allowed_hosts",
+    "fetch_max_size_mb",
+    "fetch_private_addresses",
     "allow_direct_keys",
     "max_request_body_size_mb",
     "request_read_timeout_in_seconds",
@@ -29,17 +33,9 @@ const PROVIDER_INACTIVE: [&str; 6] = [
     "openai_config",
     "pricing_overrides",
 ];
-const KEY_INACTIVE: [&str; 7] = [
-    "use_for_batch_api",
-    "aliases",
-    "azure_key_config",
-    "vertex_key_config",
-    "bedrock_key_config",
-    "huggingface_key_config",
-    "replicate_key_config",
-];
-const OPERATIONS_ACTIVE: [&str; 4] =
-    ["chat_completion", "chat_completion_stream", "embedding", "count_tokens"];
+const KEY_INACTIVE: [&str; 1] = ["use_for_batch_api"];
+const OPERATIONS_ACTIVE: [&str; 5] =
+    ["chat_completion", "chat_completion_stream", "embedding", "count_tokens", "rerank"];
 
 /// Warns for every setting that is written, says something, and is not read.
 pub(super) fn report(compiler: &mut Compiler<'_>, config: &raw::Config) {

@@ -1,12 +1,13 @@
 //! Provider keys: names, identifiers, weights, secrets.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use http::HeaderValue;
 
-use super::Compiler;
+use super::endpoint::Place;
 use super::provider::Entry;
+use super::{Compiler, account};
 use crate::config::document::At;
 use crate::config::problem::Problem;
 use crate::config::raw;
@@ -18,7 +19,7 @@ const MAX_WEIGHT: f64 = 10_000.0;
 const PLAIN_WEIGHT: u32 = 1000;
 
 /// The keys of an entry, disabled ones included.
-pub(super) fn compile(compiler: &mut Compiler<'_>, entry: &Entry<'_>) -> Vec<Arc<Key>> {
+pub(super) fn compile(compiler: &mut Compiler<'_>, entry: &Entry<'_>, place: &Place) -> Vec<Arc<Key>> {
     if entry.raw.keys.is_empty() {
         return without_list(compiler, entry);
     }
@@ -36,7 +37,9 @@ pub(super) fn compile(compiler: &mut Compiler<'_>, entry: &Entry<'_>) -> Vec<Arc
             let message = format!("the id {id:?} is used by another key of this provider");
             compiler.problem(&format!("{pointer}/id"), At::Value, message);
         }
-        keys.push(Arc::new(one(compiler, entry, raw, (&pointer, &name))));
+        let mut key = one(compiler, entry, raw, (&pointer, &name));
+        account::complete(compiler, entry, raw, (&pointer, place), &mut key);
+        keys.push(Arc::new(key));
     }
     if keys.iter().all(|key| key.disabled.is_some()) {
         compiler.warn(&entry.pointer, "no key of this provider is usable; requests to it fail");
@@ -54,10 +57,10 @@ fn without_list(compiler: &mut Compiler<'_>, entry: &Entry<'_>) -> Vec<Arc<Key>>
             compiler.warn(&entry.pointer, format!("{variable} holds characters that a header cannot carry"));
             continue;
         }
-        return vec![Arc::new(plain(entry.name, variable, Some(Secret::new(text))))];
+        return vec![Arc::new(plain(entry, variable, Some(Secret::new(text))))];
     }
     if entry.keyless() {
-        return vec![Arc::new(plain(entry.name, "keyless", None))];
+        return vec![Arc::new(plain(entry, "keyless", None))];
     }
     let advice = match variables.first() {
         Some(variable) => format!("set {variable} or add keys"),
@@ -67,9 +70,12 @@ fn without_list(compiler: &mut Compiler<'_>, entry: &Entry<'_>) -> Vec<Arc<Key>>
     Vec::new()
 }
 
-fn plain(provider: &str, name: &str, secret: Option<Secret>) -> Key {
+fn plain(entry: &Entry<'_>, name: &str, secret: Option<Secret>) -> Key {
     Key {
-        id: stable_id(provider, name),
+        id: stable_id(entry.name, name),
+        deployments: HashMap::new(),
+        endpoint: None,
+        credential: account::fixed(entry.spec.credential, secret.as_ref()),
         name: Arc::from(name),
         secret,
         weight: PLAIN_WEIGHT,
@@ -82,6 +88,7 @@ fn plain(provider: &str, name: &str, secret: Option<Secret>) -> Key {
 fn one(compiler: &mut Compiler<'_>, entry: &Entry<'_>, raw: &raw::ProviderKey, at: (&str, &str)) -> Key {
     let (pointer, name) = at;
     let (secret, mut disabled) = secret(compiler, entry, raw, pointer);
+    disabled = disabled.or_else(|| account::unset(compiler, pointer));
     if let Some(reason) = disabled.as_ref().filter(|_| raw.enabled) {
         compiler.warn(pointer, format!("the key {name:?} is disabled: {reason}"));
     }
@@ -95,6 +102,9 @@ fn one(compiler: &mut Compiler<'_>, entry: &Entry<'_>, raw: &raw::ProviderKey, a
         models.push(Arc::from(model));
     }
     Key {
+        deployments: HashMap::new(),
+        endpoint: None,
+        credential: account::fixed(entry.spec.credential, secret.as_ref()),
         id: raw.id.as_deref().map_or_else(|| stable_id(entry.name, name), Arc::from),
         name: Arc::from(name),
         secret: secret.filter(|_| disabled.is_none()),
@@ -144,7 +154,7 @@ fn secret(
     let text = text.as_deref().map(str::trim).unwrap_or_default();
     let fault = match text {
         "" if referenced => "the referenced value is empty",
-        "" if entry.keyless() => return (None, None),
+        "" if entry.keyless() || account::stands_alone(entry, raw) => return (None, None),
         "" if raw.value.is_none() => "the key has no value",
         "" => "the value is empty",
         text if HeaderValue::from_str(text).is_err() => "the value has characters that a header cannot carry",

@@ -4,6 +4,7 @@
 //! snapshot has to doubt. Warnings are for what does not stop the start: an unset variable disables
 //! its key, a feature that is not active says so.
 
+mod account;
 mod certificate;
 mod endpoint;
 mod fallback;
@@ -23,11 +24,12 @@ use serde_json::Value;
 
 use super::document::{At, Document};
 use super::environment::Environment;
-use super::problem::Problem;
+use super::problem::{Problem, child};
 use super::raw;
 use super::schema::schema;
-use super::snapshot::{Client, Provider, Snapshot};
+use super::snapshot::{Client, Provider, Secret, Snapshot};
 use super::validate::{Found, validate};
+use crate::egress::fetch::Policy;
 use preset::MOCK;
 
 /// A compiled configuration, and the part of it that is read at start only.
@@ -122,7 +124,7 @@ impl<'a> Compiler<'a> {
         providers.sort_by(|a, b| a.name.cmp(&b.name));
         let by_name = preset::names(&providers);
         let fallbacks = fallback::compile(self, config.fallbacks.as_ref(), &by_name);
-        let client = client(&config.client);
+        let client = client(self, &config.client);
         self.warnings.sort_by_key(|warning| warning.position);
         let warnings = self.warnings.iter().map(ToString::to_string).collect();
         let snapshot = Snapshot { version, client, providers, by_name, fallbacks, warnings, mock_only };
@@ -130,14 +132,44 @@ impl<'a> Compiler<'a> {
     }
 }
 
-fn client(raw: &raw::Client) -> Client {
+fn client(compiler: &mut Compiler<'_>, raw: &raw::Client) -> Client {
     Client {
         allow_direct_keys: raw.allow_direct_keys,
+        aws_access_keys: access_keys(compiler, &raw.aws_access_keys),
         max_request_body_bytes: raw.max_request_body_size_mb.saturating_mul(1024 * 1024),
         request_read_timeout: seconds(raw.request_read_timeout_in_seconds),
         request_body_timeout: seconds(raw.request_body_timeout_in_seconds),
         prometheus_labels: raw.prometheus_labels.clone(),
+        fetch: Arc::new(Policy {
+            allow_private: raw.fetch_private_addresses,
+            allowed_hosts: raw.fetch_allowed_hosts.clone(),
+            max_bytes: raw.fetch_max_size_mb.saturating_mul(1024 * 1024),
+            ..Policy::default()
+        }),
     }
+}
+
+/// A key without its secret is an error, not a key left out: with the last one gone, nobody would be checked.
+fn access_keys(compiler: &mut Compiler<'_>, raw: &[raw::AwsAccessKey]) -> HashMap<String, Secret> {
+    let mut keys = HashMap::new();
+    for (at, key) in raw.iter().enumerate() {
+        let entry = child("/client/aws_access_keys", &at.to_string());
+        for field in ["access_key", "secret_key"] {
+            let pointer = child(&entry, field);
+            if let Some(Some(reason)) = compiler.references.get(&pointer) {
+                let reason = reason.clone();
+                compiler.problem(&pointer, At::Value, reason);
+            }
+        }
+        if key.access_key.is_empty() || key.access_key.contains([',', ' ']) {
+            let message = "expected an access key identifier without commas and spaces";
+            compiler.problem(&child(&entry, "access_key"), At::Value, message);
+        }
+        if keys.insert(key.access_key.clone(), Secret::new(key.secret_key.clone())).is_some() {
+            compiler.problem(&child(&entry, "access_key"), At::Value, "this access key was given before");
+        }
+    }
+    keys
 }
 
 /// Seconds that the schema has bounded.

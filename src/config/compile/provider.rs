@@ -6,7 +6,7 @@ use std::time::Duration;
 use translate::provider::{self as presets, CredentialScheme, ProviderSpec};
 
 use super::preset::{self, MOCK};
-use super::{Compiler, endpoint, key, network};
+use super::{Compiler, account, endpoint, key, network};
 use crate::config::document::At;
 use crate::config::problem::child;
 use crate::config::raw;
@@ -30,6 +30,7 @@ impl Entry<'_> {
 
     /// Works without a key.
     pub(super) fn keyless(&self) -> bool {
+        // A cloud's key may be nothing but an account: see `account`.
         let says_so = self.raw.custom_provider_config.as_ref().is_some_and(|custom| custom.is_key_less);
         says_so || self.spec.credential == CredentialScheme::Optional || self.spec.name == MOCK
     }
@@ -50,8 +51,9 @@ pub(super) fn compile(compiler: &mut Compiler<'_>, name: &str, raw: &raw::Provid
         spec,
         custom: preset::find(name).is_none_or(|own| own.name != spec.name),
     };
-    let endpoint = endpoint::compile(compiler, &entry);
-    let keys = key::compile(compiler, &entry);
+    let place = account::first_place(&entry);
+    let endpoint = endpoint::compile(compiler, &entry, &place);
+    let keys = key::compile(compiler, &entry, &place);
     let network = network::compile(compiler, &entry, endpoint.as_ref());
     let mock = mock(compiler, &entry);
     Some(Provider {
@@ -142,5 +144,8 @@ fn allowed(raw: &raw::AllowedRequests) -> AllowedRequests {
         chat_completion_stream: raw.chat_completion_stream,
         embedding: raw.embedding,
         count_tokens: raw.count_tokens,
+        text_completion: raw.text_completion || raw.text_completion_stream,
+        responses: raw.responses || raw.responses_stream,
+        rerank: raw.rerank,
     }
 }

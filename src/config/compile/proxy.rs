@@ -175,7 +175,7 @@ mod tests {
 
     fn endpoint(tls: bool, host: &str, port: u16) -> BaseUrl {
         let empty: Arc<str> = Arc::from("");
-        let (embeddings_path, count_tokens_path) = (None, None);
+        let (embeddings_path, count_tokens_path, rerank_path) = (None, None, None);
         let host = Arc::from(host);
         BaseUrl {
             tls,
@@ -183,7 +183,11 @@ mod tests {
             port,
             authority: empty.clone(),
             chat_path: empty,
+            root: Arc::from(""),
+            stream_path: None,
+            services: Vec::new(),
             embeddings_path,
+            rerank_path,
             count_tokens_path,
         }
     }

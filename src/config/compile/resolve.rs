@@ -13,16 +13,7 @@ use crate::config::reference::{Unresolved, resolve};
 const ACTIVE: [&str; 4] = ["server", "client", "providers", "fallbacks"];
 /// Fields below the active parts that are not read, and the one that names a variable without being a
 /// reference.
-const LEFT_ALONE: [&str; 8] = [
-    "env_var",
-    "pricing_overrides",
-    "aliases",
-    "azure_key_config",
-    "vertex_key_config",
-    "bedrock_key_config",
-    "huggingface_key_config",
-    "replicate_key_config",
-];
+const LEFT_ALONE: [&str; 4] = ["env_var", "pricing_overrides", "batch_s3_config", "aliases"];
 
 /// Replaces references below `root`; those without a value are problems, or disable their key.
 pub(super) fn references(compiler: &mut Compiler<'_>, root: &mut Value) {
@@ -78,11 +69,12 @@ fn text_of(compiler: &mut Compiler<'_>, text: &str, pointer: &str) -> Option<Str
     }
 }
 
-/// `/providers/NAME/keys/N/value` and the `value` of its long form.
+/// `/providers/NAME/keys/N/value`, the `value` of its long form, and the settings of an account.
 fn is_key_value(pointer: &str) -> bool {
     let segments: Vec<&str> = pointer.split('/').collect();
-    matches!(
-        segments.as_slice(),
-        ["", "providers", _, "keys", _, "value"] | ["", "providers", _, "keys", _, "value", "value"]
-    )
+    match segments.as_slice() {
+        ["", "providers", _, "keys", _, "value"] | ["", "providers", _, "keys", _, "value", "value"] => true,
+        ["", "providers", _, "keys", _, settings, _] => settings.ends_with("_key_config"),
+        _ => false,
+    }
 }

@@ -4,12 +4,17 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::cloud::AwsAccessKey;
+
 /// Settings of the gateway towards its callers.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Client {
     /// A caller's own provider key goes upstream instead of a configured one.
     pub allow_direct_keys: bool,
+    /// Access keys of callers whose AWS SDK signs its requests (SigV4). Each such request is checked against
+    /// them. Empty: signatures of callers are not looked at.
+    pub aws_access_keys: Vec<AwsAccessKey>,
     /// Largest request body, in MiB; above it 413 is answered before the body is read.
     #[schemars(range(min = 1, max = 4096))]
     pub max_request_body_size_mb: u64,
@@ -19,6 +24,15 @@ pub struct Client {
     /// A request body must be complete within this time, in seconds.
     #[schemars(range(min = 0.001, max = 86_400.0))]
     pub request_body_timeout_in_seconds: f64,
+    /// Let URLs of images and documents lead to private, loopback and link-local addresses. Such files are
+    /// fetched only for providers that take no URLs.
+    pub fetch_private_addresses: bool,
+    /// Hosts that images and documents may be fetched from; `*.example.com` stands for every host below it.
+    /// Empty: any public host.
+    pub fetch_allowed_hosts: Vec<String>,
+    /// Largest image or document that is fetched, in MiB.
+    #[schemars(range(min = 1, max = 1024))]
+    pub fetch_max_size_mb: u64,
     /// Extra labels of the metrics; their values come from `x-bf-prom-<label>` headers.
     pub prometheus_labels: Vec<String>,
     /// Refuse requests at once when a queue is full. Not active in this version: there are no queues.
@@ -71,9 +85,13 @@ impl Default for Client {
     fn default() -> Self {
         Self {
             allow_direct_keys: false,
+            aws_access_keys: Vec::new(),
             max_request_body_size_mb: 100,
             request_read_timeout_in_seconds: 30.0,
             request_body_timeout_in_seconds: 300.0,
+            fetch_private_addresses: false,
+            fetch_allowed_hosts: Vec::new(),
+            fetch_max_size_mb: 20,
             prometheus_labels: Vec::new(),
             drop_excess_requests: false,
             initial_pool_size: None,

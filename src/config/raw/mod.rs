@@ -5,6 +5,7 @@
 //! generated from them. No logic belongs here.
 
 mod client;
+mod cloud;
 mod network;
 mod operation;
 mod provider;
@@ -18,13 +19,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use client::{Client, HeaderFilter};
+pub use cloud::{AwsAccessKey, AzureKey, BedrockKey, Deployments, VertexKey};
 pub use network::{Network, Proxy, ProxyKind};
 pub use operation::{AllowedRequests, RequestPaths};
 pub use provider::{
     Concurrency, CustomProvider, KeyReference, KeyValue, Mock, OpenAiOptions, Provider, ProviderKey, VllmKey,
 };
 pub use section::{Fallbacks, Mcp, McpServer, Plugin, Section, Store};
-pub use server::Server;
+pub use server::{Server, Tls};
 
 /// The whole configuration file.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]

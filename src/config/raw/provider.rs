@@ -1,9 +1,13 @@
 //! `providers.<name>`.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{AllowedRequests, Loose, Network, Proxy, RequestPaths};
+use super::{
+    AllowedRequests, AzureKey, BedrockKey, Deployments, Loose, Network, Proxy, RequestPaths, VertexKey,
+};
 
 /// One provider.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
@@ -54,18 +58,18 @@ pub struct ProviderKey {
     pub enabled: bool,
     /// Whether the key is used for batches and files. Not active in this version.
     pub use_for_batch_api: bool,
-    /// Newer form of deployments: model names here to model names there. Not active in this version.
-    pub aliases: Option<Loose>,
-    /// Azure settings. Not active in this version.
-    pub azure_key_config: Option<Loose>,
-    /// Vertex AI settings. Not active in this version.
-    pub vertex_key_config: Option<Loose>,
-    /// Bedrock settings. Not active in this version.
-    pub bedrock_key_config: Option<Loose>,
-    /// Hugging Face settings. Not active in this version.
-    pub huggingface_key_config: Option<Loose>,
-    /// Replicate settings. Not active in this version.
-    pub replicate_key_config: Option<Loose>,
+    /// Newer form of deployments: model names here to model names there.
+    pub aliases: BTreeMap<String, String>,
+    /// Azure settings.
+    pub azure_key_config: Option<AzureKey>,
+    /// Vertex AI settings.
+    pub vertex_key_config: Option<VertexKey>,
+    /// Bedrock settings.
+    pub bedrock_key_config: Option<BedrockKey>,
+    /// Hugging Face settings.
+    pub huggingface_key_config: Option<Deployments>,
+    /// Replicate settings.
+    pub replicate_key_config: Option<Deployments>,
     /// Address and model of a vLLM server.
     pub vllm_key_config: Option<VllmKey>,
 }
@@ -81,7 +85,7 @@ impl Default for ProviderKey {
             weight: 1.0,
             enabled: true,
             use_for_batch_api: false,
-            aliases: None,
+            aliases: BTreeMap::new(),
             azure_key_config: None,
             vertex_key_config: None,
             bedrock_key_config: None,

@@ -19,10 +19,30 @@ pub struct Server {
     pub grace_period_in_seconds: u64,
     /// Accept HTTP/2 without TLS (prior knowledge) beside HTTP/1.1.
     pub h2c: bool,
+    /// A listener with TLS beside the plain one; HTTP/2 and HTTP/1.1.
+    pub tls: Option<Tls>,
     /// Unix socket over which a new binary takes over the listeners (`--upgrade`).
     pub upgrade_socket: Option<String>,
     /// File that holds the process id while running.
     pub pid_file: Option<String>,
+}
+
+/// A listener with TLS. Changed files are used without a restart.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tls {
+    /// PEM file with the certificate chain, the server's own certificate first.
+    pub cert: String,
+    /// PEM file with the private key.
+    pub key: String,
+    /// Port to listen on.
+    pub port: u16,
+}
+
+impl Default for Tls {
+    fn default() -> Self {
+        Self { cert: String::new(), key: String::new(), port: 8443 }
+    }
 }
 
 impl Default for Server {
@@ -33,6 +53,7 @@ impl Default for Server {
             threads: None,
             grace_period_in_seconds: 60,
             h2c: true,
+            tls: None,
             upgrade_socket: None,
             pid_file: None,
         }

@@ -1,5 +1,6 @@
 //! What snapshots hold.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
@@ -268,4 +269,85 @@ fn path_overrides_may_be_urls_on_the_same_host() {
     assert_eq!((endpoint.tls, &*endpoint.authority), (true, "h.example"));
     assert_eq!(&*endpoint.chat_path, "/a/chat?v=1");
     assert_eq!(endpoint.embeddings_path.as_deref(), Some("/emb"));
+}
+
+#[test]
+fn accounts_in_clouds_have_their_own_place_names_and_proof() {
+    let text = r#"{"providers": {
+        "bedrock": {"keys": [
+            {"name": "eu", "bedrock_key_config": {"access_key": "AKID", "secret_key": "s", "region": "eu-west-1",
+                "deployments": {"sonnet": "eu.anthropic.claude-sonnet-4-5-v1:0"}}},
+            {"name": "us", "value": "bedrock-api-key", "bedrock_key_config": {"region": "us-west-2"}}
+        ]},
+        "azure": {"keys": [{"name": "a", "value": "k", "azure_key_config":
+            {"endpoint": "https://res.openai.azure.com", "deployments": {"gpt-4o": "mine"}}}]},
+        "vertex": {"keys": [{"name": "express", "value": "AIza", "vertex_key_config": {}},
+            {"name": "project", "value": "AIza", "vertex_key_config": {"project_id": "p1", "region": "europe-west4"}}]}
+    }}"#;
+    let first = json(text, &nothing());
+    let bedrock = first.provider("bedrock").unwrap();
+    assert_eq!(&*bedrock.endpoint.host, "bedrock-runtime.eu-west-1.amazonaws.com");
+    assert_eq!(&*bedrock.keys[1].endpoint.as_ref().unwrap().host, "bedrock-runtime.us-west-2.amazonaws.com");
+    let name = |name: &str| bedrock.keys[0].deployment(&name.into()).to_string();
+    assert_eq!((name("sonnet").as_str(), name("x").as_str()), ("eu.anthropic.claude-sonnet-4-5-v1:0", "x"));
+    let azure = first.provider("azure").unwrap();
+    assert_eq!(
+        (&*azure.endpoint.host, &*azure.endpoint.chat_path),
+        ("res.openai.azure.com", "/openai/deployments/{model}/chat/completions?api-version=2024-10-21")
+    );
+    let vertex = first.provider("vertex").unwrap();
+    assert_eq!(&*vertex.endpoint.host, "aiplatform.googleapis.com");
+    assert_eq!(&*vertex.endpoint.chat_path, "/v1/publishers/google/models/{model}:generateContent");
+    let project = vertex.keys[1].endpoint.as_ref().unwrap();
+    assert_eq!(&*project.host, "europe-west4-aiplatform.googleapis.com");
+    assert!(
+        project.chat_path.starts_with("/v1/projects/p1/locations/europe-west4/publishers/google/models/")
+    );
+
+    let again = json(text, &nothing());
+    let (old, new) = (&bedrock.keys[0].credential, &again.provider("bedrock").unwrap().keys[0].credential);
+    assert!(Arc::ptr_eq(old, new), "a reload keeps the credential of the same account");
+}
+
+#[test]
+fn azures_newer_surface_and_googles_regions_of_several_have_paths_and_hosts_of_their_own() {
+    for (version, chat) in [
+        ("v1", "/openai/v1/chat/completions"),
+        ("preview", "/openai/v1/chat/completions?api-version=preview"),
+        ("2025-04-01-preview", "/openai/deployments/{model}/chat/completions?api-version=2025-04-01-preview"),
+    ] {
+        let text = format!(
+            r#"{{"providers": {{"azure": {{"keys": [{{"name": "a", "value": "k", "azure_key_config":
+                {{"endpoint": "https://r.openai.azure.com", "api_version": "{version}"}}}}]}}}}}}"#
+        );
+        assert_eq!(&*json(&text, &nothing()).provider("azure").unwrap().endpoint.chat_path, chat);
+    }
+    for (region, host) in [
+        ("eu", "aiplatform.eu.rep.googleapis.com"),
+        ("global", "aiplatform.googleapis.com"),
+        ("us-east5", "us-east5-aiplatform.googleapis.com"),
+    ] {
+        let text = format!(
+            r#"{{"providers": {{"vertex": {{"keys": [{{"name": "a", "value": "k", "vertex_key_config":
+                {{"project_id": "p", "region": "{region}"}}}}]}}}}}}"#
+        );
+        assert_eq!(&*json(&text, &nothing()).provider("vertex").unwrap().endpoint.host, host);
+    }
+}
+
+#[test]
+fn an_account_with_half_of_its_proof_is_refused_and_an_unset_variable_disables_its_key() {
+    let told = problems(
+        r#"{"providers": {"azure": {"keys": [{"name": "a", "azure_key_config":
+            {"endpoint": "https://r.openai.azure.com", "client_id": "c", "tenant_id": "t"}}]}}}"#,
+        Format::Json,
+    );
+    assert!(told.contains("client_secret"), "{told}");
+    let snapshot = json(
+        r#"{"providers": {"bedrock": {"keys": [{"name": "a", "bedrock_key_config":
+            {"access_key": "env.NOT_SET", "secret_key": "env.NOT_SET_EITHER"}}]}}}"#,
+        &nothing(),
+    );
+    let key = &snapshot.provider("bedrock").unwrap().keys[0];
+    assert!(key.disabled.as_deref().is_some_and(|why| why.contains("NOT_SET")), "{:?}", key.disabled);
 }

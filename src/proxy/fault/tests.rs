@@ -34,8 +34,10 @@ fn labels_are_unique() {
 fn page() -> String {
     let mut page = String::from(
         "# Errors\n\n\
-        Every error answers in the caller's dialect: OpenAI's `{\"error\": {message, type, param, code}}`, or \
-        Anthropic's `{\"type\": \"error\", \"error\": {type, message}, \"request_id\"}`. When a provider answered, \
+        Every error answers in the caller's dialect: OpenAI's `{\"error\": {message, type, param, code}}`, \
+        Anthropic's `{\"type\": \"error\", \"error\": {type, message}, \"request_id\"}`, Gemini's `{\"error\": \
+        {code, message, status, details}}`, Bedrock's `{message}` with the type in `x-amzn-errortype`, Cohere's \
+        `{message, id}`. When a provider answered, \
         its status and message are kept; the status below is used when it gave none. On `/v1/*` the body has \
         `extra_fields.attempts`: every attempt with its outcome.\n\n\
         *Then*: what the gateway does before it gives up (`retry`: same model, another key if there is one; \
@@ -46,23 +48,32 @@ fn page() -> String {
         them); a head that cannot be read at all is answered in OpenAI's shape. `x-request-id` always \
         answers.\n\n\
         This page is written by a test from the table in `src/proxy/fault.rs`.\n\n\
-        | Label | Cause | Status | OpenAI type / code | Anthropic type | Then |\n\
-        |---|---|---|---|---|---|\n",
+        | Label | Cause | Status | OpenAI type / code | Anthropic type | Gemini status | Bedrock type | \
+        Then |\n\
+        |---|---|---|---|---|---|---|---|\n",
     );
     for row in TABLE {
         let failure = Fault::new(row.class, "x").failure;
         let _ = writeln!(
             page,
-            "| `{}` | {} | {} | {} | {} | {} |",
+            "| `{}` | {} | {} | {} | {} | `{}` | `{}` | {} |",
             row.label,
             row.cause,
             row.status,
             words(Wire::OpenAiChat, &failure),
             words(Wire::Anthropic, &failure),
+            gemini(&failure),
+            translate::wire::bedrock_converse::error_type(&failure),
             row.class.verdict().label(),
         );
     }
     page
+}
+
+fn gemini(failure: &Failure) -> String {
+    let body = Wire::Gemini.codec().encode_failure(failure, "id");
+    let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    body["error"]["status"].as_str().unwrap().to_owned()
 }
 
 fn words(wire: Wire, failure: &Failure) -> String {

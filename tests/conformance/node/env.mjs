@@ -8,6 +8,12 @@ const direct = Boolean(env.CONFORMANCE_DIRECT);
 
 export const OPENAI_SDKS = { 'openai 7': require('openai'), 'openai 6': require('openai-6') };
 export const Anthropic = require('@anthropic-ai/sdk');
+// The SDK's own handlers are a dependency of it, of no name of ours.
+const awsRequire = createRequire(require.resolve('@aws-sdk/client-bedrock-runtime'));
+export const aws = {
+  ...require('@aws-sdk/client-bedrock-runtime'),
+  handlers: awsRequire('@smithy/node-http-handler'),
+};
 
 const GPT = 'gpt-4o-mini';
 const CLAUDE = 'claude-sonnet-4-6';
@@ -20,6 +26,13 @@ export const openaiLanes = [
   lane('/openai/v1', `openai/${GPT}`, 'openai'),
   lane('/v1', `openai/${GPT}`, 'openai'),
   lane('/openai', `anthropic/${CLAUDE}`, 'anthropic'),
+  lane('/v1', `anthropic/${CLAUDE}`, 'anthropic'),
+].filter(runnable('openai'));
+
+export const responsesLanes = [
+  lane('/openai', GPT, 'openai'),
+  lane('/v1', `house-gpt/${GPT}`, 'openai'),
+  lane('/openai/v1', `house-host/${GPT}`, 'chat'),
   lane('/v1', `anthropic/${CLAUDE}`, 'anthropic'),
 ].filter(runnable('openai'));
 
@@ -46,10 +59,28 @@ export function anthropicClient(route) {
   return new Anthropic.Anthropic({ baseURL, apiKey, ...options });
 }
 
-// Each failing call takes a provider of its own: a failure cools a key down. Only errors.test.mjs uses them.
-const next = { openai: 0, anthropic: 0 };
+// The AI SDK is made of ES modules only, and its Anthropic provider wants the version in its base URL.
+export async function aiSdk() {
+  const load = (name) => import(`${env.CONFORMANCE_NODE_HOME}/node_modules/${name}/dist/index.js`);
+  const [ai, openai, anthropic] = await Promise.all(['ai', '@ai-sdk/openai', '@ai-sdk/anthropic'].map((name) => load(name)));
+  const given = (path) => ({ baseURL: env.CONFORMANCE_URL + path, apiKey: env.CONFORMANCE_CALLER_KEY });
+  return {
+    ...ai,
+    openai: (route) => openai.createOpenAI(given(direct ? '/v1' : route)),
+    anthropic: (route) =>
+      anthropic.createAnthropic({
+        ...given(direct ? '/v1' : `${route}/v1`),
+        ...(direct && { apiKey: UPSTREAM_ANTHROPIC_KEY }),
+      }),
+  };
+}
+
+// Each failing call takes a provider of its own: a failure cools a key down. errors.test.mjs counts from 0 in its own
+// process, bedrock.test.mjs from 60 in its.
+const FIRST = process.argv[1]?.endsWith('bedrock.test.mjs') ? 60 : 0;
+const next = { openai: FIRST, anthropic: FIRST, bedrock: FIRST, cohere: FIRST };
 export function freshModel(wire, status) {
-  const family = wire === 'openai' ? 'gpt' : 'claude';
+  const family = wire === 'openai' || wire === 'cohere' ? 'gpt' : 'claude';
   return modelName(`fresh-${wire}-${next[wire]++}/${family}-fail-${status}`);
 }
 

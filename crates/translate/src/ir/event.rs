@@ -7,7 +7,7 @@
 
 use serde_json::Value;
 
-use super::{Failure, Finish, Usage};
+use super::{Citation, Failure, Finish, Image, Signature, Usage};
 
 /// One step of a streamed answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,6 +68,9 @@ pub enum PartKind {
     RedactedThinking {
         data: String,
     },
+    /// Complete at once: no deltas follow.
+    Image(Box<Image>),
+    /// `id` is empty where the wire has none: encoders make one.
     ToolCall {
         id: String,
         name: String,
@@ -86,10 +89,10 @@ pub enum Delta {
     Refusal(String),
     Thinking(String),
     /// The signature of a thinking part: comes once, before its stop.
-    Signature(String),
+    Signature(Signature),
     /// A fragment of the arguments' JSON text.
     Arguments(String),
     /// A citation for the open text part, whole.
-    Citation(Value),
+    Citation(Box<Citation>),
     Opaque(Value),
 }

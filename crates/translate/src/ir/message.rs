@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::{Citation, Signature};
 use crate::Wire;
 
 /// Fields of an object that have no typed place, in their order, with the wire they came from.
@@ -44,24 +45,40 @@ impl Extra {
 }
 
 /// Objects of which decoders read some members and keep the others.
-const PARTLY_READ: [&str; 17] = [
+const PARTLY_READ: [&str; 33] = [
+    "additionalModelRequestFields",
+    "citationMetadata",
     "completion_tokens_details",
     "file",
+    "fileData",
     "function",
+    "functionCall",
+    "functionResponse",
+    "generationConfig",
+    "groundingMetadata",
     "image_url",
+    "inferenceConfig",
+    "inlineData",
     "json_schema",
     "message",
+    "outputConfig",
     "output_config",
     "output_tokens_details",
     "prompt_tokens_details",
     "reasoning",
+    "reasoningText",
+    "reasoning_config",
     "response_format",
     "server_tool_use",
     "source",
     "stream_options",
+    "text",
     "thinking",
+    "thinkingConfig",
+    "toolConfig",
     "tool_choice",
     "usage",
+    "usageMetadata",
 ];
 
 fn name_all(fields: &Map<String, Value>, above: &str, names: &mut Vec<String>) {
@@ -126,6 +143,8 @@ pub enum Source {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Text {
     pub text: String,
+    /// The sources of what it says, in their order.
+    pub citations: Vec<Citation>,
     pub cache: Option<CacheMark>,
     pub extra: Extra,
 }
@@ -151,6 +170,7 @@ pub struct Document {
 /// A call the model made.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ToolCall {
+    /// Empty where the wire has none: encoders make one.
     pub id: String,
     pub name: String,
     /// JSON text exactly as the model wrote it: key order matters to prompt caches. May be empty.
@@ -171,11 +191,13 @@ pub struct ToolResult {
 }
 
 /// Visible reasoning, with the provider's signature when it gave one. The pair is kept byte-exact: a
-/// changed text or a lost signature makes the next turn fail.
+/// changed text or a lost signature makes the next turn fail. Wires that sign the part behind the
+/// reasoning (Gemini's `thoughtSignature` on a call) put a `Thinking` before that part, empty where no
+/// reasoning was shown, and their encoders move its signature to the part that follows.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Thinking {
     pub text: String,
-    pub signature: Option<String>,
+    pub signature: Option<Signature>,
     pub extra: Extra,
 }
 

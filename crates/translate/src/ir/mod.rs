@@ -4,13 +4,16 @@
 //! [`Extra`] map of the object it stood in. An encoder writes the typed places its wire knows, writes
 //! `Extra` back only when it came from the same wire, and reports the rest as [`crate::Loss`].
 
+mod citation;
 mod event;
 mod failure;
 mod message;
 mod request;
 mod response;
+mod signature;
 mod usage;
 
+pub use citation::Citation;
 pub use event::{Delta, Event, PartKind};
 pub use failure::{Failure, FailureKind};
 pub use message::{
@@ -18,4 +21,5 @@ pub use message::{
 };
 pub use request::{Effort, JsonSchema, OutputFormat, Reasoning, Request, Sampling, Tool, ToolChoice};
 pub use response::{Choice, Finish, FinishReason, Response};
+pub use signature::Signature;
 pub use usage::Usage;

@@ -21,7 +21,7 @@ pub struct Response {
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Choice {
-    /// Assistant parts: `Text`, `Thinking`, `RedactedThinking`, `ToolCall`, `Refusal`, `Opaque`.
+    /// Assistant parts: `Text`, `Image`, `Thinking`, `RedactedThinking`, `ToolCall`, `Refusal`, `Opaque`.
     pub parts: Vec<Part>,
     pub finish: Option<Finish>,
     /// OpenAI's `logprobs` object of the choice, whole.

@@ -11,16 +11,20 @@ use serde::Deserialize;
 
 use crate::Wire;
 
-/// How a model is asked to reason (Anthropic wire).
+/// How a model is asked to reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ThinkingStyle {
     /// No reasoning parameter is accepted.
     None,
-    /// `thinking: {type: enabled, budget_tokens}`.
+    /// By a number of tokens (`thinking: {type: enabled, budget_tokens}`, `thinkingBudget`).
     Budget,
-    /// `thinking: {type: adaptive}` with `output_config.effort`.
+    /// By a word (`output_config.effort`, `thinkingLevel`, `maxReasoningEffort`).
     Adaptive,
+    /// `thinkingBudget` between these, in tokens; 0 where it may be turned `off`.
+    Range { least: u64, most: u64, off: bool },
+    /// `thinkingLevel` low or high, and those of the others that are true. Cannot be turned off.
+    Level { minimal: bool, medium: bool },
 }
 
 /// Which sampling parameters a model takes (Anthropic wire).
@@ -135,6 +139,23 @@ impl Memory {
     }
 }
 
+/// The wires an entry is about, each as [`Wire::name`].
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Wires {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl Wires {
+    fn names(&self) -> &[String] {
+        match self {
+            Self::One(name) => std::slice::from_ref(name),
+            Self::Many(names) => names,
+        }
+    }
+}
+
 /// One entry of `models.json`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -143,8 +164,7 @@ struct Entry {
     #[serde(rename = "about")]
     _about: Option<String>,
     provider: Option<String>,
-    /// As [`Wire::name`].
-    wire: Option<String>,
+    wire: Option<Wires>,
     /// Patterns of [`family_name`]s; `*` stands for any text.
     models: Vec<String>,
     max_output_tokens: Option<u64>,
@@ -161,7 +181,10 @@ struct Entry {
 
 impl Entry {
     fn matches(&self, provider: &str, wire: Wire, name: &str) -> bool {
-        self.wire.as_deref().is_none_or(|known| known == wire.name())
+        // Bedrock's Claude is Anthropic's: what differs there stands in entries before.
+        let hosted = wire == Wire::BedrockConverse && name.starts_with("claude");
+        let is_wire = |known: &String| known == wire.name() || (hosted && known == Wire::Anthropic.name());
+        self.wire.as_ref().is_none_or(|known| known.names().iter().any(is_wire))
             && self.provider.as_deref().is_none_or(|known| known == provider)
             && self.models.iter().any(|pattern| glob(pattern, name))
     }
@@ -225,7 +248,12 @@ mod tests {
     fn file_is_read_and_general_entries_give_every_field() {
         let entries = parse().unwrap();
         let known = |name: &String| Wire::ALL.iter().any(|wire| wire.name() == name);
-        assert!(entries.iter().all(|entry| entry.wire.as_ref().is_none_or(known)));
+        assert!(
+            entries
+                .iter()
+                .filter_map(|entry| entry.wire.as_ref())
+                .all(|wires| wires.names().iter().all(known))
+        );
         for wire in Wire::ALL {
             let last = entries.iter().rfind(|entry| entry.matches("p", wire, "no such model")).unwrap();
             assert!(last.max_output_tokens.is_some() && last.thinking.is_some() && last.sampling.is_some());
@@ -265,6 +293,67 @@ mod tests {
     }
 
     #[test]
+    fn claude_on_bedrock_has_anthropics_rules_but_for_schemas() {
+        let rules = |model| ModelRules::of("bedrock", Wire::BedrockConverse, model);
+        let sonnet = rules("us.anthropic.claude-sonnet-4-5-20250929-v1:0");
+        assert_eq!((sonnet.thinking, sonnet.sampling), (ThinkingStyle::Budget, SamplingRule::NotBoth));
+        assert!(sonnet.structured_output && sonnet.prefill);
+        let newest = rules("global.anthropic.claude-opus-4-7");
+        assert_eq!((newest.thinking, newest.sampling), (ThinkingStyle::Adaptive, SamplingRule::Fixed));
+        assert!(!newest.structured_output);
+        assert!(
+            !rules("us.amazon.nova-pro-v1:0").structured_output
+                && rules("openai.gpt-oss-20b-1:0").structured_output
+        );
+        assert_eq!(rules("us.meta.llama4-scout-17b-instruct-v1:0").thinking, ThinkingStyle::None);
+    }
+
+    #[test]
+    fn other_wires_know_their_families() {
+        let rules = |wire: Wire, model| {
+            let rules = ModelRules::of("p", wire, model);
+            (rules.max_output_tokens, rules.thinking, rules.structured_output)
+        };
+        use ThinkingStyle::{Budget, None};
+        let cases = [
+            (Wire::Cohere, "command-a-reasoning-08-2025", (32000, Budget, true)),
+            (Wire::Cohere, "command-r-08-2024", (4096, None, true)),
+            (Wire::Gemini, "gemini-2.0-flash", (8192, None, true)),
+            (Wire::OpenAiResponses, "gpt-5", (1_000_000, None, true)),
+        ];
+        for (wire, model, expected) in cases {
+            assert_eq!(rules(wire, model), expected, "{model}");
+        }
+        let openai = |model| ModelRules::of("openai", Wire::OpenAiResponses, model);
+        assert!(openai("gpt-5").openai_reasoning && openai("o3").takes_effort == Some(true));
+        assert!(!openai("gpt-4o").openai_reasoning && openai("gpt-4o").takes_effort == Some(false));
+    }
+
+    #[test]
+    fn gemini_families_are_asked_to_reason_in_their_own_way() {
+        use ThinkingStyle::{Level, None, Range};
+        let flash = Range { least: 1, most: 24576, off: true };
+        let cases = [
+            ("gemini-2.0-flash", None),
+            ("gemini-2.5-flash-image", None),
+            ("gemini-2.5-flash", flash),
+            ("publishers/google/models/gemini-2.5-flash-preview-09-2025", flash),
+            ("gemini-2.5-flash-lite", Range { least: 512, most: 24576, off: true }),
+            ("google/gemini-2.5-pro", Range { least: 128, most: 32768, off: false }),
+            ("gemini-3-pro-preview", Level { minimal: false, medium: false }),
+            ("gemini-3-flash-preview", Level { minimal: true, medium: true }),
+            ("gemini-3.1-pro-preview", Level { minimal: false, medium: true }),
+            ("gemini-flash-latest", Level { minimal: false, medium: true }),
+            ("1234567890", Range { least: 128, most: 24576, off: false }),
+        ];
+        for (model, expected) in cases {
+            assert_eq!(ModelRules::of("gemini", Wire::Gemini, model).thinking, expected, "{model}");
+        }
+        let most = |model| ModelRules::of("gemini", Wire::Gemini, model).max_output_tokens;
+        assert_eq!((most("gemini-2.0-flash"), most("gemini-2.5-pro")), (8192, 65536));
+    }
+
+    #[test]
     fn openai_reasoning_families_are_known() {
         let rules = |model| ModelRules::of("openai", Wire::OpenAiChat, model);
         for model in ["o1", "o3-mini", "o4-mini-2025-04-16", "gpt-5", "gpt-5.2-codex", "openai/gpt-5-nano"] {
@@ -280,12 +369,12 @@ mod tests {
     fn efforts_go_where_the_model_is_known_to_take_them() {
         let takes = |provider, model| ModelRules::of(provider, Wire::OpenAiChat, model).takes_effort;
         for (provider, model) in
-            [("openai", "gpt-5.2"), ("gemini", "gemini-2.5-flash"), ("groq", "openai/gpt-oss-20b")]
+            [("openai", "gpt-5.2"), ("gemini_openai", "gemini-2.5-flash"), ("groq", "openai/gpt-oss-20b")]
         {
             assert_eq!(takes(provider, model), Some(true), "{model}");
         }
         for (provider, model) in
-            [("openai", "gpt-4o"), ("openai", "gpt-5-chat-latest"), ("gemini", "gemini-2.0-flash")]
+            [("openai", "gpt-4o"), ("openai", "gpt-5-chat-latest"), ("gemini_openai", "gemini-2.0-flash")]
         {
             assert_eq!(takes(provider, model), Some(false), "{model}");
         }

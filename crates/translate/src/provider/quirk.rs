@@ -23,10 +23,27 @@ pub enum Fix {
     Rename(&'static str, &'static str),
     /// One string value has another spelling there: field, from, to.
     Respell(&'static str, &'static str, &'static str),
+    /// The field stands elsewhere for this service (in the path): left out, and nothing is lost.
+    Take(&'static str),
+    /// The service wants this field; a value that is there stays. JSON text.
+    Put(&'static str, &'static str),
     /// `developer` messages become `system`.
     DeveloperToSystem,
     /// Empty `tools: []`, and `tool_choice` without tools, are refused.
     DropEmptyTools,
+    /// Ids of tool calls that are of another form are refused.
+    CallIds(CallIdForm),
+}
+
+/// The ids of tool calls a provider takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallIdForm {
+    /// At most forty characters. Seen to in translated requests only: ids of callers of the same wire are
+    /// theirs to choose.
+    Forty,
+    /// Exactly nine letters and digits, which no other provider's ids are: seen to in relayed requests too,
+    /// since a conversation may have begun elsewhere.
+    Nine,
 }
 
 /// The field that carries reasoning text in assistant messages sent back.
@@ -38,6 +55,9 @@ pub enum ReasoningField {
     Reasoning,
     /// OpenRouter's `reasoning_details` (signatures survive).
     Details,
+    /// Must not be sent back, but its signature stands on the call that follows it (Google's
+    /// `extra_content.google.thought_signature`).
+    CallSignature,
 }
 
 /// What a provider's usage totals include.

@@ -3,6 +3,7 @@
 //! A row says where and how to call; what a single model takes is `models.json`'s. Rows are grouped by
 //! who runs the models, in alphabetical order within each group.
 
+mod clouds;
 mod hosts;
 mod labs;
 mod local;
@@ -11,6 +12,7 @@ use std::sync::LazyLock;
 
 use super::{Fix, Quirks, ReasoningField, UsageStyle};
 use crate::Wire;
+use crate::frame::Framing;
 
 /// How a provider key travels upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +23,39 @@ pub enum CredentialScheme {
     Header(&'static str),
     /// No key is needed; one that is configured goes as Bearer.
     Optional,
+    /// A Bedrock API key as Bearer, or requests signed with AWS credentials (SigV4).
+    Aws,
+    /// `api-key: KEY`, or a Bearer token of Microsoft Entra.
+    Azure,
+    /// An API key in `x-goog-api-key` (express mode), or a Bearer token of a Google service account.
+    Google,
+}
+
+/// A further wire that a vendor speaks, or where it serves some of its models.
+#[derive(Debug, Clone, Copy)]
+pub struct Service {
+    pub wire: Wire,
+    /// Path of chat below the base URL, as [`ProviderSpec::chat_path`].
+    pub path: &'static str,
+    /// Path of streams, where it is another one.
+    pub stream_path: Option<&'static str>,
+    /// Only models whose name holds one of these; empty: every model.
+    pub models: &'static [&'static str],
+    /// Only for callers of this very wire: their bytes go through as they are. Others use the main one.
+    pub exact: bool,
+    /// How streams are framed.
+    pub framing: Framing,
+    /// Headers every call needs.
+    pub headers: &'static [(&'static str, &'static str)],
+    pub quirks: Quirks,
+}
+
+impl Service {
+    /// Whether it serves `model`.
+    #[must_use]
+    pub fn serves(&self, model: &str) -> bool {
+        self.models.is_empty() || self.models.iter().any(|part| model.contains(part))
+    }
 }
 
 /// One vendor.
@@ -36,8 +71,13 @@ pub struct ProviderSpec {
     /// Scheme, host and path before the operation's path; `None` when the config must give it.
     pub base_url: Option<&'static str>,
     pub wire: Wire,
-    /// Path of chat below the base URL (`/v1/chat/completions`, `/v1/messages`).
+    /// Path of chat below the base URL (`/v1/chat/completions`, `/v1/messages`). `{model}` is the model;
+    /// `{region}`, `{project}` and `{api_version}` come from the provider key's settings.
     pub chat_path: &'static str,
+    /// Path of streamed chat, where it is another one.
+    pub stream_path: Option<&'static str>,
+    /// Other wires and services of the vendor: the first that fits is taken before the main one.
+    pub services: &'static [Service],
     /// Path of embeddings below the base URL, where the vendor has them.
     pub embeddings_path: Option<&'static str>,
     pub credential: CredentialScheme,
@@ -46,6 +86,17 @@ pub struct ProviderSpec {
     /// Headers every call needs (`anthropic-version`).
     pub headers: &'static [(&'static str, &'static str)],
     pub quirks: Quirks,
+}
+
+impl ProviderSpec {
+    /// The quirks of the vendor's service on `wire`; `None` when it speaks it nowhere.
+    #[must_use]
+    pub fn quirks_on(&self, wire: Wire) -> Option<&Quirks> {
+        if self.wire == wire {
+            return Some(&self.quirks);
+        }
+        self.services.iter().find(|service| service.wire == wire).map(|service| &service.quirks)
+    }
 }
 
 /// Every preset, sorted by name.
@@ -82,7 +133,7 @@ pub fn find(name: &str) -> Option<&'static ProviderSpec> {
 }
 
 static ROWS: LazyLock<Vec<ProviderSpec>> = LazyLock::new(|| {
-    let mut rows = [labs::ROWS, hosts::ROWS, local::ROWS].concat();
+    let mut rows = [clouds::ROWS, labs::ROWS, hosts::ROWS, local::ROWS].concat();
     rows.sort_by_key(|row| row.name);
     rows
 });
@@ -114,11 +165,33 @@ const HOST: ProviderSpec = ProviderSpec {
     base_url: None,
     wire: Wire::OpenAiChat,
     chat_path: CHAT,
+    stream_path: None,
+    services: &[],
     embeddings_path: None,
     credential: CredentialScheme::Bearer,
     env: &[],
     headers: &[],
     quirks: PLAIN,
+};
+
+/// The Responses API where a vendor serves it beside chat, under the same models.
+const RESPONSES: Service = Service {
+    wire: Wire::OpenAiResponses,
+    path: "/v1/responses",
+    stream_path: None,
+    models: &[],
+    exact: true,
+    framing: Framing::Sse,
+    headers: &[],
+    quirks: Quirks { fixes: &[], ..EXACT },
+};
+
+/// The Messages API where a vendor serves it beside chat.
+const MESSAGES: Service = Service {
+    wire: Wire::Anthropic,
+    path: "/v1/messages",
+    headers: &[("anthropic-version", "2023-06-01")],
+    ..RESPONSES
 };
 
 /// The given fixes and the removal of what only OpenAI itself has a meaning for.
@@ -170,7 +243,9 @@ mod tests {
                 assert!(host.contains('.') && !url.ends_with('/') && !url.contains(['?', '#', ' ']), "{url}");
                 assert!(!row.display_name.is_empty());
             }
-            for path in std::iter::once(row.chat_path).chain(row.embeddings_path) {
+            let services = row.services.iter().flat_map(|service| [Some(service.path), service.stream_path]);
+            let paths = [Some(row.chat_path), row.stream_path, row.embeddings_path].into_iter();
+            for path in paths.chain(services).flatten() {
                 assert!(path.starts_with('/') && !path.ends_with('/'), "{}: {path}", row.name);
             }
         }
@@ -217,7 +292,10 @@ mod tests {
         assert_eq!(url("openai"), "https://api.openai.com/v1/chat/completions");
         assert_eq!(url("groq"), "https://api.groq.com/openai/v1/chat/completions");
         assert_eq!(url("zai"), "https://api.z.ai/api/paas/v4/chat/completions");
-        assert_eq!(url("google"), "https://generativelanguage.googleapis.com/v1beta/openai/chat/completions");
+        assert_eq!(
+            url("google"),
+            "https://generativelanguage.googleapis.com/v1beta/models/{model}:generateContent"
+        );
         assert_eq!(url("anthropic"), "https://api.anthropic.com/v1/messages");
         assert_eq!(url("mock"), "-/v1/chat/completions");
         assert_eq!(find("anthropic").unwrap().credential, CredentialScheme::Header("x-api-key"));

@@ -76,8 +76,13 @@ impl<'a> Edits<'a> {
     }
 
     /// Replaces ranges inside values that are themselves not replaced.
-    pub(super) fn replace_nested(&mut self, spans: impl Iterator<Item = Range<usize>>, with: &'static [u8]) {
-        self.nested.extend(spans.map(|span| (span, Cow::Borrowed(with))));
+    pub(super) fn replace_nested(
+        &mut self,
+        spans: impl Iterator<Item = Range<usize>>,
+        with: impl Into<Cow<'a, [u8]>>,
+    ) {
+        let with = with.into();
+        self.nested.extend(spans.map(|span| (span, with.clone())));
     }
 
     pub(super) fn add(&mut self, name: &str, json: String) {

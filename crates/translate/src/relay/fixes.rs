@@ -1,16 +1,15 @@
 //! A provider's quirks applied to a request body, by span.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::ops::Range;
 
-use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::edit::{Edits, quoted};
 use super::members::{Members, slice, string};
 use crate::loss::Losses;
-use crate::provider::{Fix, Quirks};
+use crate::provider::{CallIdForm, Fix, Quirks};
+use crate::wire::ids::{self, IdRule};
 
 /// Applies the fixes to a body an encoder made. A body that is no JSON object comes back as it is.
 #[must_use]
@@ -31,10 +30,13 @@ pub fn apply_quirks(body: Vec<u8>, quirks: &Quirks, losses: &mut Losses) -> Vec<
 /// Encoders never write these names with escapes.
 fn may_apply(fix: &Fix, body: &[u8]) -> bool {
     let word = match *fix {
-        Fix::Drop(field) | Fix::Rename(field, _) | Fix::Respell(field, _, _) => field,
+        Fix::Put(..) => return true,
+        Fix::Drop(field) | Fix::Take(field) | Fix::Rename(field, _) | Fix::Respell(field, _, _) => field,
         Fix::DeveloperToSystem => "developer",
         // Stands in `tools`, `tool_choice` and `parallel_tool_calls`.
         Fix::DropEmptyTools => "tool",
+        // The encoder has seen to it.
+        Fix::CallIds(_) => return false,
     };
     memchr::memmem::find(body, word.as_bytes()).is_some()
 }
@@ -44,10 +46,18 @@ pub(super) fn collect(edits: &mut Edits<'_>, quirks: &Quirks, losses: &mut Losse
     for fix in quirks.fixes {
         match *fix {
             Fix::Drop(field) => drop_field(edits, field, losses),
+            Fix::Take(field) => edits.find(field).into_iter().for_each(|at| edits.remove(at)),
+            Fix::Put(field, json) => {
+                if edits.find(field).is_none() {
+                    edits.add(field, json.to_owned());
+                }
+            }
             Fix::Rename(from, to) => rename(edits, from, to, losses),
             Fix::Respell(field, from, to) => respell(edits, field, from, to),
             Fix::DeveloperToSystem => developer_to_system(edits),
             Fix::DropEmptyTools => drop_empty_tools(edits, losses),
+            Fix::CallIds(CallIdForm::Forty) => {}
+            Fix::CallIds(CallIdForm::Nine) => fit_call_ids(edits, IdRule::NINE),
         }
     }
 }
@@ -87,7 +97,7 @@ fn developer_to_system(edits: &mut Edits<'_>) {
     }
     let roles = developer_roles(messages);
     let spans = roles.into_iter().map(|role| span.start + role.start..span.start + role.end);
-    edits.replace_nested(spans, b"\"system\"");
+    edits.replace_nested(spans, &b"\"system\""[..]);
 }
 
 /// An empty list of tools says nothing, and is refused by some; so is a choice among no tools.
@@ -115,14 +125,41 @@ fn is_empty_list(value: &[u8]) -> bool {
     value == b"null" || inner.is_some_and(|inner| inner.iter().all(u8::is_ascii_whitespace))
 }
 
+/// The ids of calls and results in messages. Ids are never told to the caller: answers name new ones.
+fn fit_call_ids(edits: &mut Edits<'_>, rule: IdRule) {
+    let Some(at) = edits.find("messages") else { return };
+    let span = edits.value_span(at);
+    let messages = slice(edits.body(), &span);
+    for (from, message) in elements(messages, b"\"tool_call") {
+        let Ok(members) = Members::scan(message) else { continue };
+        for member in &members.list {
+            let value = slice(message, &member.value);
+            let from = span.start + from + member.value.start;
+            if member.is(message, "tool_call_id") {
+                fit_id(edits, from, value, rule);
+            } else if member.is(message, "tool_calls") {
+                for (inner, call) in elements(value, b"\"id\"") {
+                    let Ok(members) = Members::scan(call) else { continue };
+                    for id in members.list.iter().filter(|member| member.is(call, "id")) {
+                        fit_id(edits, from + inner + id.value.start, slice(call, &id.value), rule);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn fit_id(edits: &mut Edits<'_>, from: usize, value: &[u8], rule: IdRule) {
+    let Some(id) = string(value) else { return };
+    if let Cow::Owned(fitted) = ids::fit(&id, rule) {
+        edits.replace_nested(std::iter::once(from..from + value.len()), quoted(&fitted).into_bytes());
+    }
+}
+
 /// The spans, within the list's text, of the role values that are `"developer"`.
 fn developer_roles(messages: &[u8]) -> Vec<Range<usize>> {
-    let Ok(Elements(elements)) = serde_json::from_slice::<Elements<'_>>(messages) else { return Vec::new() };
-    let base = messages.as_ptr() as usize;
     let mut roles = Vec::new();
-    for element in elements {
-        let from = (element.as_ptr() as usize).saturating_sub(base);
-        let element = element.as_bytes();
+    for (from, element) in elements(messages, b"\"developer\"") {
         let Ok(members) = Members::scan(element) else { continue };
         let role = members.list.iter().filter(|member| member.is(element, "role"));
         let role = role.filter(|member| slice(element, &member.value) == b"\"developer\"");
@@ -131,31 +168,11 @@ fn developer_roles(messages: &[u8]) -> Vec<Range<usize>> {
     roles
 }
 
-/// The elements of a list, as text. Only those that say `"developer"` somewhere.
-struct Elements<'a>(Vec<&'a str>);
-
-impl<'de> Deserialize<'de> for Elements<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_seq(ElementsVisitor)
-    }
-}
-
-struct ElementsVisitor;
-
-impl<'de> Visitor<'de> for ElementsVisitor {
-    type Value = Elements<'de>;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a list")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        let mut elements = Vec::new();
-        while let Some(element) = seq.next_element::<&'de RawValue>()? {
-            if memchr::memmem::find(element.get().as_bytes(), b"\"developer\"").is_some() {
-                elements.push(element.get());
-            }
-        }
-        Ok(Elements(elements))
-    }
+/// The elements of a list that say `words` somewhere, each with its place in the list's text.
+fn elements<'a>(list: &'a [u8], words: &[u8]) -> Vec<(usize, &'a [u8])> {
+    let base = list.as_ptr() as usize;
+    let Ok(all) = serde_json::from_slice::<Vec<&'a RawValue>>(list) else { return Vec::new() };
+    let texts = all.into_iter().map(|element| element.get().as_bytes());
+    let holding = texts.filter(|text| memchr::memmem::find(text, words).is_some());
+    holding.map(|text| ((text.as_ptr() as usize).saturating_sub(base), text)).collect()
 }

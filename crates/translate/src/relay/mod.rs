@@ -6,12 +6,14 @@
 mod edit;
 mod fixes;
 mod members;
+mod named;
 mod request;
 mod response;
 mod stream;
 
 pub use fixes::apply_quirks;
 pub use members::Members;
-pub use request::{Fallback, Peek, RequestEdits, peek, rewrite_request};
+pub use named::rename_models;
+pub use request::{Fallback, Peek, RequestEdits, complete, peek, peek_beside, rewrite_request};
 pub use response::splice_extra_fields;
 pub use stream::{Flow, StreamPipe, StreamPipeOptions};

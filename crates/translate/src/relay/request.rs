@@ -38,7 +38,36 @@ pub struct Peek<'a> {
     pub members: Members,
 }
 
+impl Peek<'static> {
+    /// Of a body that nobody looks into.
+    #[must_use]
+    pub fn nothing(model: &str) -> Self {
+        Self {
+            model: Cow::Owned(model.to_owned()),
+            model_span: 0..0,
+            stream: false,
+            include_usage: false,
+            fallbacks: Vec::new(),
+            has_messages: false,
+            has_input: false,
+            members: Members::default(),
+        }
+    }
+}
+
 impl Peek<'_> {
+    /// The member is there and a list.
+    #[must_use]
+    pub fn has_list(&self, body: &[u8], name: &str) -> bool {
+        self.members.value(body, name).is_some_and(|value| value.starts_with(b"["))
+    }
+
+    /// The body itself asks for a stream.
+    #[must_use]
+    pub fn streams(&self, body: &[u8]) -> bool {
+        self.members.value(body, "stream") == Some(b"true")
+    }
+
     /// The same without the borrow of the body.
     #[must_use]
     pub fn into_owned(self) -> Peek<'static> {
@@ -154,6 +183,43 @@ pub fn peek(body: &[u8]) -> Result<Peek<'_>, BadRequest> {
     })
 }
 
+/// The same for a body that holds neither `model` nor `stream`: both are told by the request's path.
+///
+/// # Errors
+/// As [`peek`], for what is read of the body.
+pub fn peek_beside<'a>(body: &'a [u8], model: &str, stream: bool) -> Result<Peek<'a>, BadRequest> {
+    let members = Members::read(body)?;
+    let found = Found::read(body, &members)?;
+    Ok(Peek {
+        model: Cow::Owned(model.to_owned()),
+        model_span: 0..0,
+        stream,
+        include_usage: false,
+        fallbacks: fallbacks(found.value(ActedOn::Fallbacks))?,
+        has_messages: found.value(ActedOn::Messages).is_some_and(|list| list.starts_with(b"[")),
+        has_input: found.value(ActedOn::Input).is_some_and(|input| input != b"null"),
+        members,
+    })
+}
+
+/// Puts `model` and `stream` into a body whose path told them, and takes out what only a host of Claude wants
+/// (`anthropic_version`): a body as the wire itself has it. The caller's other bytes stay.
+///
+/// # Errors
+/// [`BadRequest`] when the body is no JSON object.
+pub fn complete(body: &[u8], model: &str, stream: bool) -> Result<Vec<u8>, BadRequest> {
+    let members = Members::read(body)?;
+    let mut edits = Edits::new(body, &members);
+    for name in ["anthropic_version", "model", "stream"] {
+        edits.find(name).into_iter().for_each(|at| edits.remove(at));
+    }
+    edits.add("model", quoted(model));
+    if stream {
+        edits.add("stream", "true".to_owned());
+    }
+    Ok(edits.apply().into_owned())
+}
+
 /// How a body must differ for its provider.
 #[derive(Debug, Clone, Copy)]
 pub struct RequestEdits<'a> {
@@ -176,7 +242,7 @@ pub fn rewrite_request<'a>(
     losses: &mut Losses,
 ) -> Cow<'a, [u8]> {
     let mut collected = Edits::new(body, &peek.members);
-    if peek.model != edits.model {
+    if !peek.model_span.is_empty() && peek.model != edits.model {
         collected.replace(peek.model_span.clone(), quoted(edits.model).into_bytes());
     }
     for field in edits.drop {

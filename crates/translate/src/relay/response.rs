@@ -1,7 +1,7 @@
 //! The gateway's own facts put into a relayed answer.
 
 use super::members::Members;
-use crate::frame::{Frame, SseParser, write_event};
+use crate::frame::{Frame, FrameParser, Framing, chunk_payload, write_event, write_with_payload};
 
 const FIELD: &[u8] = b"\"extra_fields\"";
 
@@ -22,10 +22,13 @@ pub fn splice_extra_fields(body: &[u8], extra_fields: &str, out: &mut Vec<u8>) -
 
 /// The same for the object in a frame's data; all other bytes of the frame stay. False, and nothing
 /// appended, when the data is no object. Data of several lines is put on one.
-pub(super) fn splice_frame(raw: &[u8], extra_fields: &str, out: &mut Vec<u8>) -> bool {
-    let mut parser = SseParser::new();
+pub(super) fn splice_frame(raw: &[u8], framing: Framing, extra_fields: &str, out: &mut Vec<u8>) -> bool {
+    let mut parser = FrameParser::new(framing);
     parser.push(raw);
     let Some(frame) = parser.finish() else { return false };
+    if framing != Framing::Sse {
+        return splice_message(&frame, framing, extra_fields, out);
+    }
     let Some(close) = closing_brace(frame.data) else { return false };
     if has_extra_fields(frame.data) {
         out.extend_from_slice(raw);
@@ -47,6 +50,20 @@ pub(super) fn splice_frame(raw: &[u8], extra_fields: &str, out: &mut Vec<u8>) ->
         event => write_event(out, event, &json),
     }
     true
+}
+
+/// The same for the payload of a binary message; its headers stay.
+fn splice_message(frame: &Frame<'_>, framing: Framing, extra_fields: &str, out: &mut Vec<u8>) -> bool {
+    let mut json = Vec::with_capacity(frame.data.len() + extra_fields.len() + 32);
+    if !splice_extra_fields(frame.data, extra_fields, &mut json) {
+        return false;
+    }
+    match framing {
+        Framing::EventStreamChunks if frame.event.is_empty() => {
+            write_with_payload(out, frame.raw, chunk_payload(&json).as_bytes())
+        }
+        _ => write_with_payload(out, frame.raw, &json),
+    }
 }
 
 fn insert(head: &[u8], is_empty: bool, extra_fields: &str, out: &mut Vec<u8>) {
@@ -90,7 +107,8 @@ mod tests {
 
     fn frame(raw: &str) -> Option<String> {
         let mut out = Vec::new();
-        splice_frame(raw.as_bytes(), "{\"p\":1}", &mut out).then(|| String::from_utf8(out).unwrap())
+        splice_frame(raw.as_bytes(), Framing::Sse, "{\"p\":1}", &mut out)
+            .then(|| String::from_utf8(out).unwrap())
     }
 
     #[test]

@@ -9,11 +9,13 @@ mod watch;
 
 use hold::Hold;
 
-use crate::frame::{Frame, MAX_EVENT, Mender, SseParser};
+use crate::frame::{Frame, FrameParser, Framing, Mender, is_exception};
 use crate::ir::{Event, Failure, FailureKind, Usage};
 use crate::loss::Losses;
 use crate::provider::UsageStyle;
-use crate::wire::{Codec, Echo, FrameVerdict, Observation, StreamDecoder, StreamEncoder, Wire};
+use crate::wire::{
+    Codec, Echo, FrameVerdict, Observation, StreamDecoder, StreamEncoder, Wire, bedrock_converse,
+};
 
 #[cfg(test)]
 mod tests;
@@ -45,7 +47,7 @@ pub struct StreamPipeOptions {
 
 /// One streamed answer on its way.
 pub struct StreamPipe {
-    parser: SseParser,
+    parser: FrameParser,
     lane: Lane,
     /// [`Self::end`] or [`Self::fail`] had its say.
     closed: bool,
@@ -67,7 +69,30 @@ impl StreamPipe {
         caller: &'static dyn Codec,
         upstream: &'static dyn Codec,
     ) -> Self {
-        let translation = (options.caller != options.upstream).then(|| Translation {
+        let translated = options.caller != options.upstream;
+        Self::built(options, caller, translated.then_some(upstream))
+    }
+
+    /// A pipe towards a caller whose codec is no wire's (text completions): always translated.
+    #[must_use]
+    pub fn towards(options: StreamPipeOptions, caller: &'static dyn Codec) -> Self {
+        let upstream = options.upstream.codec();
+        Self::built(options, caller, Some(upstream))
+    }
+
+    /// A pipe between two ends that both speak a codec which is no wire's: never translated.
+    #[must_use]
+    pub fn relaying(options: StreamPipeOptions, codec: &'static dyn Codec) -> Self {
+        Self::built(options, codec, None)
+    }
+
+    /// `upstream` is given between wires only.
+    fn built(
+        options: StreamPipeOptions,
+        caller: &'static dyn Codec,
+        upstream: Option<&'static dyn Codec>,
+    ) -> Self {
+        let translation = upstream.map(|upstream| Translation {
             decoder: upstream.stream_decoder(),
             encoder: caller.stream_encoder(options.echo),
             events: Vec::new(),
@@ -75,8 +100,10 @@ impl StreamPipe {
             tail: Vec::new(),
         });
         let lane = Lane {
-            wire: options.caller,
             caller,
+            spoken: options.caller.framing(),
+            from: options.upstream.framing(),
+            to: options.caller.framing(),
             withhold_usage: options.withhold_usage,
             hold_last: options.hold_last,
             translation,
@@ -85,14 +112,25 @@ impl StreamPipe {
             losses: Losses::default(),
             hold: Hold::default(),
             mender: Mender::default(),
+            reframed: Vec::new(),
         };
-        Self { parser: SseParser::new(), lane, closed: false, frames: 0 }
+        Self { parser: FrameParser::new(lane.from), lane, closed: false, frames: 0 }
     }
 
     /// Counts what this provider's totals include; without it, what the wire says.
     #[must_use]
     pub fn with_usage_style(mut self, style: UsageStyle) -> Self {
         self.lane.usage_style = style;
+        self
+    }
+
+    /// Carries the two wires' events in other frames than the wires' own: an invoked model's in chunks.
+    /// Before the first [`Self::push`].
+    #[must_use]
+    pub fn with_framing(mut self, upstream: Framing, caller: Framing) -> Self {
+        self.parser = FrameParser::new(upstream);
+        self.lane.from = upstream;
+        self.lane.to = caller;
         self
     }
 
@@ -118,7 +156,7 @@ impl StreamPipe {
                 return Flow::Complete;
             }
         }
-        self.overflow()
+        self.fault()
     }
 
     /// Ends a whole answer: what was held goes out, the last data frame with `extra_fields` (JSON) in
@@ -157,7 +195,7 @@ impl StreamPipe {
         }
         self.closed = true;
         self.lane.hold.flush(out);
-        out.extend_from_slice(&self.lane.caller.encode_stream_failure(failure, request_id));
+        self.lane.failure(failure, request_id, out);
     }
 
     /// Whole frames that came so far, comments included: a sign of life that single bytes are not.
@@ -192,9 +230,10 @@ impl StreamPipe {
 
     /// The body ended: an event without its blank line, and the events that the end implies.
     fn drain(&mut self, out: &mut Vec<u8>) {
+        let binary = self.lane.from != Framing::Sse;
         while !self.lane.is_complete() {
             let Some(frame) = self.parser.finish() else { break };
-            if ends_blank(frame.raw) {
+            if binary || ends_blank(frame.raw) {
                 self.lane.frame(&frame, out);
                 continue;
             }
@@ -203,18 +242,17 @@ impl StreamPipe {
             whole.extend_from_slice(if whole.ends_with(b"\n") { b"\n" } else { b"\n\n" });
             self.lane.frame(&Frame { raw: &whole, ..frame }, out);
         }
-        self.overflow();
+        self.fault();
         self.lane.source_ended(out);
     }
 
-    fn overflow(&mut self) -> Flow {
-        if !self.parser.overflowed() {
-            return Flow::Continue;
-        }
-        self.lane.seen.failure.get_or_insert_with(|| Failure {
+    /// A stream that cannot be read on failed.
+    fn fault(&mut self) -> Flow {
+        let Some(message) = self.parser.broken() else { return Flow::Continue };
+        self.lane.seen.failure.get_or_insert(Failure {
             status: 502,
             kind: FailureKind::Upstream,
-            message: format!("the provider sent a stream event of more than {MAX_EVENT} bytes"),
+            message,
             native_type: None,
             code: None,
             param: None,
@@ -225,8 +263,13 @@ impl StreamPipe {
 
 /// The way of one frame.
 struct Lane {
-    wire: Wire,
     caller: &'static dyn Codec,
+    /// The framing in which the caller's codec writes.
+    spoken: Framing,
+    /// The framing of the provider's bytes.
+    from: Framing,
+    /// The framing of the caller's bytes.
+    to: Framing,
     withhold_usage: bool,
     hold_last: bool,
     /// Between wires only.
@@ -236,6 +279,8 @@ struct Lane {
     losses: Losses,
     hold: Hold,
     mender: Mender,
+    /// One frame in the caller's framing. Reused.
+    reframed: Vec<u8>,
 }
 
 struct Translation {
@@ -251,6 +296,11 @@ struct Translation {
 
 impl Lane {
     fn frame(&mut self, frame: &Frame<'_>, out: &mut Vec<u8>) -> Flow {
+        if self.from == Framing::EventStreamChunks && is_exception(frame) {
+            // Told around the inner events, in words of its own.
+            self.seen.failure = Some(bedrock_converse::exception(frame));
+            return Flow::Complete;
+        }
         match self.translation {
             Some(_) => self.translate(frame, out),
             None => self.relay(frame, out),
@@ -264,10 +314,14 @@ impl Lane {
 
     fn relay(&mut self, frame: &Frame<'_>, out: &mut Vec<u8>) {
         if frame.data.is_empty() {
-            return self.hold.comment(frame.raw, out);
+            if self.from == self.to {
+                self.hold.comment(frame.raw, out);
+            }
+            return;
         }
         let mut verdict = self.caller.observe_frame(frame, &mut self.seen);
         if verdict == FrameVerdict::Invalid
+            && self.from != Framing::EventStream
             && let Some(data) = self.mender.mend(frame.data)
         {
             // Half a character at its edge is no fault: it is relayed as it came.
@@ -275,10 +329,10 @@ impl Lane {
             verdict = self.caller.observe_frame(&Frame { data: &data, ..*frame }, &mut self.seen);
         }
         match verdict {
-            FrameVerdict::Relay => self.data(frame.raw, out),
+            FrameVerdict::Relay => self.data(frame, out),
             FrameVerdict::UsageOnly if self.withhold_usage => {}
-            FrameVerdict::UsageOnly => self.data(frame.raw, out),
-            FrameVerdict::Terminator => self.terminator(frame.raw, out),
+            FrameVerdict::UsageOnly => self.data(frame, out),
+            FrameVerdict::Terminator => self.terminator(frame, out),
             // The owner's `fail` writes it, once.
             FrameVerdict::Failure => {}
             // Counted by the codec.
@@ -286,20 +340,40 @@ impl Lane {
         }
     }
 
-    fn data(&mut self, raw: &[u8], out: &mut Vec<u8>) {
+    fn data(&mut self, frame: &Frame<'_>, out: &mut Vec<u8>) {
         let hold = self.hold_last && self.seen.finish.is_some();
-        self.hold.data(raw, hold, out);
+        self.put(frame, self.from, hold, out);
     }
 
     /// Held whatever comes: nobody knows yet whether the answer was whole.
-    fn terminator(&mut self, raw: &[u8], out: &mut Vec<u8>) {
+    fn terminator(&mut self, frame: &Frame<'_>, out: &mut Vec<u8>) {
         self.seen.done = true;
         match self.caller.stream_terminator().is_empty() {
             // Without a finish reason the answer is cut: no end may say otherwise.
             true if self.seen.finish.is_none() => {}
-            true => self.hold.data(raw, true, out),
-            false => self.hold.terminator(raw),
+            true => self.put(frame, self.from, true, out),
+            false => self.hold.terminator(frame.raw),
         }
+    }
+
+    /// One frame of the given framing on its way to the caller.
+    fn put(&mut self, frame: &Frame<'_>, framing: Framing, hold: bool, out: &mut Vec<u8>) {
+        if framing == self.to {
+            return self.hold.data(frame.raw, hold, out);
+        }
+        self.reframed.clear();
+        self.to.write(&mut self.reframed, frame);
+        self.hold.data(&self.reframed, hold, out);
+    }
+
+    fn failure(&mut self, failure: &Failure, request_id: &str, out: &mut Vec<u8>) {
+        let begun = self.translation.as_mut().filter(|translation| translation.started);
+        if self.to == self.spoken && begun.is_some_and(|translation| translation.encoder.fail(failure, out)) {
+            return;
+        }
+        // Chunks carry exceptions beside the events of any wire.
+        let codec = if self.to == self.spoken { self.caller } else { Wire::BedrockConverse.codec() };
+        out.extend_from_slice(&codec.encode_stream_failure(failure, request_id));
     }
 
     fn translate(&mut self, frame: &Frame<'_>, out: &mut Vec<u8>) {
@@ -309,7 +383,7 @@ impl Lane {
             events.extend(translation.started.then_some(Event::Ping));
         } else if let Err(_bad) = translation.decoder.frame(frame, &mut events) {
             events.clear();
-            let mended = self.mender.mend(frame.data);
+            let mended = if self.from == Framing::EventStream { None } else { self.mender.mend(frame.data) };
             let again = mended.is_some_and(|data| {
                 translation.decoder.frame(&Frame { data: &data, ..*frame }, &mut events).is_ok()
             });
@@ -343,32 +417,35 @@ impl Lane {
         let holds = self.hold_last && self.seen.finish.is_some();
         let Some(translation) = &mut self.translation else { return };
         translation.started = true;
-        if !holds {
+        if !holds && self.to == self.spoken {
             self.hold.flush(out);
             return translation.encoder.event(event, out, &mut self.losses);
         }
         let mut tail = std::mem::take(&mut translation.tail);
         translation.encoder.event(event, &mut tail, &mut self.losses);
-        self.sort(&tail, out);
+        self.sort(&tail, holds, out);
         tail.clear();
         if let Some(translation) = &mut self.translation {
             translation.tail = tail;
         }
     }
 
-    /// Tells the frames of encoded bytes apart, holding back the last.
-    fn sort(&mut self, encoded: &[u8], out: &mut Vec<u8>) {
-        let mut parser = SseParser::new();
+    /// Tells the frames of encoded bytes apart; with `hold` the last is held back.
+    fn sort(&mut self, encoded: &[u8], hold: bool, out: &mut Vec<u8>) {
+        let mut parser = FrameParser::new(self.spoken);
         let mut rest = encoded;
         while let Some(frame) = parser.frame_in(rest) {
+            let length = frame.raw.len();
             if frame.data.is_empty() {
-                self.hold.comment(frame.raw, out);
+                if self.to == self.spoken {
+                    self.hold.comment(frame.raw, out);
+                }
             } else if frame.raw == self.caller.stream_terminator() {
                 self.hold.terminator(frame.raw);
             } else {
-                self.hold.data(frame.raw, true, out);
+                self.put(&frame, self.spoken, hold, out);
             }
-            rest = rest.get(frame.raw.len()..).unwrap_or_default();
+            rest = rest.get(length..).unwrap_or_default();
         }
     }
 
@@ -393,21 +470,12 @@ impl Lane {
         if let Some(translation) = &mut self.translation {
             let mut tail = Vec::new();
             translation.encoder.event(&Event::End, &mut tail, &mut self.losses);
-            self.sort(&tail, out);
-            return self.hold.close(extra_fields, terminator, out);
+            self.sort(&tail, true, out);
+        } else if terminator.is_empty() && !self.seen.done {
+            let closing = self.caller.closing_frame();
+            self.sort(closing, true, out);
         }
-        if terminator.is_empty() && !self.seen.done {
-            self.hold.data(last_frame(self.wire), true, out);
-        }
-        self.hold.close(extra_fields, terminator, out);
-    }
-}
-
-/// The data frame that ends a stream, on wires where a data frame does.
-fn last_frame(wire: Wire) -> &'static [u8] {
-    match wire {
-        Wire::Anthropic => b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
-        Wire::OpenAiChat => b"",
+        self.hold.close(extra_fields, terminator, self.to, out);
     }
 }
 

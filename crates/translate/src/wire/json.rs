@@ -23,7 +23,7 @@ const WHOLE: [&str; 5] = ["parameters", "schema", "input_schema", "metadata", "l
 
 /// One JSON value.
 #[derive(Debug, Clone)]
-pub(super) enum Json<'a> {
+pub(crate) enum Json<'a> {
     /// A scalar, an empty list, or whatever is already built.
     Value(Value),
     /// Not empty.
@@ -33,11 +33,11 @@ pub(super) enum Json<'a> {
 
 /// The members of an object, in their order; of those that stand twice the last one's value counts.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Members<'a>(Vec<(Cow<'a, str>, Json<'a>)>);
+pub(crate) struct Members<'a>(Vec<(Cow<'a, str>, Json<'a>)>);
 
 /// Reads a whole body. The text is checked once as a whole, which is cheaper than string by string; one
 /// that is no text is left to the parser, whose error names the place.
-pub(super) fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, serde_json::Error> {
+pub(crate) fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, serde_json::Error> {
     match std::str::from_utf8(body) {
         Ok(text) => serde_json::from_str(text),
         Err(_) => serde_json::from_slice(body),
@@ -46,7 +46,7 @@ pub(super) fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, serde_js
 
 impl<'a> Json<'a> {
     /// As the pivot keeps it.
-    pub(super) fn into_value(self) -> Value {
+    pub(crate) fn into_value(self) -> Value {
         match self {
             Self::Value(value) => value,
             Self::List(list) => Value::Array(list.into_iter().map(Json::into_value).collect()),
@@ -55,7 +55,7 @@ impl<'a> Json<'a> {
     }
 
     /// The value, as far as can be seen without building it: a stand-in for what has members of its own.
-    pub(super) fn look(&self) -> &Value {
+    pub(crate) fn look(&self) -> &Value {
         static SOME_LIST: LazyLock<Value> = LazyLock::new(|| Value::Array(vec![Value::Null]));
         static NO_MEMBERS: LazyLock<Value> = LazyLock::new(|| Value::Object(Map::new()));
         static SOME_MEMBERS: LazyLock<Value> = LazyLock::new(|| serde_json::json!({"": null}));
@@ -68,7 +68,7 @@ impl<'a> Json<'a> {
     }
 
     /// The text member `name` of an object.
-    pub(super) fn text_of(&self, name: &str) -> Option<&str> {
+    pub(crate) fn text_of(&self, name: &str) -> Option<&str> {
         match self {
             Self::Value(value) => value.get(name)?.as_str(),
             Self::List(_) => None,
@@ -77,7 +77,7 @@ impl<'a> Json<'a> {
     }
 
     /// Nothing is lost with it: see [`told::says_nothing`].
-    pub(super) fn says_nothing(&self) -> bool {
+    pub(crate) fn says_nothing(&self) -> bool {
         match self {
             Self::Value(value) => told::says_nothing(value),
             Self::List(_) => false,
@@ -85,12 +85,12 @@ impl<'a> Json<'a> {
         }
     }
 
-    pub(super) fn is_null(&self) -> bool {
+    pub(crate) fn is_null(&self) -> bool {
         matches!(self, Self::Value(Value::Null))
     }
 
     /// The members, when it is an object.
-    pub(super) fn members(self) -> Result<Members<'a>, Self> {
+    pub(crate) fn members(self) -> Result<Members<'a>, Self> {
         match self {
             Self::Object(members) => Ok(members),
             Self::Value(Value::Object(map)) => Ok(Members::from(map)),
@@ -99,7 +99,7 @@ impl<'a> Json<'a> {
     }
 
     /// The items, when it is a list.
-    pub(super) fn items(self) -> Result<Vec<Json<'a>>, Self> {
+    pub(crate) fn items(self) -> Result<Vec<Json<'a>>, Self> {
         match self {
             Self::List(list) => Ok(list),
             Self::Value(Value::Array(list)) => Ok(list.into_iter().map(Json::Value).collect()),
@@ -121,26 +121,26 @@ impl From<Map<String, Value>> for Members<'_> {
 }
 
 impl<'a> Members<'a> {
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Json<'a>)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Json<'a>)> {
         self.0.iter().map(|(name, value)| (name.as_ref(), value))
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<&Json<'a>> {
+    pub(crate) fn get(&self, name: &str) -> Option<&Json<'a>> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value)
     }
 
     /// Takes a member out; the order of the others stays.
-    pub(super) fn take(&mut self, name: &str) -> Option<Json<'a>> {
+    pub(crate) fn take(&mut self, name: &str) -> Option<Json<'a>> {
         let at = self.0.iter().position(|(known, _)| known == name)?;
         Some(self.0.remove(at).1)
     }
 
     /// Sets a member: in its place when it is there, else as the last one.
-    pub(super) fn put(&mut self, name: &str, value: Value) {
+    pub(crate) fn put(&mut self, name: &str, value: Value) {
         match self.0.iter_mut().find(|(known, _)| known == name) {
             Some((_, old)) => *old = Json::Value(value),
             None => self.0.push((Cow::Owned(name.to_owned()), Json::Value(value))),
@@ -148,26 +148,26 @@ impl<'a> Members<'a> {
     }
 
     /// Keeps the members of which `keep` says so; it may change their values.
-    pub(super) fn retain(&mut self, mut keep: impl FnMut(&str, &mut Json<'a>) -> bool) {
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&str, &mut Json<'a>) -> bool) {
         self.0.retain_mut(|(name, value)| keep(name, value));
     }
 
-    pub(super) fn drop_nulls(&mut self) {
+    pub(crate) fn drop_nulls(&mut self) {
         self.retain(|_, value| !value.is_null());
     }
 
     /// As the pivot keeps them.
-    pub(super) fn into_map(self) -> Map<String, Value> {
+    pub(crate) fn into_map(self) -> Map<String, Value> {
         self.0.into_iter().map(|(name, value)| (name.into_owned(), value.into_value())).collect()
     }
 
     /// Appends without a look at the others: [`Self::settle`] must follow the last one.
-    pub(super) fn push(&mut self, name: Cow<'a, str>, value: Json<'a>) {
+    pub(crate) fn push(&mut self, name: Cow<'a, str>, value: Json<'a>) {
         self.0.push((name, value));
     }
 
     /// Joins members that stand twice.
-    pub(super) fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         if self.0.len() > FEW {
             return self.settle_many();
         }
@@ -201,7 +201,7 @@ impl<'a> Members<'a> {
 
 /// A member's name, borrowed where it holds no escapes.
 #[derive(Debug)]
-pub(super) struct Name<'a>(pub(super) Cow<'a, str>);
+pub(crate) struct Name<'a>(pub(crate) Cow<'a, str>);
 
 struct NameVisitor;
 
@@ -292,7 +292,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
 }
 
 /// The value of the member `name`, whose turn it is.
-pub(super) fn member<'de, A: MapAccess<'de>>(name: &str, map: &mut A) -> Result<Json<'de>, A::Error> {
+pub(crate) fn member<'de, A: MapAccess<'de>>(name: &str, map: &mut A) -> Result<Json<'de>, A::Error> {
     if WHOLE.contains(&name) { map.next_value().map(Json::Value) } else { map.next_value() }
 }
 

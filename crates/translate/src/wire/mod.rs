@@ -5,40 +5,73 @@
 //! reported as a loss.
 
 pub mod anthropic;
+pub mod bedrock_converse;
+pub mod cohere;
 pub(crate) mod failure_shapes;
-mod json;
+pub(crate) mod fields;
+pub mod gemini;
+pub(crate) mod ids;
+pub(crate) mod json;
+pub(crate) mod lend;
 pub mod openai_chat;
+pub mod openai_responses;
+mod queue;
+mod schema;
+mod sound;
 mod told;
-mod tree;
+pub(crate) mod tree;
+
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-use crate::frame::Frame;
+use crate::frame::{Frame, Framing};
 use crate::ir::{Event, Failure, FinishReason, Request, Response, Usage};
 use crate::loss::Losses;
 use crate::provider::Destination;
 
 /// The formats we speak, as dialect (towards callers) and as upstream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Wire {
+    /// Anthropic Messages (`/v1/messages`).
+    Anthropic,
+    /// Amazon Bedrock Converse (`/model/{model}/converse`), streamed in event-stream frames.
+    BedrockConverse,
+    /// Cohere Chat, version 2 (`/v2/chat`).
+    Cohere,
+    /// Google Gemini (`/v1beta/models/{model}:generateContent`).
+    Gemini,
     #[serde(rename = "openai_chat")]
     /// OpenAI Chat Completions (`/v1/chat/completions`), and the embeddings that share its errors.
     OpenAiChat,
-    /// Anthropic Messages (`/v1/messages`).
-    Anthropic,
+    #[serde(rename = "openai_responses")]
+    /// OpenAI Responses (`/v1/responses`).
+    OpenAiResponses,
 }
 
 impl Wire {
     /// Every wire, in alphabetical order of its name.
-    pub const ALL: [Self; 2] = [Self::Anthropic, Self::OpenAiChat];
+    pub const ALL: [Self; 6] = [
+        Self::Anthropic,
+        Self::BedrockConverse,
+        Self::Cohere,
+        Self::Gemini,
+        Self::OpenAiChat,
+        Self::OpenAiResponses,
+    ];
 
     /// The name used in labels, golden file names and docs.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Self::OpenAiChat => "openai_chat",
             Self::Anthropic => "anthropic",
+            Self::BedrockConverse => "bedrock_converse",
+            Self::Cohere => "cohere",
+            Self::Gemini => "gemini",
+            Self::OpenAiChat => "openai_chat",
+            Self::OpenAiResponses => "openai_responses",
         }
     }
 
@@ -46,8 +79,58 @@ impl Wire {
     #[must_use]
     pub fn codec(self) -> &'static dyn Codec {
         match self {
-            Self::OpenAiChat => &openai_chat::OpenAiChat,
             Self::Anthropic => &anthropic::Anthropic,
+            Self::BedrockConverse => &bedrock_converse::BedrockConverse,
+            Self::Cohere => &cohere::Cohere,
+            Self::Gemini => &gemini::Gemini,
+            Self::OpenAiChat => &openai_chat::OpenAiChat,
+            Self::OpenAiResponses => &openai_responses::OpenAiResponses,
+        }
+    }
+
+    /// How streams of this wire are cut into frames.
+    #[must_use]
+    pub fn framing(self) -> Framing {
+        match self {
+            Self::BedrockConverse => Framing::EventStream,
+            _ => Framing::Sse,
+        }
+    }
+
+    /// Model and streaming are told by the request's path, not by its body.
+    #[must_use]
+    pub fn model_in_path(self) -> bool {
+        matches!(self, Self::BedrockConverse | Self::Gemini)
+    }
+
+    /// Providers of this wire fetch such a URL of an image (or else a document) themselves.
+    #[must_use]
+    pub fn takes_url(self, image: bool, url: &str) -> bool {
+        match self {
+            Self::Anthropic | Self::OpenAiResponses => true,
+            Self::BedrockConverse => url.starts_with("s3://"),
+            Self::Cohere | Self::OpenAiChat => image,
+            Self::Gemini => gemini::takes_url(url),
+        }
+    }
+
+    /// The member that holds the conversation of a chat request, which must be there as a list. `None`: the
+    /// wire has several ways to say it.
+    #[must_use]
+    pub fn turns(self) -> Option<&'static str> {
+        match self {
+            Self::Anthropic | Self::BedrockConverse | Self::Cohere | Self::OpenAiChat => Some("messages"),
+            Self::Gemini => Some("contents"),
+            Self::OpenAiResponses => None,
+        }
+    }
+
+    /// The wire whose reasoning signatures stand plain in this one: hosts of Claude pass on Anthropic's.
+    #[must_use]
+    pub fn signer(self) -> Self {
+        match self {
+            Self::BedrockConverse | Self::OpenAiChat => Self::Anthropic,
+            own => own,
         }
     }
 }
@@ -109,6 +192,12 @@ pub trait Codec: Sync {
     /// The bytes that end a stream in this dialect when the provider left them out
     /// (`data: [DONE]\n\n`); empty where the last event is the end.
     fn stream_terminator(&self) -> &'static [u8];
+
+    /// The data frame that ends a stream and says nothing else (`message_stop`), for a relay to add when
+    /// the provider left it out; empty where the last frame holds what only the provider knows.
+    fn closing_frame(&self) -> &'static [u8] {
+        b""
+    }
 }
 
 /// Turns provider frames into events.
@@ -129,6 +218,12 @@ pub trait StreamDecoder: Send + Sync {
 pub trait StreamEncoder: Send + Sync {
     /// Appends the frames for one event to `out`. One event makes zero or more **whole** frames.
     fn event(&mut self, event: &Event, out: &mut Vec<u8>, losses: &mut Losses);
+
+    /// Ends the stream with the dialect's error, where it must know what was written before (a running
+    /// number). False, and nothing appended: [`Codec::encode_stream_failure`] writes it.
+    fn fail(&mut self, _failure: &Failure, _out: &mut Vec<u8>) -> bool {
+        false
+    }
 }
 
 /// What a response encoder must know that the provider's answer does not hold.
@@ -142,6 +237,9 @@ pub struct Echo {
     pub model: String,
     /// The caller asked for usage in the stream.
     pub stream_usage: bool,
+    /// What the answer repeats of the request, for dialects whose answers do
+    /// ([`openai_responses::echo_of`]); also tells which tools take free text.
+    pub request: Option<Arc<Map<String, Value>>>,
 }
 
 /// What a relay learned from frames or from a whole body.

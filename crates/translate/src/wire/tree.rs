@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 /// One JSON value.
 #[derive(Debug, Clone)]
-pub(super) enum Node<'a> {
+pub(crate) enum Node<'a> {
     Null,
     Bool(bool),
     Count(u64),
@@ -25,35 +25,35 @@ pub(super) enum Node<'a> {
 
 /// One JSON object, in the order of its writing.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Object<'a>(Vec<(Cow<'a, str>, Node<'a>)>);
+pub(crate) struct Object<'a>(Vec<(Cow<'a, str>, Node<'a>)>);
 
 impl<'a> Object<'a> {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(Vec::with_capacity(8))
     }
 
     /// An object that begins with its `type`.
-    pub(super) fn typed(kind: &'a str) -> Self {
+    pub(crate) fn typed(kind: &'a str) -> Self {
         Self::new().with("type", kind)
     }
 
-    pub(super) fn with(mut self, key: &'a str, node: impl Into<Node<'a>>) -> Self {
+    pub(crate) fn with(mut self, key: &'a str, node: impl Into<Node<'a>>) -> Self {
         self.put(key, node);
         self
     }
 
-    pub(super) fn put(&mut self, key: &'a str, node: impl Into<Node<'a>>) {
+    pub(crate) fn put(&mut self, key: &'a str, node: impl Into<Node<'a>>) {
         self.0.push((Cow::Borrowed(key), node.into()));
     }
 
-    pub(super) fn put_some(&mut self, key: &'a str, node: Option<impl Into<Node<'a>>>) {
+    pub(crate) fn put_some(&mut self, key: &'a str, node: Option<impl Into<Node<'a>>>) {
         if let Some(node) = node {
             self.put(key, node);
         }
     }
 
     /// Puts a field in the place of the one of that name, where there is one.
-    pub(super) fn set(&mut self, key: &'a str, node: impl Into<Node<'a>>) {
+    pub(crate) fn set(&mut self, key: &'a str, node: impl Into<Node<'a>>) {
         match self.0.iter_mut().find(|(name, _)| name == key) {
             Some((_, old)) => *old = node.into(),
             None => self.put(key, node),
@@ -61,7 +61,7 @@ impl<'a> Object<'a> {
     }
 
     /// The text of a field, to be changed.
-    pub(super) fn text_mut(&mut self, key: &str) -> Option<&mut String> {
+    pub(crate) fn text_mut(&mut self, key: &str) -> Option<&mut String> {
         match self.0.iter_mut().find(|(name, _)| name == key) {
             Some((_, Node::Text(text))) => Some(text.to_mut()),
             Some((_, Node::Json(value))) if value.is_string() => match value.to_mut() {
@@ -73,17 +73,17 @@ impl<'a> Object<'a> {
     }
 
     /// Adds the fields of another object behind its own.
-    pub(super) fn followed_by(mut self, other: Self) -> Self {
+    pub(crate) fn followed_by(mut self, other: Self) -> Self {
         self.0.extend(other.0);
         self
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// The text, when this is a text block with nothing else in it.
-    pub(super) fn only_text(self) -> Result<Cow<'a, str>, Self> {
+    pub(crate) fn only_text(self) -> Result<Cow<'a, str>, Self> {
         match <[_; 2]>::try_from(self.0) {
             Ok([(_, Node::Text(kind)), (key, Node::Text(text))]) if kind == "text" && key == "text" => {
                 Ok(text)
@@ -95,7 +95,7 @@ impl<'a> Object<'a> {
 
     /// Adds what a decoder of this wire kept aside. Objects are merged, anything else takes the place
     /// of what is there: a decoder never keeps a field aside that it also understood.
-    pub(super) fn merge(&mut self, kept: &'a Map<String, Value>) {
+    pub(crate) fn merge(&mut self, kept: &'a Map<String, Value>) {
         // What is kept has no name twice: only the fields of before are looked through.
         let own = self.0.len();
         for (key, value) in kept {
@@ -109,7 +109,7 @@ impl<'a> Object<'a> {
 
 impl<'a> Object<'a> {
     /// Takes the text out of a text part that holds nothing else.
-    pub(super) fn take_only_text(&mut self) -> Option<Node<'a>> {
+    pub(crate) fn take_only_text(&mut self) -> Option<Node<'a>> {
         if self.0.len() != 2 || !self.0.iter().any(|(key, node)| key == "type" && node.is_text("text")) {
             return None;
         }
@@ -117,9 +117,20 @@ impl<'a> Object<'a> {
         Some(std::mem::replace(text, Node::Null))
     }
 
+    /// Adds one field without overwriting what was written; objects on both sides are joined.
+    pub(crate) fn adopt_one(&mut self, key: &'a str, value: &'a Value) {
+        match (self.0.iter_mut().find(|(name, _)| name == key), value) {
+            (None, _) => self.0.push((Cow::Borrowed(key), Node::from(value))),
+            (Some((_, node)), Value::Object(more)) => {
+                node.object_mut().into_iter().for_each(|inner| inner.adopt(more));
+            }
+            (Some(_), _) => {}
+        }
+    }
+
     /// Adds what a decoder kept aside without overwriting what was written; objects on both sides are
     /// joined.
-    pub(super) fn adopt(&mut self, kept: &'a Map<String, Value>) {
+    pub(crate) fn adopt(&mut self, kept: &'a Map<String, Value>) {
         // What is kept has no name twice: only the fields of before are looked through.
         let own = self.0.len();
         for (key, value) in kept {
@@ -144,12 +155,12 @@ impl<'a> Node<'a> {
     }
 
     /// A number as `Value` spells it (`1.0`).
-    pub(super) fn float(number: f64) -> Self {
+    pub(crate) fn float(number: f64) -> Self {
         Value::from(number).into()
     }
 
     /// The object, to be added to; one that was carried whole is opened first.
-    pub(super) fn object_mut(&mut self) -> Option<&mut Object<'a>> {
+    pub(crate) fn object_mut(&mut self) -> Option<&mut Object<'a>> {
         if let Node::Json(value) = self
             && value.is_object()
         {
@@ -294,7 +305,7 @@ impl Serialize for Node<'_> {
 
 /// The bytes of an object. Written by hand: text is copied in one piece where nothing needs an escape, which
 /// a serialiser, going byte by byte, takes several times as long for.
-pub(super) fn to_bytes(object: &Object<'_>) -> Vec<u8> {
+pub(crate) fn to_bytes(object: &Object<'_>) -> Vec<u8> {
     let mut out = Vec::with_capacity(1024);
     write_object(object, &mut out);
     out

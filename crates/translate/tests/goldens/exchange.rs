@@ -123,7 +123,7 @@ impl Exchange {
         let mut out = format!("{}\n", self.head.trim_end());
         for (kind, cut, content) in sections {
             // A blank line for the eye, except behind a stream: there it would belong to it.
-            if !out.ends_with("\n\n") {
+            if !out.ends_with("\n\n") && !out.ends_with("\n\r\n") {
                 out.push('\n');
             }
             out.push_str(&format!("=== {}{}\n{content}", kind.title(), if cut { " cut" } else { "" }));

@@ -1,11 +1,15 @@
 //! One exchange through the crate, as the gateway's shell does it.
 
+use std::sync::Arc;
+
 use serde_json::Value;
-use translate::ir::{Failure, FailureKind, Usage};
-use translate::provider::{self, Destination, ModelRules, ProviderSpec};
+use translate::frame::{Frame, FrameParser, Framing, SseParser};
+use translate::ir::{Failure, FailureKind, Signature, Usage};
+use translate::provider::{self, Destination, ModelRules, Quirks};
 use translate::relay::{
     Flow, RequestEdits, StreamPipe, StreamPipeOptions, apply_quirks, peek, rewrite_request,
 };
+use translate::wire::openai_responses::echo_of;
 use translate::wire::{BadRequest, BadResponse, Codec, Echo};
 use translate::{Losses, Wire};
 
@@ -18,16 +22,18 @@ const RANDOM_CUTS: usize = 200;
 pub fn run(exchange: &Exchange, dialect: Wire, wire: Wire) -> Result<Outcome, String> {
     let name = exchange.field("provider").unwrap_or_default();
     let spec = provider::find(name).ok_or_else(|| format!("there is no provider `{name}`"))?;
-    if spec.wire != wire {
+    let Some(quirks) = spec.quirks_on(wire) else {
         return Err(format!("`{name}` does not speak {}", wire.name()));
-    }
+    };
     let mut replay = Replay {
         dialect,
         wire,
-        spec,
+        provider: spec.name,
+        quirks,
         model: exchange.field("model").unwrap_or_default(),
         caller: dialect.codec(),
         upstream: wire.codec(),
+        streams: exchange.section(Kind::UpstreamStream).is_some(),
         losses: Losses::default(),
         outcome: Outcome::new(),
     };
@@ -35,7 +41,7 @@ pub fn run(exchange: &Exchange, dialect: Wire, wire: Wire) -> Result<Outcome, St
     let request = exchange.section(Kind::DownstreamRequest).unwrap_or_default();
     if let Some(echo) = replay.request(request.as_bytes()) {
         if let Some(body) = exchange.section(Kind::UpstreamStream) {
-            replay.stream(body.as_bytes(), &echo)?;
+            replay.stream(&in_frames(body, wire.framing()), &echo)?;
         } else if let Some(body) = exchange.section(Kind::UpstreamResponse) {
             replay.response(status, body.as_bytes(), &echo);
         }
@@ -46,10 +52,13 @@ pub fn run(exchange: &Exchange, dialect: Wire, wire: Wire) -> Result<Outcome, St
 struct Replay<'a> {
     dialect: Wire,
     wire: Wire,
-    spec: &'static ProviderSpec,
+    provider: &'static str,
+    quirks: &'static Quirks,
     model: &'a str,
     caller: &'static dyn Codec,
     upstream: &'static dyn Codec,
+    /// The provider answers with a stream: what a path tells where the body does not.
+    streams: bool,
     losses: Losses,
     outcome: Outcome,
 }
@@ -68,27 +77,10 @@ impl Replay<'_> {
 
     /// The upstream request, or the refusal. What answers need of the request comes back.
     fn request(&mut self, body: &[u8]) -> Option<Echo> {
-        let encoded = peek(body).and_then(|peeked| {
-            let echo = Echo {
-                unique: "golden".into(),
-                now: 1_700_000_000,
-                model: peeked.model.clone().into_owned(),
-                stream_usage: peeked.include_usage || (peeked.stream && self.dialect == Wire::Anthropic),
-            };
-            let upstream = if self.is_relay() {
-                let ask_usage = peeked.stream && self.wire == Wire::OpenAiChat;
-                let edits = RequestEdits {
-                    model: self.model,
-                    ask_usage,
-                    quirks: &self.spec.quirks,
-                    drop: &["fallbacks"],
-                };
-                rewrite_request(body, &peeked, &edits, &mut self.losses).into_owned()
-            } else {
-                self.translated(body)?
-            };
-            Ok((upstream, echo))
-        });
+        let encoded = match self.dialect.model_in_path() {
+            true => self.told_by_the_path(body),
+            false => self.told_by_the_body(body),
+        };
         match encoded {
             Ok((upstream, echo)) => {
                 let text = self.body_text(&upstream);
@@ -102,14 +94,42 @@ impl Replay<'_> {
         }
     }
 
+    fn told_by_the_body(&mut self, body: &[u8]) -> Result<(Vec<u8>, Echo), BadRequest> {
+        let peeked = peek(body)?;
+        let usage = peeked.include_usage || (peeked.stream && self.dialect == Wire::Anthropic);
+        let echoed = (self.dialect == Wire::OpenAiResponses).then_some(body);
+        let echo = echo(peeked.model.clone().into_owned(), usage, echoed);
+        if !self.is_relay() || Signature::any_marked(body) {
+            return Ok((self.translated(body)?, echo));
+        }
+        let ask_usage = peeked.stream && self.wire == Wire::OpenAiChat;
+        let edits = RequestEdits { model: self.model, ask_usage, quirks: self.quirks, drop: &["fallbacks"] };
+        let upstream = rewrite_request(body, &peeked, &edits, &mut self.losses).into_owned();
+        Ok((upstream, echo))
+    }
+
+    /// Model and streaming stand in the path: the body is relayed as it is.
+    fn told_by_the_path(&mut self, body: &[u8]) -> Result<(Vec<u8>, Echo), BadRequest> {
+        let echo = echo(self.model.to_owned(), self.streams, None);
+        let upstream = if self.is_relay() && !Signature::any_marked(body) {
+            body.to_vec()
+        } else {
+            self.translated(body)?
+        };
+        Ok((upstream, echo))
+    }
+
     fn translated(&mut self, body: &[u8]) -> Result<Vec<u8>, BadRequest> {
         let mut request = self.caller.decode_request(body)?;
         self.model.clone_into(&mut request.model);
+        if self.dialect.model_in_path() {
+            request.stream = self.streams;
+        }
         request.stream_usage = request.stream;
-        let rules = ModelRules::of(self.spec.name, self.wire, self.model);
-        let to = Destination { quirks: &self.spec.quirks, rules: &rules, model: self.model };
+        let rules = ModelRules::of(self.provider, self.wire, self.model);
+        let to = Destination { quirks: self.quirks, rules: &rules, model: self.model };
         let body = self.upstream.encode_request(&request, &to, &mut self.losses)?;
-        Ok(apply_quirks(body, &self.spec.quirks, &mut self.losses))
+        Ok(apply_quirks(body, self.quirks, &mut self.losses))
     }
 
     fn response(&mut self, status: u16, body: &[u8], echo: &Echo) {
@@ -122,7 +142,7 @@ impl Replay<'_> {
         } else {
             self.upstream.decode_response(body).map(|mut response| {
                 let usage = response.usage;
-                response.usage = usage.map(|usage| self.spec.quirks.usage.apply(usage));
+                response.usage = usage.map(|usage| self.quirks.usage.apply(usage));
                 (usage, self.caller.encode_response(&response, echo, &mut self.losses))
             })
         };
@@ -130,7 +150,7 @@ impl Replay<'_> {
             Ok((usage, body)) => {
                 let text = self.body_text(&body);
                 self.outcome.insert(Kind::DownstreamResponse, text);
-                self.usage(usage.map(|usage| self.spec.quirks.usage.apply(usage)));
+                self.usage(usage.map(|usage| self.quirks.usage.apply(usage)));
             }
             Err(BadResponse::Failure(failure)) => self.error(&failure),
             Err(bad) => self.error(&failure(502, FailureKind::Upstream, &bad.to_string(), "")),
@@ -152,7 +172,7 @@ impl Replay<'_> {
             }
         }
         let (out, usage, losses) = whole;
-        self.outcome.insert(Kind::DownstreamStream, String::from_utf8_lossy(&out).into_owned());
+        self.outcome.insert(Kind::DownstreamStream, as_text(&out, self.dialect.framing())?);
         self.usage(usage);
         self.losses.extend(losses);
         Ok(())
@@ -170,7 +190,7 @@ impl Replay<'_> {
             withhold_usage: !echo.stream_usage,
             hold_last: false,
         })
-        .with_usage_style(self.spec.quirks.usage);
+        .with_usage_style(self.quirks.usage);
         let mut out = Vec::new();
         for chunk in chunks {
             if pipe.push(chunk, &mut out) == Flow::Complete {
@@ -208,6 +228,50 @@ impl Replay<'_> {
             false => pretty(body),
         }
     }
+}
+
+fn echo(model: String, stream_usage: bool, request: Option<&[u8]>) -> Echo {
+    let request = request.map(|body| Arc::new(echo_of(body)));
+    Echo { unique: "golden".into(), now: 1_700_000_000, model, stream_usage, request }
+}
+
+/// A stream section, which is written as server-sent events, in the framing of its wire. An event that is
+/// cut is a message that is cut.
+fn in_frames(text: &str, framing: Framing) -> Vec<u8> {
+    if framing == Framing::Sse {
+        return text.as_bytes().to_vec();
+    }
+    let mut parser = SseParser::new();
+    parser.push(text.as_bytes());
+    let mut out = Vec::new();
+    while let Some(frame) = parser.next_frame() {
+        framing.write(&mut out, &frame);
+    }
+    if let Some(frame) = parser.finish() {
+        framing.write(&mut out, &frame);
+        out.truncate(out.len() - 5);
+    }
+    out
+}
+
+/// The other way.
+fn as_text(bytes: &[u8], framing: Framing) -> Result<String, String> {
+    let mut out = Vec::new();
+    if framing == Framing::Sse {
+        out.extend_from_slice(bytes);
+    } else {
+        let mut parser = FrameParser::new(framing);
+        parser.push(bytes);
+        let mut read = 0;
+        while let Some(Frame { raw, event, data }) = parser.next_frame() {
+            read += raw.len();
+            Framing::Sse.write(&mut out, &Frame { raw, event, data });
+        }
+        if read != bytes.len() {
+            return Err(format!("the stream ends inside a message: {:?}", parser.broken()));
+        }
+    }
+    Ok(String::from_utf8_lossy(&out).into_owned())
 }
 
 fn pretty(body: &[u8]) -> String {

@@ -1,6 +1,6 @@
 //! Clouds that serve models of others.
 
-use super::{EMBEDDINGS, EXACT, HOST, PLAIN, ProviderSpec, without_openai_fields};
+use super::{EMBEDDINGS, EXACT, HOST, MESSAGES, PLAIN, ProviderSpec, RESPONSES, without_openai_fields};
 use crate::provider::{Fix, Quirks, ReasoningField};
 
 pub(super) const ROWS: &[ProviderSpec] = &[
@@ -204,6 +204,7 @@ pub(super) const ROWS: &[ProviderSpec] = &[
         display_name: "OpenRouter",
         base_url: Some("https://openrouter.ai/api"),
         embeddings_path: EMBEDDINGS,
+        services: &[RESPONSES, MESSAGES],
         env: &["OPENROUTER_API_KEY"],
         quirks: OPENROUTER,
         ..HOST

@@ -1,8 +1,10 @@
 //! Vendors that serve models of their own.
 
-use super::{CHAT, CredentialScheme, EMBEDDINGS, EXACT, HOST, PLAIN, ProviderSpec, without_openai_fields};
+use super::{
+    CHAT, CredentialScheme, EMBEDDINGS, EXACT, HOST, PLAIN, ProviderSpec, RESPONSES, without_openai_fields,
+};
 use crate::Wire;
-use crate::provider::{Fix, Quirks, ReasoningField, UsageStyle};
+use crate::provider::{CallIdForm, Fix, Quirks, ReasoningField, UsageStyle};
 
 pub(super) const ROWS: &[ProviderSpec] = &[
     ProviderSpec {
@@ -28,10 +30,10 @@ pub(super) const ROWS: &[ProviderSpec] = &[
         name: "cohere",
         aliases: &["cohere_chat"],
         display_name: "Cohere",
-        // The compatibility endpoint.
-        base_url: Some("https://api.cohere.ai"),
-        chat_path: "/compatibility/v1/chat/completions",
-        embeddings_path: Some("/compatibility/v1/embeddings"),
+        base_url: Some("https://api.cohere.com"),
+        wire: Wire::Cohere,
+        chat_path: "/v2/chat",
+        embeddings_path: Some("/v2/embed"),
         env: &["COHERE_API_KEY", "CO_API_KEY"],
         quirks: COHERE,
         ..HOST
@@ -58,11 +60,23 @@ pub(super) const ROWS: &[ProviderSpec] = &[
         name: "gemini",
         aliases: &["google", "google_ai_studio"],
         display_name: "Google Gemini",
-        // Its OpenAI endpoint, below the base of its own API.
+        base_url: Some("https://generativelanguage.googleapis.com"),
+        wire: Wire::Gemini,
+        chat_path: "/v1beta/models/{model}:generateContent",
+        stream_path: Some("/v1beta/models/{model}:streamGenerateContent?alt=sse"),
+        embeddings_path: Some("/v1beta/models/{model}:batchEmbedContents"),
+        credential: CredentialScheme::Header("x-goog-api-key"),
+        env: &["GEMINI_API_KEY", "GOOGLE_API_KEY"],
+        quirks: Quirks { fixes: &[], ..EXACT },
+        ..HOST
+    },
+    ProviderSpec {
+        name: "gemini_openai",
+        display_name: "Google Gemini (its OpenAI endpoint)",
         base_url: Some("https://generativelanguage.googleapis.com/v1beta"),
         chat_path: "/openai/chat/completions",
         embeddings_path: Some("/openai/embeddings"),
-        env: &["GEMINI_API_KEY", "GOOGLE_API_KEY"],
+        env: &["GEMINI_OPENAI_API_KEY"],
         quirks: GEMINI,
         ..HOST
     },
@@ -103,9 +117,10 @@ pub(super) const ROWS: &[ProviderSpec] = &[
         display_name: "OpenAI",
         base_url: Some("https://api.openai.com"),
         chat_path: CHAT,
+        services: &[RESPONSES],
         embeddings_path: EMBEDDINGS,
         env: &["OPENAI_API_KEY"],
-        quirks: EXACT,
+        quirks: Quirks { fixes: &[Fix::DropEmptyTools, Fix::CallIds(CallIdForm::Forty)], ..EXACT },
         ..HOST
     },
     ProviderSpec {
@@ -148,6 +163,7 @@ pub(super) const ROWS: &[ProviderSpec] = &[
         aliases: &["grok"],
         display_name: "xAI",
         base_url: Some("https://api.x.ai"),
+        services: &[RESPONSES],
         env: &["XAI_API_KEY"],
         quirks: XAI,
         ..HOST
@@ -164,19 +180,8 @@ pub(super) const ROWS: &[ProviderSpec] = &[
     },
 ];
 
-const COHERE: Quirks = Quirks {
-    fixes: without_openai_fields![
-        Fix::Rename("max_completion_tokens", "max_tokens"),
-        Fix::Drop("metadata"),
-        Fix::Drop("prediction"),
-        Fix::Drop("logit_bias"),
-        Fix::Drop("top_logprobs"),
-        Fix::Drop("parallel_tool_calls"),
-        Fix::Drop("service_tier"),
-    ],
-    reasoning_echo: ReasoningField::None,
-    ..PLAIN
-};
+/// The wire's encoder writes what it takes and nothing else.
+const COHERE: Quirks = Quirks { fixes: &[], reasoning_echo: ReasoningField::None, ..PLAIN };
 
 const DEEPSEEK: Quirks = Quirks {
     fixes: without_openai_fields![
@@ -209,7 +214,7 @@ const GEMINI: Quirks = Quirks {
         Fix::Drop("service_tier"),
         Fix::Drop("user"),
     ],
-    reasoning_echo: ReasoningField::None,
+    reasoning_echo: ReasoningField::CallSignature,
     ..EXACT
 };
 
@@ -221,6 +226,7 @@ const MISTRAL: Quirks = Quirks {
         Fix::Rename("seed", "random_seed"),
         Fix::Respell("tool_choice", "required", "any"),
         Fix::DeveloperToSystem,
+        Fix::CallIds(CallIdForm::Nine),
         Fix::Drop("stream_options"),
         Fix::Drop("prompt_cache_key"),
         Fix::Drop("web_search_options"),

@@ -1,6 +1,9 @@
 //! Servers that users run themselves, and the mock that is built in. The config gives their base URL.
 
-use super::{CredentialScheme, EMBEDDINGS, EXACT, HOST, PLAIN, ProviderSpec, without_openai_fields};
+use super::{
+    CredentialScheme, EMBEDDINGS, EXACT, HOST, MESSAGES, PLAIN, ProviderSpec, RESPONSES,
+    without_openai_fields,
+};
 use crate::provider::{Fix, Quirks, ReasoningField};
 
 pub(super) const ROWS: &[ProviderSpec] = &[
@@ -15,6 +18,7 @@ pub(super) const ROWS: &[ProviderSpec] = &[
         name: "lm_studio",
         aliases: &["lmstudio"],
         display_name: "LM Studio",
+        services: &[RESPONSES],
         env: &["LM_STUDIO_API_KEY"],
         ..LOCAL
     },
@@ -28,6 +32,7 @@ pub(super) const ROWS: &[ProviderSpec] = &[
     ProviderSpec {
         name: "ollama",
         display_name: "Ollama",
+        services: &[RESPONSES, MESSAGES],
         env: &["OLLAMA_API_KEY"],
         quirks: OLLAMA,
         ..LOCAL
@@ -44,6 +49,7 @@ pub(super) const ROWS: &[ProviderSpec] = &[
         name: "vllm",
         aliases: &["hosted_vllm"],
         display_name: "vLLM",
+        services: &[RESPONSES],
         env: &["VLLM_API_KEY"],
         quirks: Quirks { reasoning_echo: ReasoningField::Reasoning, ..ENGINE },
         ..LOCAL

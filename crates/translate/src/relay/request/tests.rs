@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
-use crate::provider::{Fix, ReasoningField, UsageStyle};
+use crate::provider::{CallIdForm, Fix, ReasoningField, UsageStyle};
 
 const PLAIN: Quirks = quirks(&[]);
 
@@ -128,6 +128,22 @@ fn developer_role_is_respelt_in_messages_only() {
     let expected = r#"{"model":"m","messages":[{"role" : "system","content":"\"developer\""},
       {"content":[{"role":"developer"}],"role":"user"},7,{"role":"system"}],"role":"developer"}"#;
     assert_eq!(fixed(body, &[Fix::DeveloperToSystem]).0, expected);
+}
+
+#[test]
+fn ids_of_calls_are_respelt_alike_in_calls_and_results() {
+    let body = r#"{"model":"m","messages":[{"role":"user","content":"tool_calls id"},{"role":"assistant",
+      "tool_calls":[{"id" : "call_abc-1","type":"function"},{"function":{"name":"id"},"id":"aB3dE6gH9"}]},
+      {"role":"tool","tool_call_id":"call_abc-1","content":"\"id\""},{"tool_call_id":"aB3dE6gH9"},
+      {"role":"tool","tool_call_id":7}]}"#;
+    let (out, losses) = fixed(body, &[Fix::CallIds(CallIdForm::Nine)]);
+    assert!(losses.is_empty());
+    let value: Value = serde_json::from_str(&out).unwrap();
+    let id = value["messages"][1]["tool_calls"][0]["id"].as_str().unwrap().to_owned();
+    assert!(id.len() == 9 && id.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{id}");
+    assert_eq!(value["messages"][2]["tool_call_id"], id.as_str());
+    assert_eq!(out.replace(&id, "call_abc-1"), body, "nothing else changes");
+    assert_eq!(fixed(body, &[Fix::CallIds(CallIdForm::Forty)]).0, body);
 }
 
 #[test]

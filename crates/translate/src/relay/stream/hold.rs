@@ -3,6 +3,7 @@
 //! Nothing is held before a finish reason was seen: until then every frame goes out at once.
 
 use super::super::response::splice_frame;
+use crate::frame::Framing;
 
 /// What waits for the next data frame or for the end.
 #[derive(Debug, Default)]
@@ -47,8 +48,14 @@ impl Hold {
 
     /// The end of a whole answer: the held frame with the extra fields, and the terminator, or
     /// `missing` where none came.
-    pub(super) fn close(&mut self, extra_fields: Option<&str>, missing: &[u8], out: &mut Vec<u8>) {
-        let spliced = extra_fields.is_some_and(|extra| splice_frame(&self.last, extra, out));
+    pub(super) fn close(
+        &mut self,
+        extra_fields: Option<&str>,
+        missing: &[u8],
+        framing: Framing,
+        out: &mut Vec<u8>,
+    ) {
+        let spliced = extra_fields.is_some_and(|extra| splice_frame(&self.last, framing, extra, out));
         if spliced {
             self.last.clear();
         }

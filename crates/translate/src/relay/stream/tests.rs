@@ -11,10 +11,11 @@ use crate::wire::{BadFrame, BadRequest, BadResponse};
 
 struct Toy {
     terminator: &'static [u8],
+    closing: &'static [u8],
 }
 
-static LINES: Toy = Toy { terminator: b"data: [DONE]\n\n" };
-static NAMED: Toy = Toy { terminator: b"" };
+static LINES: Toy = Toy { terminator: b"data: [DONE]\n\n", closing: b"" };
+static NAMED: Toy = Toy { terminator: b"", closing: b"event: e\ndata: {\"stop\":1}\n\n" };
 
 enum Said {
     Text(String),
@@ -167,12 +168,20 @@ impl Codec for Toy {
     fn stream_terminator(&self) -> &'static [u8] {
         self.terminator
     }
+
+    fn closing_frame(&self) -> &'static [u8] {
+        self.closing
+    }
 }
+
+/// Ends with the frame that holds the finish, as Gemini does.
+static BARE: Toy = Toy { terminator: b"", closing: b"" };
 
 fn codec(wire: Wire) -> &'static Toy {
     match wire {
         Wire::OpenAiChat => &LINES,
-        Wire::Anthropic => &NAMED,
+        Wire::Gemini => &BARE,
+        _ => &NAMED,
     }
 }
 
@@ -264,8 +273,16 @@ fn missing_terminators_are_added() {
     assert!(whole && !seen.done);
     assert_eq!(out, format!("{cut}data: [DONE]\n\n"));
     let (out, ..) = run(pipe(NAMED_ONE, false, true), [cut.as_bytes()], Some("{}"));
-    let stop = "event: message_stop\ndata: {\"type\":\"message_stop\",\"extra_fields\":{}}\n\n";
+    let stop = "event: e\ndata: {\"stop\":1,\"extra_fields\":{}}\n\n";
     assert_eq!(out, format!("{cut}{stop}"));
+}
+
+#[test]
+fn nothing_is_added_where_the_last_frame_is_the_end() {
+    let cut = "data: {\"text\":\"a\"}\n\ndata: {\"finish\":1}\n\n";
+    let (out, whole, _) = run(pipe((Wire::Gemini, Wire::Gemini), false, true), [cut.as_bytes()], Some("{}"));
+    assert!(whole);
+    assert_eq!(out, "data: {\"text\":\"a\"}\n\ndata: {\"finish\":1,\"extra_fields\":{}}\n\n");
 }
 
 #[test]

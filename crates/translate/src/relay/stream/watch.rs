@@ -34,7 +34,9 @@ fn part_start(seen: &mut Observation, choice: u32, kind: &PartKind) {
             seen.tool_call = true;
             seen.content = true;
         }
-        PartKind::RedactedThinking { .. } | PartKind::Opaque { .. } => seen.content = true,
+        PartKind::Image(_) | PartKind::RedactedThinking { .. } | PartKind::Opaque { .. } => {
+            seen.content = true
+        }
         PartKind::Text | PartKind::Refusal | PartKind::Thinking => {}
     }
 }

@@ -4,11 +4,11 @@
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::Wire;
 use super::types::{Block, Fields, Item, Place};
-use crate::ir::{Document, Image, Part, Source, Text, Thinking, ToolCall, ToolResult};
-use crate::wire::BadRequest;
+use super::{Wire, citation};
+use crate::ir::{Document, Image, Part, Signature, Source, Text, Thinking, ToolCall, ToolResult};
 use crate::wire::json::{Json, Members};
+use crate::wire::{BadRequest, sound};
 
 const A_BLOCK: &str = "an object with a `type`";
 
@@ -97,8 +97,9 @@ fn source_type<'a>(fields: &'a Members<'_>) -> Option<&'a str> {
 
 fn text(mut fields: Fields<'_>) -> Result<Part, BadRequest> {
     let text = fields.need_text("text")?;
+    let citations = citation::take(&mut fields)?;
     let cache = fields.cache();
-    Ok(Part::Text(Text { text, cache, extra: fields.extra() }))
+    Ok(Part::Text(Text { text, citations, cache, extra: fields.extra() }))
 }
 
 fn image(mut fields: Fields<'_>) -> Result<Part, BadRequest> {
@@ -122,7 +123,8 @@ fn source(fields: &mut Fields<'_>, text_allowed: bool) -> Result<Source, BadRequ
     let kind = inner.need_text("type")?;
     let source = match kind.as_str() {
         "base64" => {
-            Source::Base64 { media_type: inner.need_text("media_type")?, data: inner.need_text("data")? }
+            let (media_type, data) = (inner.need_text("media_type")?, inner.need_text("data")?);
+            base64(media_type, data, !text_allowed, &place)?
         }
         "url" => Source::Url(inner.need_text("url")?),
         "file" => Source::File(inner.need_text("file_id")?),
@@ -135,6 +137,17 @@ fn source(fields: &mut Fields<'_>, text_allowed: bool) -> Result<Source, BadRequ
     let left = inner.rest();
     fields.keep_rest_of("source", left);
     Ok(source)
+}
+
+fn base64(media_type: String, data: String, image: bool, place: &Place<'_>) -> Result<Source, BadRequest> {
+    let is_image = media_type.get(..6).is_some_and(|kind| kind.eq_ignore_ascii_case("image/"));
+    if image && !is_image {
+        return Err(place.field("media_type").wrong(&Value::String(media_type), "the type of an image"));
+    }
+    if !sound::is_base64(&data) {
+        return Err(place.field("data").bad("expected base64, found text that is none"));
+    }
+    Ok(Source::Base64 { media_type, data })
 }
 
 fn tool_use(mut fields: Fields<'_>, input: Option<Box<RawValue>>) -> Result<Part, BadRequest> {
@@ -177,5 +190,6 @@ fn tool_result(mut fields: Fields<'_>) -> Result<Part, BadRequest> {
 fn thinking(mut fields: Fields<'_>) -> Result<Part, BadRequest> {
     let text = fields.need_text("thinking")?;
     let signature = fields.text("signature")?.filter(|signature| !signature.is_empty());
+    let signature = signature.map(|text| Signature::read(Wire::Anthropic, text));
     Ok(Part::Thinking(Thinking { text, signature, extra: fields.extra() }))
 }

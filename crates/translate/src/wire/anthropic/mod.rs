@@ -4,12 +4,13 @@
 //! pieces; no field of the wire is spelled here.
 
 mod blocks;
+mod citation;
 mod error;
 mod observe;
 mod request;
 mod response;
 mod stop;
-mod stream;
+pub(in crate::wire) mod stream;
 mod types;
 mod usage;
 mod write;
@@ -82,5 +83,9 @@ impl Codec for Anthropic {
     /// `message_stop` is the end: nothing follows it.
     fn stream_terminator(&self) -> &'static [u8] {
         b""
+    }
+
+    fn closing_frame(&self) -> &'static [u8] {
+        b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n"
     }
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::types::{Fields, Item, List, Message, Place};
 use super::usage::{self, WireUsage};
 use super::write::{NO_TWIN, input, keep_extra};
-use super::{Wire, blocks, error, stop};
+use super::{Wire, blocks, citation, error, stop};
 use crate::ir::{Choice, Extra, Finish, FinishReason, Part, Response, Usage};
 use crate::loss::Losses;
 use crate::wire::json::{self, Json, Members};
@@ -153,13 +153,28 @@ fn content<'a>(choice: &'a Choice, echo: &Echo, seen: &mut stop::Seen, losses: &
 /// would be refused.
 fn block<'a>(part: &'a Part, place: &Place<'_>, losses: &mut Losses) -> Option<Node<'a>> {
     let (mut object, extra) = match part {
-        Part::Text(text) if text.text.is_empty() && text.extra.is_empty() => return None,
-        Part::Text(text) => (Object::typed("text").with("text", text.text.as_str()), &text.extra),
+        Part::Text(text) if text.text.is_empty() && text.extra.is_empty() && text.citations.is_empty() => {
+            return None;
+        }
+        Part::Text(text) => {
+            let mut object = Object::typed("text").with("text", text.text.as_str());
+            let citations: Vec<Node<'_>> = text.citations.iter().filter_map(citation::write).collect();
+            if citations.len() < text.citations.len() {
+                losses
+                    .report(place.field("citations").to_string(), "only citations of web pages are carried");
+            }
+            if !citations.is_empty() {
+                object.put("citations", citations);
+            }
+            (object, &text.extra)
+        }
         Part::Refusal(text) => return Some(Object::typed("text").with("text", text.as_str()).into()),
         Part::Thinking(thinking) => {
+            let signature = thinking.signature.as_ref().map(|signature| signature.written(Wire::Anthropic));
+            let signature = signature.unwrap_or_default();
             let object = Object::typed("thinking")
                 .with("thinking", thinking.text.as_str())
-                .with("signature", thinking.signature.as_deref().unwrap_or_default());
+                .with("signature", signature);
             (object, &thinking.extra)
         }
         Part::RedactedThinking { data, extra } => {

@@ -46,7 +46,7 @@ pub(super) fn word(finish: Option<&Finish>, seen: Seen) -> &'static str {
 
 /// The provider's word when none of this wire's says the same: it can only be told.
 pub(super) fn untold(finish: &Finish) -> Option<&str> {
-    const PLAIN: [&str; 12] = [
+    const PLAIN: [&str; 14] = [
         "stop",
         "length",
         "tool_calls",
@@ -59,6 +59,8 @@ pub(super) fn untold(finish: &Finish) -> Option<&str> {
         "MAX_TOKENS",
         "completed",
         "tool_call",
+        "max_output_tokens",
+        "TOOL_CALL",
     ];
     let word = finish.native.as_str();
     (!word.is_empty() && !PLAIN.contains(&word) && known(word).is_none()).then_some(word)

@@ -12,7 +12,7 @@ pub(super) fn decode(status: u16, body: &[u8]) -> Failure {
 }
 
 /// `{"error":{"message","type","param","code"}}`.
-pub(super) fn encode(failure: &Failure) -> Vec<u8> {
+pub(in crate::wire) fn encode(failure: &Failure) -> Vec<u8> {
     let (kind, word) = words(failure.kind);
     let code = word.or(failure.code.as_deref());
     let body: Value = json!({"error": {
@@ -25,7 +25,7 @@ pub(super) fn encode(failure: &Failure) -> Vec<u8> {
 }
 
 /// OpenAI's `type`, and its `code` where the kind implies one.
-fn words(kind: FailureKind) -> (&'static str, Option<&'static str>) {
+pub(in crate::wire) fn words(kind: FailureKind) -> (&'static str, Option<&'static str>) {
     match kind {
         FailureKind::InvalidRequest => ("invalid_request_error", None),
         FailureKind::ContextLength => ("invalid_request_error", Some("context_length_exceeded")),

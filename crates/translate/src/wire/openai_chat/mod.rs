@@ -5,6 +5,8 @@
 //! by field so that leftovers are kept; `parts`, `reasoning` and `usage` hold what requests, answers and
 //! streams share, so that they cannot disagree.
 
+mod call_signature;
+mod citation;
 mod error;
 mod fields;
 mod observe;
@@ -17,6 +19,14 @@ mod stream;
 mod tests;
 mod types;
 mod usage;
+
+// What the wire's younger sibling shares with it.
+pub(super) use error::{encode as encode_error, words as error_words};
+pub(super) use parts::{data_url, document_source, image_source};
+pub(super) use request::{CLIENT_TOOLS, MAX_USER, effort_of, fnv1a};
+pub(super) use response::foreign_native;
+pub(super) use types::{Count, Str, object, speaks};
+pub(super) use usage::{dollars, nanos_of_decimal};
 
 use super::{BadRequest, BadResponse, Codec, Echo, FrameVerdict, Observation, StreamDecoder, StreamEncoder};
 use crate::frame::{Frame, write_data};

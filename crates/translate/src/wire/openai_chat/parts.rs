@@ -9,11 +9,11 @@ use serde_json::Value;
 
 use super::fields::{Fields, Path, call_kind, write_extra};
 use crate::Wire;
-use crate::ir::{CacheMark, Document, Extra, Image, Part, Source, Text, Thinking, ToolCall};
+use crate::ir::{CacheMark, Document, Extra, Image, Part, Signature, Source, Text, Thinking, ToolCall};
 use crate::loss::Losses;
-use crate::wire::BadRequest;
 use crate::wire::json::Json;
 use crate::wire::tree::{Node, Object};
+use crate::wire::{BadRequest, sound};
 
 /// Reads `content`: a string is one text part.
 pub(super) fn content(value: Json<'_>, path: &Path<'_>) -> Result<Vec<Part>, BadRequest> {
@@ -28,6 +28,14 @@ pub(super) fn content(value: Json<'_>, path: &Path<'_>) -> Result<Vec<Part>, Bad
                 Err(super::fields::wrong(path, other.look(), "a string or a list of content parts"))
             }
         },
+    }
+}
+
+/// An image of an answer's `images`; `None` for anything else.
+pub(super) fn image_of(value: &Value) -> Option<Image> {
+    match part(value.clone().into(), &Path::Body) {
+        Ok(Part::Image(image)) => Some(image),
+        _ => None,
     }
 }
 
@@ -133,10 +141,10 @@ pub(super) fn write_audio<'a>(data: &'a str, format: &'a str) -> Object<'a> {
 }
 
 /// A call of a function, without its leftovers. No arguments are an object of none.
-pub(super) fn write_call(call: &ToolCall) -> Object<'_> {
+pub(super) fn write_call<'a>(call: &'a ToolCall, id: Cow<'a, str>) -> Object<'a> {
     let arguments = if call.arguments.is_empty() { "{}" } else { &call.arguments };
     let function = Object::new().with("name", call.name.as_str()).with("arguments", arguments);
-    Object::new().with("id", call.id.as_str()).with("type", call_kind(&call.extra)).with("function", function)
+    Object::new().with("id", id).with("type", call_kind(&call.extra)).with("function", function)
 }
 
 /// A call of a `custom` tool, which stands in `tool_calls`, not in `content`.
@@ -175,7 +183,7 @@ fn text(mut fields: Fields<'_>) -> Result<Part, BadRequest> {
     fields.take("type");
     let text = fields.required_text("text")?;
     let cache = take_mark(&mut fields);
-    Ok(Part::Text(Text { text, cache, extra: fields.extra() }))
+    Ok(Part::Text(Text { text, cache, extra: fields.extra(Wire::OpenAiChat), ..Text::default() }))
 }
 
 fn image(mut fields: Fields<'_>) -> Result<Part, BadRequest> {
@@ -193,16 +201,23 @@ fn image(mut fields: Fields<'_>) -> Result<Part, BadRequest> {
     };
     let source = image_source(url, &at.field("url"))?;
     let cache = take_mark(&mut fields);
-    Ok(Part::Image(Image { source, detail, cache, extra: fields.extra() }))
+    Ok(Part::Image(Image { source, detail, cache, extra: fields.extra(Wire::OpenAiChat) }))
 }
 
-fn image_source(url: String, path: &Path<'_>) -> Result<Source, BadRequest> {
+pub(in crate::wire) fn image_source(url: String, path: &Path<'_>) -> Result<Source, BadRequest> {
     if url.is_empty() {
         return Err(super::fields::wrong(path, &Value::String(url), "a URL or a data: URL"));
     }
     match split_data_url(&url) {
-        Some((media_type, data)) => {
-            Ok(Source::Base64 { media_type: media_type.to_owned(), data: data.to_owned() })
+        Some((media_type, _))
+            if !media_type.get(..6).is_some_and(|kind| kind.eq_ignore_ascii_case("image/")) =>
+        {
+            let message = format!("`{path}` is a data: URL of type {media_type:?}, expected an image");
+            Err(BadRequest::at(path.to_string(), message))
+        }
+        Some((media_type, data)) => base64(media_type, data, path),
+        None if !url.contains(':') => {
+            Err(super::fields::wrong(path, &Value::String(url), "a URL or a data: URL"))
         }
         None if is_data_url(&url) => {
             let message = format!("`{path}` is a data: URL that is not `data:<media type>;base64,<data>`");
@@ -210,6 +225,14 @@ fn image_source(url: String, path: &Path<'_>) -> Result<Source, BadRequest> {
         }
         None => Ok(Source::Url(url)),
     }
+}
+
+fn base64(media_type: &str, data: &str, path: &Path<'_>) -> Result<Source, BadRequest> {
+    if !sound::is_base64(data) {
+        let message = format!("`{path}` holds bytes that are not valid base64");
+        return Err(BadRequest::at(path.to_string(), message));
+    }
+    Ok(Source::Base64 { media_type: media_type.to_owned(), data: data.to_owned() })
 }
 
 /// Audio has no room for leftovers in the pivot: a part that has any stays whole.
@@ -221,6 +244,7 @@ fn audio(mut fields: Fields<'_>) -> Result<Part, BadRequest> {
     let whole = value.clone();
     let mut inner = Fields::of(value, &at)?;
     let (data, format) = (inner.required_text("data")?, inner.required_text("format")?);
+    base64("", &data, &at.field("data"))?;
     let kind = fields.take("type").unwrap_or_default();
     let mut rest = fields.rest();
     if rest.is_empty() && inner.rest().is_empty() {
@@ -248,12 +272,16 @@ fn document(mut fields: Fields<'_>) -> Result<Part, BadRequest> {
     };
     fields.keep_nested("file", inner.rest());
     let cache = take_mark(&mut fields);
-    Ok(Part::Document(Document { source, name, cache, extra: fields.extra() }))
+    Ok(Part::Document(Document { source, name, cache, extra: fields.extra(Wire::OpenAiChat) }))
 }
 
-fn document_source(data: String, name: Option<&str>, path: &Path<'_>) -> Result<Source, BadRequest> {
+pub(in crate::wire) fn document_source(
+    data: String,
+    name: Option<&str>,
+    path: &Path<'_>,
+) -> Result<Source, BadRequest> {
     if let Some((media_type, base64)) = split_data_url(&data) {
-        return Ok(Source::Base64 { media_type: media_type.to_owned(), data: base64.to_owned() });
+        return self::base64(media_type, base64, path);
     }
     if data.starts_with("https://") || data.starts_with("http://") {
         return Ok(Source::Url(data));
@@ -261,7 +289,7 @@ fn document_source(data: String, name: Option<&str>, path: &Path<'_>) -> Result<
     // The base64 of `%PDF-`: the reference page calls the field plain base64.
     let pdf_name = name.is_some_and(|name| name.to_ascii_lowercase().ends_with(".pdf"));
     if !is_data_url(&data) && (pdf_name || data.starts_with("JVBERi")) {
-        return Ok(Source::Base64 { media_type: "application/pdf".to_owned(), data });
+        return base64("application/pdf", &data, path);
     }
     let message = format!("`{path}` has no media type, expected `data:<media type>;base64,<data>`");
     Err(BadRequest::at(path.to_string(), message))
@@ -293,7 +321,8 @@ fn thinking(fields: Fields<'_>) -> Part {
         _ => return Part::Opaque { wire: Wire::OpenAiChat, value: Value::Object(map) },
     };
     let inner = map.get("summary").and_then(|list| list.get(0)).and_then(|item| item.get("signature"));
-    let signature = map.get("signature").or(inner).and_then(Value::as_str).map(str::to_owned);
+    let signature = map.get("signature").or(inner).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let signature = signature.map(|text| Signature::read(Wire::OpenAiChat, text.to_owned()));
     let mut rest = map;
     for name in ["type", "thinking", "summary", "signature"] {
         rest.shift_remove(name);
@@ -301,7 +330,7 @@ fn thinking(fields: Fields<'_>) -> Part {
     Part::Thinking(Thinking { text, signature, extra: Extra::of(Wire::OpenAiChat, rest) })
 }
 
-fn data_url(media_type: &str, data: &str) -> String {
+pub(in crate::wire) fn data_url(media_type: &str, data: &str) -> String {
     format!("data:{media_type};base64,{data}")
 }
 

@@ -11,3 +11,4 @@ mod turns_out;
 
 pub(super) use decode::decode;
 pub(super) use encode::encode;
+pub(in crate::wire) use encode::{CLIENT_TOOLS, MAX_USER, effort_of, fnv1a};

@@ -4,4 +4,5 @@ mod decode;
 mod encode;
 
 pub(super) use decode::{bad_json, decode, finish, not_an_answer};
-pub(super) use encode::{citation, encode, finish_of, foreign_native, id, refusal_text};
+pub(in crate::wire) use encode::foreign_native;
+pub(super) use encode::{MadeIds, encode, finish_of, id, refusal_text};

@@ -5,6 +5,7 @@ mod losses;
 mod requests;
 mod responses;
 mod robustness;
+mod signatures;
 mod streams;
 mod translation;
 
@@ -65,7 +66,7 @@ pub(super) fn encode_response(response: &Response) -> (Value, Losses) {
 }
 
 pub(super) fn echo() -> Echo {
-    Echo { unique: "u1".into(), now: 1_700_000_000, model: String::new(), stream_usage: true }
+    Echo { unique: "u1".into(), now: 1_700_000_000, model: String::new(), stream_usage: true, request: None }
 }
 
 /// The losses' paths.

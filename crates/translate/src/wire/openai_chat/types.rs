@@ -63,6 +63,7 @@ macro_rules! object {
         }
     };
 }
+pub(in crate::wire) use object;
 
 object! {
     /// A chunk of a stream, or a whole answer.
@@ -114,6 +115,7 @@ object! {
         "tool_calls" => tool_calls: Option<Vec<Call<'a>>>,
         "function_call" => function_call: Option<Function<'a>>,
         "annotations" => annotations: Option<Vec<Value>>,
+        "images" => images: Option<Vec<Value>>,
     }
     // There is one role an answer can have.
     ignores ["role"]
@@ -142,6 +144,8 @@ object! {
         "function" => function: Option<Function<'a>>,
         /// A call whose input is free text.
         "custom" => custom: Option<IgnoredAny>,
+        /// Google's signature of the call, and what else is not of this wire.
+        "extra_content" => extra_content: Option<Value>,
     }
     ignores []
 }
@@ -165,18 +169,18 @@ pub(super) enum Content<'a> {
 
 /// A string, borrowed where it holds no escapes; `null` and absent are `None`, anything else its text.
 #[derive(Debug, Default)]
-pub(super) struct Str<'a>(pub Option<Cow<'a, str>>);
+pub(in crate::wire) struct Str<'a>(pub Option<Cow<'a, str>>);
 
 impl Str<'_> {
     /// The text, empty when absent.
-    pub(super) fn get(&self) -> &str {
+    pub(in crate::wire) fn get(&self) -> &str {
         self.0.as_deref().unwrap_or_default()
     }
 }
 
 /// A number of 0 or more; `None` for anything else.
 #[derive(Debug, Default, Clone, Copy)]
-pub(super) struct Count(pub Option<u64>);
+pub(in crate::wire) struct Count(pub Option<u64>);
 
 /// The reasons this wire and its relatives spell; `None` for a word we do not know.
 pub(super) fn finish_alias(word: &str) -> Option<FinishReason> {
@@ -185,7 +189,7 @@ pub(super) fn finish_alias(word: &str) -> Option<FinishReason> {
             FinishReason::Stop
         }
         "length" | "max_tokens" | "model_length" | "MAX_TOKENS" | "max_output_tokens" => FinishReason::Length,
-        "tool_calls" | "function_call" | "tool_use" | "tool_call" => FinishReason::ToolCalls,
+        "tool_calls" | "function_call" | "tool_use" | "tool_call" | "TOOL_CALL" => FinishReason::ToolCalls,
         "content_filter" | "refusal" | "safety" | "SAFETY" | "sensitive" => FinishReason::ContentFilter,
         "error" | "insufficient_system_resource" | "network_error" | "abort" => FinishReason::Error,
         _ => return None,
@@ -204,7 +208,7 @@ pub(super) fn finish_word(reason: FinishReason) -> &'static str {
 }
 
 /// An `error` field that says something: not null, `{}`, `""` or `false`.
-pub(super) fn speaks(error: Option<&RawValue>) -> bool {
+pub(in crate::wire) fn speaks(error: Option<&RawValue>) -> bool {
     error.is_some_and(|raw| says_something(raw.get()))
 }
 

@@ -105,7 +105,7 @@ pub(super) fn write(usage: &Usage) -> Object<'static> {
 }
 
 /// The decimal text of a dollar amount in nano-dollars, exactly: digits below a nano are cut.
-pub(super) fn nanos_of_decimal(text: &str) -> Option<u64> {
+pub(in crate::wire) fn nanos_of_decimal(text: &str) -> Option<u64> {
     let (mantissa, exponent) = match text.split_once(['e', 'E']) {
         Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
         None => (text, 0),
@@ -315,7 +315,7 @@ fn cost_nanos(raw: &RawValue) -> Option<u64> {
     }
 }
 
-fn dollars(nanos: u64) -> Option<Number> {
+pub(in crate::wire) fn dollars(nanos: u64) -> Option<Number> {
     let (whole, fraction) = (nanos / 1_000_000_000, nanos % 1_000_000_000);
     if fraction == 0 {
         return Some(whole.into());

@@ -8,16 +8,17 @@ use crate::ir::{
 };
 use crate::wire::BadRequest;
 use crate::wire::anthropic::types::{Body, Fields, Item, List, Message as WireMessage, Place};
-use crate::wire::anthropic::{Wire, blocks};
+use crate::wire::anthropic::{Wire, blocks, citation};
 use crate::wire::json::{self, Json};
+use crate::wire::{ids, sound};
 
 /// Reads a request body.
 ///
 /// # Errors
 /// [`BadRequest`] with the line and column of broken JSON, or the path of a wrong field.
 pub(in crate::wire::anthropic) fn decode(body: &[u8]) -> Result<Request, BadRequest> {
-    let body: Body<'_> =
-        json::read(body).map_err(|err| Place::Root.bad(&format!("expected a JSON object: {err}")))?;
+    let body: Body<'_> = json::read(body)
+        .map_err(|err| Place::Root.bad(&format!("expected a JSON object: {}", sound::no_json(&err))))?;
     let (mut map, messages) = match body {
         Item::Object { fields, special } => (fields, special),
         Item::Other(value) => return Err(Place::Root.wrong(&value, "a JSON object")),
@@ -29,7 +30,9 @@ pub(in crate::wire::anthropic) fn decode(body: &[u8]) -> Result<Request, BadRequ
     let mut request = Request { model: fields.need_text("model")?, stream_usage: true, ..Request::default() };
     request.max_tokens = Some(required_max_tokens(&mut fields)?);
     request.messages.extend(system(&mut fields)?);
+    let ahead = request.messages.len();
     messages_into(&mut request.messages, messages)?;
+    results_have_calls(&request.messages, ahead)?;
     request.tools = tools(&mut fields)?;
     tool_choice(&mut fields, &mut request)?;
     request.output_format = output_config(&mut fields, &mut request)?;
@@ -72,8 +75,9 @@ fn system_block(item: Json<'_>, place: &Place<'_>) -> Result<Part, BadRequest> {
         Some("text") => {
             fields.take("type");
             let text = fields.need_text("text")?;
+            let citations = citation::take(&mut fields)?;
             let cache = fields.cache();
-            Ok(Part::Text(Text { text, cache, extra: fields.extra() }))
+            Ok(Part::Text(Text { text, citations, cache, extra: fields.extra() }))
         }
         Some(_) => Ok(Part::Opaque { wire: Wire::Anthropic, value: Value::Object(fields.rest()) }),
         None => Err(place.field("type").missing("the name of a block type")),
@@ -83,6 +87,9 @@ fn system_block(item: Json<'_>, place: &Place<'_>) -> Result<Part, BadRequest> {
 fn messages_into(out: &mut Vec<Message>, list: Option<List<WireMessage<'_>>>) -> Result<(), BadRequest> {
     let place = Place::Root.field("messages");
     match list {
+        Some(List::Items(items)) if items.is_empty() => {
+            Err(place.bad("expected at least one message, found an empty array"))
+        }
         Some(List::Items(items)) => {
             for (index, item) in items.into_iter().enumerate() {
                 out.push(message(item, &place.item(index))?);
@@ -121,6 +128,16 @@ fn message(item: WireMessage<'_>, place: &Place<'_>) -> Result<Message, BadReque
     Ok(Message { role, name: None, parts, extra: fields.extra() })
 }
 
+/// `ahead`: messages of the pivot that are not in the list of the body.
+fn results_have_calls(messages: &[Message], ahead: usize) -> Result<(), BadRequest> {
+    let Some((message, part, id)) = ids::orphan(messages) else { return Ok(()) };
+    let list = Place::Root.field("messages");
+    let message = list.item(message.saturating_sub(ahead));
+    let content = message.field("content");
+    let found = Value::String(id.to_owned());
+    Err(content.item(part).field("tool_use_id").wrong(&found, "the id of a `tool_use` block before it"))
+}
+
 fn tools(fields: &mut Fields<'_>) -> Result<Vec<Tool>, BadRequest> {
     let place = Place::Root.field("tools");
     let items = fields.list("tools")?.unwrap_or_default();
@@ -139,13 +156,24 @@ fn tool(item: Json<'_>, place: &Place<'_>) -> Result<Tool, BadRequest> {
         Some(other) => return Err(place.field("type").wrong(other, "a string")),
     }
     fields.take("type");
+    let parameters = fields.object("input_schema")?.map(Value::Object);
+    if let Some(schema) = &parameters {
+        sound_schema(schema, &place.field("input_schema"))?;
+    }
     Ok(Tool::Function {
         name: fields.need_text("name")?,
         description: fields.text("description")?,
-        parameters: fields.object("input_schema")?.map(Value::Object),
+        parameters,
         strict: fields.flag("strict")?,
         cache: fields.cache(),
         extra: fields.extra(),
+    })
+}
+
+fn sound_schema(schema: &Value, place: &Place<'_>) -> Result<(), BadRequest> {
+    sound::schema_flaw(schema).map_or(Ok(()), |flaw| {
+        let path = format!("{place}{}", flaw.path);
+        Err(BadRequest::at(path.clone(), format!("{path}: it {}", flaw.complaint)))
     })
 }
 
@@ -196,6 +224,8 @@ fn output_format(fields: &mut Fields<'_>, key: &str) -> Result<Option<OutputForm
         fields.keep_rest_of(key, map);
         return Ok(None);
     };
+    let place = fields.place().field(key);
+    sound_schema(&schema, &place.field("schema"))?;
     map.shift_remove("type");
     let mut text = |key| match map.get(key) {
         Some(Value::String(text)) => {

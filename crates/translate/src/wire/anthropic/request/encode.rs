@@ -3,14 +3,30 @@
 
 use super::cache::Marks;
 use super::turns::{Turns, system_block};
-use super::{reasoning, sampling, schema, tools};
+use super::{reasoning, sampling, tools};
 use crate::ir::{OutputFormat, Request, Role};
 use crate::loss::Losses;
 use crate::provider::{Destination, ModelRules};
 use crate::wire::BadRequest;
+use crate::wire::anthropic::Wire;
 use crate::wire::anthropic::types::Place;
-use crate::wire::anthropic::write::{NO_TWIN, keep_extra, lose_extra};
+use crate::wire::anthropic::write::{NO_TWIN, lose_extra};
+use crate::wire::fields::Path;
+use crate::wire::lend::write_rest;
+use crate::wire::schema;
 use crate::wire::tree::{Node, Object, to_bytes};
+
+/// Parameters of this API that the pivot has no place for: callers of other dialects may give them too.
+const OWN: [&str; 8] = [
+    "cache_control",
+    "container",
+    "context_management",
+    "inference_geo",
+    "mcp_servers",
+    "output_config",
+    "speed",
+    "thinking",
+];
 
 /// Writes a request body.
 ///
@@ -125,7 +141,7 @@ fn output_format<'a>(
     losses: &mut Losses,
 ) -> (Option<Object<'a>>, Option<String>) {
     const ASKED: &str = "the schema is asked for by instruction, not enforced";
-    let outer = Place::Root.field("response_format");
+    let outer = Path::Body.field("response_format");
     let parent = outer.field("json_schema");
     let place = parent.field("schema");
     match &request.output_format {
@@ -142,7 +158,7 @@ fn output_format<'a>(
                     losses.report(format!("response_format.json_schema.{field}"), NO_TWIN);
                 }
             }
-            let schema = schema::adapted(&format.schema, &place, losses);
+            let schema = schema::closed(&format.schema, &place, Wire::Anthropic, losses);
             (Some(Object::typed("json_schema").with("schema", schema)), None)
         }
         Some(OutputFormat::JsonSchema(format)) => {
@@ -168,11 +184,13 @@ fn put_output_config<'a>(body: &mut Object<'a>, effort: Option<&'static str>, fo
 
 fn put_rest<'a>(body: &mut Object<'a>, request: &'a Request, losses: &mut Losses) {
     for (field, value) in request.metadata.iter().flatten() {
-        if !value.is_null() && (field != "user_id" || request.user.is_none()) {
+        let told = field == "user_id" && (request.user.is_some() || value.is_string());
+        if !(value.is_null() || told) {
             losses.report(format!("metadata.{field}"), NO_TWIN);
         }
     }
-    if let Some(user) = request.user.as_deref() {
+    let user = request.user.as_deref().or_else(|| request.metadata.as_ref()?.get("user_id")?.as_str());
+    if let Some(user) = user {
         body.put("metadata", Object::new().with("user_id", user));
     }
     match request.service_tier.as_deref() {
@@ -184,5 +202,5 @@ fn put_rest<'a>(body: &mut Object<'a>, request: &'a Request, losses: &mut Losses
     if request.stream {
         body.put("stream", true);
     }
-    keep_extra(body, &request.extra, &Place::Root, losses);
+    write_rest(body, &request.extra, Wire::Anthropic, &OWN, (losses, NO_TWIN));
 }

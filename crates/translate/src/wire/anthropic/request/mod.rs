@@ -7,7 +7,6 @@ mod encode;
 mod media;
 mod reasoning;
 mod sampling;
-mod schema;
 mod tools;
 mod turns;
 

@@ -20,6 +20,7 @@ pub(super) fn tools<'a>(request: &'a Request, marks: &mut Marks, losses: &mut Lo
         let place = list.item(index);
         match tool {
             Tool::Opaque { wire: Wire::Anthropic, value } => written.push(value.into()),
+            Tool::Opaque { value, .. } if is_dated(value) => written.push(value.into()),
             Tool::Opaque { .. } => losses.report(place.to_string(), NO_TWIN),
             Tool::Function { name, description, parameters, strict, cache, extra } => {
                 let mut object = Object::new().with("name", name.as_str());
@@ -69,6 +70,14 @@ pub(super) fn choice<'a>(
     let mut object = object;
     object.put_some("disable_parallel_tool_use", single);
     Some(object.into())
+}
+
+/// The tools of this API end in the day they were made (`web_search_20250305`), no other wire's do: a caller
+/// of another dialect who gives one means this API.
+fn is_dated(tool: &Value) -> bool {
+    let kind = tool.get("type").and_then(Value::as_str).unwrap_or_default();
+    let day = kind.rsplit_once('_').map_or("", |(_, day)| day);
+    day.len() == 8 && day.starts_with("20") && day.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// The API wants an object schema; one that is absent takes no arguments.

@@ -7,12 +7,13 @@ use serde_json::Value;
 
 use super::cache::Marks;
 use super::media;
-use crate::ir::{Extra, Message, Part, Role, Text, Thinking, ToolCall, ToolResult};
+use crate::ir::{Extra, Message, Part, Role, Signature, Text, Thinking, ToolCall, ToolResult};
 use crate::loss::Losses;
 use crate::wire::BadRequest;
-use crate::wire::anthropic::Wire;
 use crate::wire::anthropic::types::Place;
 use crate::wire::anthropic::write::{NO_TWIN, input, keep_extra, lose_extra};
+use crate::wire::anthropic::{Wire, citation};
+use crate::wire::ids::{CallIds, IdRule};
 use crate::wire::tree::{Node, Object};
 
 /// Stands where the API needs a user's turn and the caller gave none.
@@ -70,12 +71,13 @@ pub(super) enum OpenLoop {
 pub(super) struct Turns<'a, 'l> {
     turns: Vec<Turn<'a>>,
     marks: Marks,
+    ids: CallIds<'a>,
     losses: &'l mut Losses,
 }
 
 impl<'a, 'l> Turns<'a, 'l> {
     pub(super) fn new(marks: Marks, losses: &'l mut Losses) -> Self {
-        Self { turns: Vec::new(), marks, losses }
+        Self { turns: Vec::new(), marks, ids: CallIds::new(IdRule::WORD), losses }
     }
 
     /// Adds one message of the pivot.
@@ -190,7 +192,10 @@ impl<'a, 'l> Turns<'a, 'l> {
                 keep_extra(&mut block, extra, place, self.losses);
                 self.push(speaker, Kind::Thinking, block);
             }
-            Part::Opaque { wire: Wire::Anthropic, value } => self.push(speaker, Kind::Opaque, value),
+            Part::Opaque { wire: Wire::Anthropic, value } => {
+                self.ids.whole(value);
+                self.push(speaker, Kind::Opaque, value);
+            }
             Part::Opaque { .. } => self.losses.report(place.to_string(), NO_TWIN),
         }
         Ok(())
@@ -206,7 +211,7 @@ impl<'a, 'l> Turns<'a, 'l> {
     }
 
     fn text(&mut self, speaker: Speaker, text: &'a Text, place: &Place<'_>) {
-        if text.cache.is_none() && text.extra.is_empty() {
+        if text.cache.is_none() && text.extra.is_empty() && text.citations.is_empty() {
             return self.plain(speaker, text.text.as_str().into(), place);
         }
         if let Some(block) = self.marked_text(text, place) {
@@ -227,8 +232,7 @@ impl<'a, 'l> Turns<'a, 'l> {
             lose_mark(text, place, self.losses);
             return None;
         }
-        let mut block = Object::typed("text").with("text", text.text.as_str());
-        keep_extra(&mut block, &text.extra, place, self.losses);
+        let mut block = text_block(text, place, self.losses);
         block.put_some("cache_control", self.marks.in_messages(text.cache.as_ref(), place, self.losses));
         Some(block)
     }
@@ -257,7 +261,7 @@ impl<'a, 'l> Turns<'a, 'l> {
 
     fn tool_use(&mut self, speaker: Speaker, call: &'a ToolCall, place: &Place<'_>) {
         let mut block = Object::typed("tool_use")
-            .with("id", tool_id(&call.id))
+            .with("id", self.ids.call(&call.id))
             .with("name", call.name.as_str())
             .with("input", input(&call.arguments, place, self.losses));
         keep_extra(&mut block, &call.extra, place, self.losses);
@@ -266,7 +270,8 @@ impl<'a, 'l> Turns<'a, 'l> {
     }
 
     fn tool_result(&mut self, result: &'a ToolResult, place: &Place<'_>) -> Result<(), BadRequest> {
-        let mut block = Object::typed("tool_result").with("tool_use_id", tool_id(&result.call_id));
+        let Some(id) = self.ids.result(&result.call_id) else { return Err(orphan(&result.call_id, place)) };
+        let mut block = Object::typed("tool_result").with("tool_use_id", id);
         block.put_some("content", self.result_content(&result.parts, place)?);
         block.put_some("is_error", result.is_error);
         keep_extra(&mut block, &result.extra, place, self.losses);
@@ -284,6 +289,7 @@ impl<'a, 'l> Turns<'a, 'l> {
         if let [Part::Text(text)] = parts
             && text.cache.is_none()
             && text.extra.is_empty()
+            && text.citations.is_empty()
         {
             let blank = is_blank(&text.text, place, self.losses);
             return Ok((!blank).then(|| text.text.as_str().into()));
@@ -306,12 +312,20 @@ impl<'a, 'l> Turns<'a, 'l> {
     /// Reasoning goes back only with its signature, byte for byte. True when it was written, or when
     /// there was nothing to write.
     fn thinking(&mut self, speaker: Speaker, thinking: &'a Thinking, place: &Place<'_>) -> bool {
-        let Some(signature) = thinking.signature.as_deref().filter(|signature| !signature.is_empty()) else {
-            if thinking.text.is_empty() {
-                return true;
+        let own = |signature: &'a Signature| signature.for_wire(Wire::Anthropic);
+        let signature = match thinking.signature.as_ref().map(own) {
+            Some(Some(signature)) if !signature.is_empty() => signature,
+            Some(None) => {
+                self.losses
+                    .report(place.to_string(), "reasoning signed by another maker is refused by anthropic");
+                return thinking.text.is_empty();
             }
-            self.losses.report(place.to_string(), "reasoning without a signature is refused by anthropic");
-            return false;
+            _ if thinking.text.is_empty() => return true,
+            _ => {
+                self.losses
+                    .report(place.to_string(), "reasoning without a signature is refused by anthropic");
+                return false;
+            }
         };
         let mut block =
             Object::typed("thinking").with("thinking", thinking.text.as_str()).with("signature", signature);
@@ -372,24 +386,24 @@ impl<'a> Turn<'a> {
     }
 }
 
-/// An id in the API's alphabet. An id that had to change gets a digest of what it was, so that two ids
-/// stay two; call and result change alike.
-pub(super) fn tool_id(id: &str) -> Cow<'_, str> {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-    if !id.is_empty() && id.bytes().all(allowed) {
-        return Cow::Borrowed(id);
+/// A text block with its citations, without its cache mark.
+fn text_block<'a>(text: &'a Text, place: &Place<'_>, losses: &mut Losses) -> Object<'a> {
+    let mut block = Object::typed("text").with("text", text.text.as_str());
+    let citations: Vec<Node<'a>> =
+        text.citations.iter().filter_map(citation::sent_back).map(Node::from).collect();
+    if citations.len() < text.citations.len() {
+        let reason = "a citation goes back only to the provider that made it";
+        losses.report(place.field("citations").to_string(), reason);
     }
-    let kept = id.chars().map(|c| if c.is_ascii() && allowed(c as u8) { c } else { '_' });
-    let kept: String = kept.take(40).collect();
-    let kept = if kept.is_empty() { "toolu" } else { &kept };
-    Cow::Owned(format!("{kept}_{:016x}", digest(id)))
+    if !citations.is_empty() {
+        block.put("citations", citations);
+    }
+    keep_extra(&mut block, &text.extra, place, losses);
+    block
 }
 
-/// FNV-1a: the same on every machine and in every version.
-fn digest(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
+fn orphan(id: &str, place: &Place<'_>) -> BadRequest {
+    place.bad(&format!("expected the result of a tool call before it, found one for {id:?}, which no call sent to this provider bears"))
 }
 
 fn audio(place: &Place<'_>) -> BadRequest {
@@ -425,8 +439,7 @@ pub(super) fn system_block<'a>(
             None
         }
         Part::Text(text) => {
-            let mut block = Object::typed("text").with("text", text.text.as_str());
-            keep_extra(&mut block, &text.extra, place, losses);
+            let mut block = text_block(text, place, losses);
             block.put_some("cache_control", marks.ahead(text.cache.as_ref(), place, losses));
             Some(block.into())
         }

@@ -6,9 +6,9 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::frame::Frame;
-use crate::ir::{Delta, Event, PartKind, Usage};
+use crate::ir::{Delta, Event, PartKind, Signature, Usage};
 use crate::wire::anthropic::usage::{self, WireUsage};
-use crate::wire::anthropic::{Wire, error, stop};
+use crate::wire::anthropic::{Wire, citation, error, stop};
 use crate::wire::json::{self, Json, Members, Name};
 use crate::wire::told::{Told, says_nothing};
 use crate::wire::{BadFrame, StreamDecoder};
@@ -283,11 +283,9 @@ impl BlockKind {
         let kind = text("type")?;
         match (self, kind.as_str()) {
             (Self::Text, "text_delta") => text("text").map(Delta::Text),
-            (Self::Text, "citations_delta") => {
-                delta.take("citation").map(Json::into_value).map(Delta::Citation)
-            }
+            (Self::Text, "citations_delta") => delta.take("citation").map(Json::into_value).map(cited),
             (Self::Thinking, "thinking_delta") => text("thinking").map(Delta::Thinking),
-            (Self::Thinking, "signature_delta") => text("signature").map(Delta::Signature),
+            (Self::Thinking, "signature_delta") => text("signature").map(signed),
             (Self::ToolUse { pending }, "input_json_delta") => {
                 let fragment = text("partial_json")?;
                 *pending = None;
@@ -317,12 +315,12 @@ fn open(mut fields: Map<String, Value>, input: Option<Box<RawValue>>) -> Opened 
         "text" => {
             let citations = fields.get("citations").and_then(Value::as_array).cloned().unwrap_or_default();
             let mut first: Vec<Delta> = given(text("text"), Delta::Text).into_iter().collect();
-            first.extend(citations.into_iter().map(Delta::Citation));
+            first.extend(citations.into_iter().map(cited));
             opened(BlockKind::Text, PartKind::Text, first, without(fields, &["text", "citations"]))
         }
         "thinking" => {
             let thinking = given(text("thinking"), Delta::Thinking);
-            let first = thinking.into_iter().chain(given(text("signature"), Delta::Signature)).collect();
+            let first = thinking.into_iter().chain(given(text("signature"), signed)).collect();
             let rest = without(fields, &["thinking", "signature"]);
             opened(BlockKind::Thinking, PartKind::Thinking, first, rest)
         }
@@ -346,6 +344,14 @@ fn open(mut fields: Map<String, Value>, input: Option<Box<RawValue>>) -> Opened 
             opened(BlockKind::Opaque, start, Vec::new(), Map::new())
         }
     }
+}
+
+fn signed(text: String) -> Delta {
+    Delta::Signature(Signature::of(Wire::Anthropic, text))
+}
+
+fn cited(raw: Value) -> Delta {
+    Delta::Citation(Box::new(citation::read(raw)))
 }
 
 fn opened(kind: BlockKind, start: PartKind, first: Vec<Delta>, rest: Map<String, Value>) -> Opened {

@@ -1,15 +1,17 @@
 //! Events into frames, in the one order the callers' accumulators accept: `message_start` once, blocks
 //! numbered from 0 and open one at a time, `message_delta` with the final counts, `message_stop`.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde_json::Value;
 
-use super::queue::{Queue, Step, Turn};
 use crate::frame::write_event;
 use crate::ir::{Delta, Event, Failure, FailureKind, Finish, FinishReason, PartKind, Usage};
 use crate::loss::Losses;
 use crate::wire::anthropic::write::NO_TWIN;
-use crate::wire::anthropic::{Wire, error, response, stop, usage};
+use crate::wire::anthropic::{Wire, citation, error, response, stop, usage};
+use crate::wire::queue::{Queue, Step, Turn};
 use crate::wire::tree::{Node, Object};
 use crate::wire::{Echo, StreamEncoder};
 
@@ -59,11 +61,11 @@ enum DeltaBody<'a> {
     #[serde(rename = "thinking_delta")]
     Thinking { thinking: &'a str },
     #[serde(rename = "signature_delta")]
-    Signature { signature: &'a str },
+    Signature { signature: Cow<'a, str> },
     #[serde(rename = "input_json_delta")]
     Arguments { partial_json: &'a str },
     #[serde(rename = "citations_delta")]
-    Citation { citation: &'a Value },
+    Citation { citation: Node<'a> },
 }
 
 impl StreamEncoder for Encoder {
@@ -139,6 +141,11 @@ impl Encoder {
     fn part_start(&mut self, part: u32, kind: &PartKind, out: &mut Vec<u8>, losses: &mut Losses) {
         self.start("", out);
         match kind {
+            PartKind::Image(_) => {
+                losses.report(format!("content[{part}]"), "no block of an answer can hold an image");
+                self.left_out.push(part);
+                return;
+            }
             PartKind::Opaque { wire, .. } if *wire != Wire::Anthropic => {
                 losses.report(format!("content[{part}]"), NO_TWIN);
                 self.left_out.push(part);
@@ -190,6 +197,8 @@ impl Encoder {
                 (Open::ToolUse { fed: false }, block.with("input", Object::new()).into())
             }
             PartKind::Opaque { value, .. } => (Open::Opaque, Node::from(value)),
+            // Was left out when it began.
+            PartKind::Image(_) => return,
         };
         self.open = Some(open);
         let index = u64::from(self.index);
@@ -200,11 +209,17 @@ impl Encoder {
     fn delta(&mut self, delta: &Delta, out: &mut Vec<u8>, losses: &mut Losses) {
         let body = match (self.open, delta) {
             (Some(Open::Text), Delta::Text(text) | Delta::Refusal(text)) => DeltaBody::Text { text },
-            (Some(Open::Text), Delta::Citation(citation)) if is_citation(citation) => {
-                DeltaBody::Citation { citation }
-            }
+            (Some(Open::Text), Delta::Citation(citation)) => match citation::write(citation) {
+                Some(citation) => DeltaBody::Citation { citation },
+                None => {
+                    let path = format!("content[{}].citations", self.index);
+                    return losses.report(path, "only citations of web pages are carried");
+                }
+            },
             (Some(Open::Thinking), Delta::Thinking(thinking)) => DeltaBody::Thinking { thinking },
-            (Some(Open::Thinking), Delta::Signature(signature)) => DeltaBody::Signature { signature },
+            (Some(Open::Thinking), Delta::Signature(signature)) => {
+                DeltaBody::Signature { signature: signature.written(Wire::Anthropic) }
+            }
             (Some(Open::ToolUse { fed }), Delta::Arguments(fragment)) => {
                 self.open = Some(Open::ToolUse { fed: fed || !fragment.is_empty() });
                 self.arguments.push_str(fragment);
@@ -296,18 +311,6 @@ impl Encoder {
             write_event(out, name, &self.scratch);
         }
     }
-}
-
-/// Citations of this wire; other wires' annotations have other fields.
-fn is_citation(citation: &Value) -> bool {
-    const KINDS: [&str; 5] = [
-        "char_location",
-        "page_location",
-        "content_block_location",
-        "web_search_result_location",
-        "search_result_location",
-    ];
-    citation.get("type").and_then(Value::as_str).is_some_and(|kind| KINDS.contains(&kind))
 }
 
 fn is_object(text: &str) -> bool {

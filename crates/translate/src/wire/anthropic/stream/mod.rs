@@ -2,7 +2,6 @@
 
 mod decode;
 mod encode;
-mod queue;
 
 pub(super) use decode::Decoder;
 pub(super) use encode::Encoder;

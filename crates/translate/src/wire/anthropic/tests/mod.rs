@@ -1,6 +1,7 @@
 //! The wire's behaviour, seen from the codec.
 
 mod failures;
+mod lent;
 mod losses;
 mod properties;
 mod request_decode;
@@ -8,6 +9,7 @@ mod request_encode;
 mod responses;
 mod round_trip;
 mod sdk;
+mod signatures;
 mod streams;
 
 use serde_json::Value;
@@ -57,7 +59,7 @@ fn lost(losses: &Losses) -> Vec<&str> {
 }
 
 fn echo() -> Echo {
-    Echo { unique: "u1".to_owned(), now: 1, model: "alias".to_owned(), stream_usage: true }
+    Echo { unique: "u1".to_owned(), now: 1, model: "alias".to_owned(), stream_usage: true, request: None }
 }
 
 fn message(role: Role, parts: Vec<Part>) -> Message {

@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 use super::round_trip::coding_agent;
 use super::sdk::{accumulate, frames};
 use super::{ADAPTIVE, FREE, encode_bytes, encode_events};
+use crate::Wire;
 use crate::frame::Frame;
-use crate::ir::{Delta, Event, Finish, FinishReason, PartKind};
+use crate::ir::{Citation, Delta, Event, Finish, FinishReason, PartKind, Signature};
 use crate::wire::anthropic::Anthropic;
 use crate::wire::{Codec, Observation};
 
@@ -81,8 +82,8 @@ fn any_event() -> impl Strategy<Value = Event> {
     let delta = prop_oneof![
         Just(Delta::Text("t".to_owned())),
         Just(Delta::Thinking("h".to_owned())),
-        Just(Delta::Signature("s".to_owned())),
-        Just(Delta::Citation(json!({"type": "char_location"}))),
+        Just(Delta::Signature(Signature::of(Wire::Anthropic, "s"))),
+        Just(Delta::Citation(Box::new(Citation::of(Wire::Anthropic, json!({"type": "char_location"}))))),
     ];
     prop_oneof![
         (0..5_u32, kind).prop_map(|(part, kind)| Event::PartStart { choice: 0, part, kind }),

@@ -32,9 +32,21 @@ fn a_wrong_field_is_named_by_its_exact_path() {
         "messages[3].content[0].source.media_type",
         &["messages[3].content[0].source.media_type", "expected a string", "the number 5"],
     );
-    refused(json!({"max_tokens": 1, "messages": []}), "model", &["required"]);
-    refused(json!({"model": "m", "messages": []}), "max_tokens", &["required"]);
-    refused(json!({"model": "m", "max_tokens": -1, "messages": []}), "max_tokens", &["-1"]);
+    refused(
+        json!({"max_tokens": 1, "messages": [{"role": "user", "content": "hi"}]}),
+        "model",
+        &["required"],
+    );
+    refused(
+        json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]}),
+        "max_tokens",
+        &["required"],
+    );
+    refused(
+        json!({"model": "m", "max_tokens": -1, "messages": [{"role": "user", "content": "hi"}]}),
+        "max_tokens",
+        &["-1"],
+    );
     refused(json!({"model": "m", "max_tokens": 1}), "messages", &["required"]);
     refused(json!({"model": "m", "max_tokens": 1, "messages": "x"}), "messages", &["array", "\"x\""]);
     refused(json!({"model": "m", "max_tokens": 1, "messages": [7]}), "messages[0]", &["the number 7"]);
@@ -90,21 +102,23 @@ fn system_and_mid_conversation_system_keep_their_places() {
 
 #[test]
 fn the_gateways_own_fields_are_not_the_providers() {
-    let request = decode(json!({"model": "m", "max_tokens": 1, "messages": [],
+    let request =
+        decode(json!({"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": "hi"}],
         "fallbacks": ["a/b"], "extra_fields": {}, "speed": "fast", "nothing": null}))
-    .unwrap();
+        .unwrap();
     assert_eq!(request.extra.fields.keys().collect::<Vec<_>>(), ["speed"]);
     assert!(request.stream_usage && !request.stream);
 }
 
 #[test]
 fn settings_reach_their_typed_places() {
-    let request = decode(json!({"model": "m", "max_tokens": 1, "messages": [],
+    let request =
+        decode(json!({"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": "hi"}],
         "tool_choice": {"type": "any", "disable_parallel_tool_use": true},
         "thinking": {"type": "enabled", "budget_tokens": 2000}, "output_config": {"effort": "high"},
         "output_format": {"type": "json_schema", "schema": {"type": "object"}},
         "metadata": {"user_id": "u", "k": 1}, "service_tier": "standard_only", "stop_sequences": ["a"]}))
-    .unwrap();
+        .unwrap();
     assert_eq!(request.tool_choice, Some(ToolChoice::Required));
     assert_eq!(request.parallel_tool_calls, Some(false));
     let reasoning = request.reasoning.unwrap();

@@ -6,21 +6,21 @@ use super::{ADAPTIVE, FREE, ask, call, encode, lost, message, result, user};
 use crate::Wire;
 use crate::ir::{
     CacheMark, Document, Effort, Extra, Image, JsonSchema, OutputFormat, Part, Reasoning, Request, Role,
-    Source, Text, Thinking, Tool, ToolChoice,
+    Signature, Source, Text, Thinking, Tool, ToolChoice,
 };
 use crate::provider::{ModelRules, SamplingRule, ThinkingStyle};
 
 fn thinking(text: &str, signature: Option<&str>) -> Part {
     Part::Thinking(Thinking {
         text: text.to_owned(),
-        signature: signature.map(str::to_owned),
+        signature: signature.map(|text| Signature::of(Wire::Anthropic, text)),
         extra: Extra::default(),
     })
 }
 
 fn marked(text: &str) -> Part {
     let cache = Some(CacheMark { raw: json!({"type": "ephemeral"}) });
-    Part::Text(Text { text: text.to_owned(), cache, extra: Extra::default() })
+    Part::Text(Text { text: text.to_owned(), cache, ..Text::default() })
 }
 
 fn image(source: Source) -> Part {

@@ -6,12 +6,14 @@
 use serde_json::Value;
 
 use super::super::fields::{Fields, Path};
-use super::super::parts::take_mark;
+use super::super::parts::{content, take_mark};
 use super::turns_in;
 use crate::Wire;
-use crate::ir::{Effort, JsonSchema, OutputFormat, Reasoning, Request, Sampling, Tool, ToolChoice};
-use crate::wire::BadRequest;
+use crate::ir::{
+    Effort, Extra, JsonSchema, Message, OutputFormat, Reasoning, Request, Role, Sampling, Tool, ToolChoice,
+};
 use crate::wire::json::{self, Json};
+use crate::wire::{BadRequest, sound};
 
 /// Fields of the gateway itself: never part of what is asked of a provider.
 const GATEWAY_FIELDS: [&str; 2] = ["fallbacks", "extra_fields"];
@@ -36,7 +38,7 @@ pub(in crate::wire::openai_chat) fn decode(body: &[u8]) -> Result<Request, BadRe
         reasoning: reasoning(&mut fields)?,
         sampling: sampling(&mut fields)?,
         max_tokens: max_tokens(&mut fields)?,
-        stop: stop(&mut fields)?,
+        stop: words(&mut fields, "stop")?,
         stream: fields.flag("stream")?.unwrap_or(false),
         stream_usage: stream_usage(&mut fields)?,
         user: fields.text("user")?,
@@ -44,14 +46,26 @@ pub(in crate::wire::openai_chat) fn decode(body: &[u8]) -> Result<Request, BadRe
         service_tier: fields.text("service_tier")?,
         ..Request::default()
     };
-    request.extra = fields.extra();
+    lent(&mut fields, &mut request)?;
+    request.extra = fields.extra(Wire::OpenAiChat);
     Ok(request)
 }
 
 fn not_json(error: &serde_json::Error) -> BadRequest {
-    let message = format!("the body is not valid JSON: {error}");
-    // serde_json's own text ends in "at line L column C".
-    BadRequest::at("", message)
+    BadRequest::at("", format!("the body is not valid JSON: {}", sound::no_json(error)))
+}
+
+/// What callers of Claude models give by Anthropic's names, as members of the body. Names that this wire has
+/// no other use for.
+fn lent(fields: &mut Fields<'_>, request: &mut Request) -> Result<(), BadRequest> {
+    let at = fields.path().field("system");
+    if let Some(value) = fields.take_json("system") {
+        let parts = content(value, &at)?;
+        let message = Message { role: Role::System, name: None, parts, extra: Extra::default() };
+        request.messages.insert(0, message);
+    }
+    request.stop.extend(words(fields, "stop_sequences")?);
+    Ok(())
 }
 
 fn max_tokens(fields: &mut Fields<'_>) -> Result<Option<u64>, BadRequest> {
@@ -74,9 +88,9 @@ fn sampling(fields: &mut Fields<'_>) -> Result<Sampling, BadRequest> {
     })
 }
 
-fn stop(fields: &mut Fields<'_>) -> Result<Vec<String>, BadRequest> {
-    let at = fields.path().field("stop");
-    match fields.take("stop") {
+fn words(fields: &mut Fields<'_>, name: &str) -> Result<Vec<String>, BadRequest> {
+    let at = fields.path().field(name);
+    match fields.take(name) {
         None => Ok(Vec::new()),
         Some(Value::String(word)) => Ok(vec![word]),
         Some(Value::Array(list)) => list
@@ -87,7 +101,7 @@ fn stop(fields: &mut Fields<'_>) -> Result<Vec<String>, BadRequest> {
                 other => Err(super::super::fields::wrong(&at.item(index), &other, "a string")),
             })
             .collect(),
-        Some(other) => Err(fields.wrong("stop", &other, "a string or a list of strings")),
+        Some(other) => Err(fields.wrong(name, &other, "a string or a list of strings")),
     }
 }
 
@@ -142,21 +156,31 @@ fn function(mut fields: Fields<'_>, around: Option<Fields<'_>>) -> Result<Tool, 
     if let Some(other) = parameters.as_ref().filter(|value| !value.is_object()) {
         return Err(fields.wrong("parameters", other, "a JSON schema object"));
     }
+    if let Some(schema) = &parameters {
+        sound_schema(schema, &fields.path().field("parameters"))?;
+    }
     let strict = fields.flag("strict")?;
     let inner_mark = take_mark(&mut fields);
     let (cache, extra) = match around {
         Some(mut around) => {
             let cache = take_mark(&mut around).or(inner_mark);
             around.keep_nested("function", fields.rest());
-            (cache, around.extra())
+            (cache, around.extra(Wire::OpenAiChat))
         }
         None => {
             let mut outer = Fields::of(Value::Object(serde_json::Map::new()), &Path::Body)?;
             outer.keep_nested("function", fields.rest());
-            (inner_mark, outer.extra())
+            (inner_mark, outer.extra(Wire::OpenAiChat))
         }
     };
     Ok(Tool::Function { name, description, parameters, strict, cache, extra })
+}
+
+fn sound_schema(schema: &Value, path: &Path<'_>) -> Result<(), BadRequest> {
+    sound::schema_flaw(schema).map_or(Ok(()), |flaw| {
+        let path = format!("{path}{}", flaw.path);
+        Err(BadRequest::at(path.clone(), format!("`{path}` {}", flaw.complaint)))
+    })
 }
 
 fn tool_choice(fields: &mut Fields<'_>) -> Result<Option<ToolChoice>, BadRequest> {
@@ -238,6 +262,7 @@ fn json_schema(format: &mut Fields<'_>) -> Result<JsonSchema, BadRequest> {
         schema: inner.object("schema")?.map_or_else(|| Value::Object(serde_json::Map::new()), Value::Object),
         strict: inner.flag("strict")?,
     };
+    sound_schema(&schema.schema, &at.field("schema"))?;
     format.keep_nested("json_schema", inner.rest());
     Ok(schema)
 }
@@ -282,9 +307,11 @@ fn thinking_object(fields: &mut Fields<'_>, read: &mut Reasoning) -> Result<(), 
     read.enabled = match kind.as_deref() {
         Some("enabled" | "adaptive") => Some(true),
         Some("disabled") => Some(false),
+        // A later kind is its API's to understand.
         Some(word) => {
-            let found = Value::String(word.to_owned());
-            return Err(inner.wrong("type", &found, "\"enabled\", \"adaptive\" or \"disabled\""));
+            inner.put("type", Value::String(word.to_owned()));
+            fields.keep_nested("thinking", inner.rest());
+            return Ok(());
         }
         None => return Err(inner.missing("type", "\"enabled\", \"adaptive\" or \"disabled\"")),
     };

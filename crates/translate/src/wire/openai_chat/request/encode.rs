@@ -3,23 +3,49 @@
 //! Field order is fixed (model, messages, tools, …) so that equal requests are equal bytes and provider
 //! prompt caches keep hitting. What the destination's model refuses is left out and reported.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
 use super::super::fields::{NO_COUNTERPART, Path, write_extra};
 use super::turns_out::Turns;
 use crate::Wire;
-use crate::ir::{CacheMark, Effort, OutputFormat, Reasoning, Request, Tool, ToolChoice};
+use crate::ir::{CacheMark, Effort, Extra, OutputFormat, Reasoning, Request, Tool, ToolChoice};
 use crate::loss::Losses;
 use crate::provider::{Destination, ReasoningField};
 use crate::wire::BadRequest;
+use crate::wire::lend::write_rest;
 use crate::wire::tree::{Node, Object, to_bytes};
 
 /// The most stop sequences this wire takes.
 const MAX_STOPS: usize = 4;
 /// The longest `user` this wire takes, in characters.
-const MAX_USER: usize = 64;
+pub(in crate::wire) const MAX_USER: usize = 64;
 /// Anthropic tools that run at the caller's side; their schema is implied by the type.
-const CLIENT_TOOLS: [&str; 4] = ["bash_", "text_editor_", "computer_", "memory_"];
+pub(in crate::wire) const CLIENT_TOOLS: [&str; 4] = ["bash_", "text_editor_", "computer_", "memory_"];
+
+/// Parameters of this wire that callers of other dialects may give by these names: those that the pivot has
+/// no place for, and those that other dialects have no name for.
+const OWN: [&str; 18] = [
+    "audio",
+    "frequency_penalty",
+    "logit_bias",
+    "modalities",
+    "moderation",
+    "parallel_tool_calls",
+    "prediction",
+    "presence_penalty",
+    "prompt_cache_key",
+    "prompt_cache_options",
+    "prompt_cache_retention",
+    "reasoning_effort",
+    "response_format",
+    "safety_identifier",
+    "seed",
+    "store",
+    "verbosity",
+    "web_search_options",
+];
 
 /// Writes the body for `to`.
 ///
@@ -30,6 +56,7 @@ pub(in crate::wire::openai_chat) fn encode(
     to: &Destination<'_>,
     losses: &mut Losses,
 ) -> Result<Vec<u8>, BadRequest> {
+    let extra = without_thinking(&request.extra, losses);
     let messages = Turns::new(to, losses).write(&request.messages)?;
     let mut body = Object::new().with("model", to.model).with("messages", messages);
     tools(&mut body, request, to, losses);
@@ -45,7 +72,7 @@ pub(in crate::wire::openai_chat) fn encode(
         }
     }
     account(&mut body, request, losses);
-    write_extra(&mut body, &request.extra, &Path::Body, losses);
+    write_rest(&mut body, &extra, Wire::OpenAiChat, &OWN, (losses, NO_COUNTERPART));
     Ok(to_bytes(&body))
 }
 
@@ -168,7 +195,8 @@ fn reasoning(
         return openrouter_reasoning(body, wanted, losses);
     }
     let effort = effort_of(wanted)?;
-    let taken = to.rules.takes_effort.unwrap_or(to.quirks.reasoning_echo != ReasoningField::None);
+    let silent = matches!(to.quirks.reasoning_echo, ReasoningField::None | ReasoningField::CallSignature);
+    let taken = to.rules.takes_effort.unwrap_or(!silent);
     if !taken {
         if effort != Effort::None {
             losses.report("reasoning_effort", "this model takes no reasoning parameter");
@@ -208,7 +236,7 @@ fn openrouter_reasoning(body: &mut Object<'_>, wanted: &Reasoning, losses: &mut 
 }
 
 /// An explicit effort wins; then off; then the budget; "on" alone is `high`.
-fn effort_of(wanted: &Reasoning) -> Option<Effort> {
+pub(in crate::wire) fn effort_of(wanted: &Reasoning) -> Option<Effort> {
     if wanted.effort.is_some() {
         return wanted.effort;
     }
@@ -292,8 +320,20 @@ fn account<'a>(body: &mut Object<'a>, request: &'a Request, losses: &mut Losses)
     body.put_some("service_tier", tier.map(|tier| if tier == "standard_only" { "default" } else { tier }));
 }
 
+/// What is left of a `thinking` whose meaning went into the effort says nothing without it, and is refused.
+fn without_thinking<'a>(extra: &'a Extra, losses: &mut Losses) -> Cow<'a, Extra> {
+    let own = extra.for_wire(Wire::OpenAiChat).and_then(|fields| fields.get("thinking")?.as_object());
+    let Some(rest) = own.filter(|rest| !rest.contains_key("type")) else { return Cow::Borrowed(extra) };
+    for name in rest.keys() {
+        losses.report(format!("thinking.{name}"), "this provider takes an effort only");
+    }
+    let mut fields = extra.fields.clone();
+    fields.shift_remove("thinking");
+    Cow::Owned(Extra { fields, ..*extra })
+}
+
 /// FNV-1a, 64 bit: the same user gives the same hash in every process, which is all that is needed.
-fn fnv1a(bytes: &[u8]) -> u64 {
+pub(in crate::wire) fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })

@@ -5,13 +5,13 @@
 
 use serde_json::Value;
 
-use super::super::fields::{Fields, Path};
+use super::super::fields::{Fields, Path, wrong};
 use super::super::parts::{content, mark_of, take_mark};
-use super::super::reasoning;
+use super::super::{call_signature, reasoning};
 use crate::Wire;
 use crate::ir::{Message, Part, Role, ToolCall, ToolResult};
-use crate::wire::BadRequest;
 use crate::wire::json::Json;
+use crate::wire::{BadRequest, ids};
 
 /// Takes `messages`, at least one.
 pub(super) fn messages(fields: &mut Fields<'_>) -> Result<Vec<Message>, BadRequest> {
@@ -28,6 +28,10 @@ pub(super) fn messages(fields: &mut Fields<'_>) -> Result<Vec<Message>, BadReque
         let at = at.item(index);
         legacy.position = index;
         messages.push(message(Fields::of(value, &at)?, &mut legacy)?);
+    }
+    if let Some((message, _, id)) = ids::orphan(&messages) {
+        let (at, found) = (at.item(message), Value::String(id.to_owned()));
+        return Err(wrong(&at.field("tool_call_id"), &found, "the id of a tool call in a message before it"));
     }
     Ok(messages)
 }
@@ -58,7 +62,12 @@ fn message(mut fields: Fields<'_>, legacy: &mut Legacy) -> Result<Message, BadRe
             (Role::Tool, vec![tool_result(&mut fields, call_id)?])
         }
         "function" => {
-            let call_id = legacy.open.take().unwrap_or_else(|| legacy.id());
+            let Some(call_id) = legacy.open.take() else {
+                let at = fields.path().to_string();
+                let message =
+                    format!("`{at}` is the result of a function, expected a `function_call` before it");
+                return Err(BadRequest::at(at, message));
+            };
             (Role::Tool, vec![tool_result(&mut fields, call_id)?])
         }
         _ => {
@@ -66,7 +75,7 @@ fn message(mut fields: Fields<'_>, legacy: &mut Legacy) -> Result<Message, BadRe
             return Err(fields.wrong("role", &Value::String(word), expected));
         }
     };
-    Ok(Message { role, name, parts, extra: fields.extra() })
+    Ok(Message { role, name, parts, extra: fields.extra(Wire::OpenAiChat) })
 }
 
 /// The content of a message that must have some.
@@ -102,7 +111,7 @@ fn assistant(fields: &mut Fields<'_>, legacy: &mut Legacy) -> Result<Vec<Part>, 
     }
     let at = fields.path().field("tool_calls");
     for (index, value) in fields.list("tool_calls")?.unwrap_or_default().into_iter().enumerate() {
-        parts.push(tool_call(value, &at.item(index))?);
+        tool_call(value, &at.item(index), &mut parts)?;
     }
     let at = fields.path().field("function_call");
     if let Some(value) = fields.take_json("function_call") {
@@ -113,12 +122,13 @@ fn assistant(fields: &mut Fields<'_>, legacy: &mut Legacy) -> Result<Vec<Part>, 
     Ok(parts)
 }
 
-fn tool_call(value: Json<'_>, path: &Path<'_>) -> Result<Part, BadRequest> {
+fn tool_call(value: Json<'_>, path: &Path<'_>, parts: &mut Vec<Part>) -> Result<(), BadRequest> {
     let mut fields = Fields::of(value, path)?;
     match fields.peek("type") {
         None => {}
         Some(Value::String(kind)) if kind == "custom" => {
-            return Ok(Part::Opaque { wire: Wire::OpenAiChat, value: Value::Object(fields.rest()) });
+            parts.push(Part::Opaque { wire: Wire::OpenAiChat, value: Value::Object(fields.rest()) });
+            return Ok(());
         }
         // A relative's own kind of function (Moonshot's `builtin_function`) keeps its name.
         Some(Value::String(kind)) if kind != "function" => {}
@@ -127,6 +137,7 @@ fn tool_call(value: Json<'_>, path: &Path<'_>) -> Result<Part, BadRequest> {
     }
     let id = fields.required_text("id")?;
     let cache = take_mark(&mut fields);
+    let signature = call_signature::take(&mut fields);
     let at = path.field("function");
     let Some(value) = fields.take_json("function") else {
         return Err(fields.missing("function", "an object with name and arguments"));
@@ -134,8 +145,9 @@ fn tool_call(value: Json<'_>, path: &Path<'_>) -> Result<Part, BadRequest> {
     let mut call = function(Fields::of(value, &at)?, id)?;
     fields.keep_nested("function", std::mem::take(&mut call.extra.fields));
     call.cache = cache;
-    call.extra = fields.extra();
-    Ok(Part::ToolCall(call))
+    call.extra = fields.extra(Wire::OpenAiChat);
+    call_signature::push_call(parts, call, signature);
+    Ok(())
 }
 
 fn function(mut fields: Fields<'_>, id: String) -> Result<ToolCall, BadRequest> {
@@ -145,7 +157,7 @@ fn function(mut fields: Fields<'_>, id: String) -> Result<ToolCall, BadRequest> 
         Some(Value::String(text)) => text,
         Some(other) => return Err(fields.wrong("arguments", &other, "a string of JSON text")),
     };
-    Ok(ToolCall { id, name, arguments, cache: None, extra: fields.extra() })
+    Ok(ToolCall { id, name, arguments, cache: None, extra: fields.extra(Wire::OpenAiChat) })
 }
 
 fn tool_result(fields: &mut Fields<'_>, call_id: String) -> Result<Part, BadRequest> {

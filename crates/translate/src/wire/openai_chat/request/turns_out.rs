@@ -12,13 +12,14 @@ use super::super::fields::{NO_COUNTERPART, Path, write_extra};
 use super::super::parts::{
     is_custom_call, typed, write_audio, write_call, write_document, write_image, write_text,
 };
-use super::super::reasoning;
+use super::super::{call_signature, reasoning};
 use super::encode::{keeps_marks, write_mark};
 use crate::Wire;
 use crate::ir::{Extra, Message, Part, Role, Text, Thinking, ToolCall, ToolResult};
 use crate::loss::Losses;
-use crate::provider::{Destination, ReasoningField};
+use crate::provider::{CallIdForm, Destination, Fix, ReasoningField};
 use crate::wire::BadRequest;
+use crate::wire::ids::{CallIds, IdRule};
 use crate::wire::tree::{Node, Object};
 
 /// Claude Code's first system line: it changes per session, and means nothing to other providers.
@@ -33,13 +34,14 @@ pub(super) struct Turns<'a, 'd, 'm> {
     to: &'a Destination<'d>,
     losses: &'a mut Losses,
     written: Vec<Node<'m>>,
+    ids: CallIds<'m>,
     /// Media of tool results, waiting until the last `tool` message of the run is written.
     media: Vec<Node<'m>>,
 }
 
 impl<'a, 'd, 'm> Turns<'a, 'd, 'm> {
     pub(super) fn new(to: &'a Destination<'d>, losses: &'a mut Losses) -> Self {
-        Self { to, losses, written: Vec::new(), media: Vec::new() }
+        Self { to, losses, written: Vec::new(), ids: CallIds::new(id_rule(to)), media: Vec::new() }
     }
 
     /// Writes all messages, in order.
@@ -123,6 +125,7 @@ impl<'a, 'd, 'm> Turns<'a, 'd, 'm> {
         message: &'m Message,
         path: &Path<'_>,
     ) -> Result<(), BadRequest> {
+        let Some(id) = self.ids.result(&result.call_id) else { return Err(orphan(&result.call_id, path)) };
         let inside = path.field("content");
         let mut texts = Vec::new();
         let mut media = Vec::new();
@@ -137,8 +140,7 @@ impl<'a, 'd, 'm> Turns<'a, 'd, 'm> {
             if texts.is_empty() {
                 texts.push(text_part("The result is attached in the next user message.".into()));
             }
-            self.media
-                .push(text_part(format!("Attached to the result of tool call {}:", result.call_id).into()));
+            self.media.push(text_part(format!("Attached to the result of tool call {id}:").into()));
             self.media.append(&mut media);
         }
         if result.is_error == Some(true) {
@@ -154,7 +156,7 @@ impl<'a, 'd, 'm> Turns<'a, 'd, 'm> {
         }
         let mut map = Object::new()
             .with("role", "tool")
-            .with("tool_call_id", result.call_id.as_str())
+            .with("tool_call_id", id)
             .with("content", string_or_list(texts));
         write_extra(&mut map, &result.extra, path, self.losses);
         if message.role == Role::Tool {
@@ -202,8 +204,12 @@ impl<'a, 'd, 'm> Turns<'a, 'd, 'm> {
         for (index, part) in message.parts.iter().enumerate() {
             let at = inside.item(index);
             match part {
-                Part::ToolCall(call) => calls.push(self.tool_call(call, &at)),
+                Part::ToolCall(call) => {
+                    let signature = call_signature::before(&message.parts, index);
+                    calls.push(self.tool_call(call, signature.filter(|_| signs_calls(self.to)), &at));
+                }
                 Part::Opaque { wire: Wire::OpenAiChat, value } if is_custom_call(value) => {
+                    self.ids.whole(value);
                     calls.push(value.into());
                 }
                 Part::Thinking(_) | Part::RedactedThinking { .. } => {}
@@ -222,8 +228,12 @@ impl<'a, 'd, 'm> Turns<'a, 'd, 'm> {
         Ok(())
     }
 
-    fn tool_call(&mut self, call: &'m ToolCall, path: &Path<'_>) -> Node<'m> {
-        let mut map = write_call(call);
+    fn tool_call(&mut self, call: &'m ToolCall, signature: Option<&'m str>, path: &Path<'_>) -> Node<'m> {
+        let id = self.ids.call(&call.id);
+        let mut map = write_call(call, id);
+        if let Some(signature) = signature {
+            call_signature::write(&mut map, signature);
+        }
         write_mark(&mut map, call.cache.as_ref(), self.to, path, self.losses);
         write_extra(&mut map, &call.extra, path, self.losses);
         map.into()
@@ -232,7 +242,7 @@ impl<'a, 'd, 'm> Turns<'a, 'd, 'm> {
     fn reasoning(&mut self, map: &mut Object<'m>, parts: &'m [Part], inside: &Path<'_>) {
         let field = match self.to.quirks.reasoning_echo {
             ReasoningField::Details => {
-                let list = reasoning::details(parts.iter());
+                let list = reasoning::details(parts, false);
                 for (index, part) in parts.iter().enumerate() {
                     if let Part::Thinking(Thinking { extra, .. }) | Part::RedactedThinking { extra, .. } =
                         part
@@ -245,7 +255,7 @@ impl<'a, 'd, 'm> Turns<'a, 'd, 'm> {
                 }
                 return;
             }
-            ReasoningField::None => None,
+            ReasoningField::None | ReasoningField::CallSignature => None,
             ReasoningField::ReasoningContent => Some("reasoning_content"),
             ReasoningField::Reasoning => Some("reasoning"),
         };
@@ -261,6 +271,13 @@ impl<'a, 'd, 'm> Turns<'a, 'd, 'm> {
         }
         for (index, part) in parts.iter().enumerate() {
             let at = inside.item(index);
+            // The signature went with the call behind it.
+            let carried = signs_calls(self.to)
+                && call_signature::before(parts, index + 1).is_some()
+                && matches!(parts.get(index + 1), Some(Part::ToolCall(_)));
+            if carried && matches!(part, Part::Thinking(thinking) if thinking.text.is_empty()) {
+                continue;
+            }
             if let Some(reason) = reasoning_loss(part, field.is_some()) {
                 self.losses.report(at.to_string(), reason);
             } else if let Part::Thinking(thinking) = part {
@@ -274,7 +291,13 @@ impl<'a, 'd, 'm> Turns<'a, 'd, 'm> {
     /// One piece of content; `None` when it cannot go (and was reported).
     fn content_part(&mut self, part: &'m Part, path: &Path<'_>) -> Result<Option<Node<'m>>, BadRequest> {
         let (mut map, mark) = match part {
-            Part::Text(text) => (write_text(text, path, self.losses), text.cache.as_ref()),
+            Part::Text(text) => {
+                if !text.citations.is_empty() {
+                    let path = path.field("citations").to_string();
+                    self.losses.report(path, "citations are not sent back to providers of this wire");
+                }
+                (write_text(text, path, self.losses), text.cache.as_ref())
+            }
             Part::Image(image) => (write_image(image, path, self.losses)?, image.cache.as_ref()),
             Part::Document(document) => {
                 let urls = keeps_marks(self.to);
@@ -310,6 +333,31 @@ fn reasoning_loss(part: &Part, echoed: bool) -> Option<&'static str> {
         Part::RedactedThinking { .. } => Some("encrypted reasoning cannot be sent to this provider"),
         _ => reasoning::is_detail(part).then_some("encrypted reasoning cannot be sent to this provider"),
     }
+}
+
+/// The destination reads Gemini's signatures on the calls they sign.
+fn signs_calls(to: &Destination<'_>) -> bool {
+    to.quirks.reasoning_echo == ReasoningField::CallSignature
+}
+
+fn id_rule(to: &Destination<'_>) -> IdRule {
+    let form = to.quirks.fixes.iter().find_map(|fix| match fix {
+        Fix::CallIds(form) => Some(*form),
+        _ => None,
+    });
+    match form {
+        Some(CallIdForm::Forty) => IdRule::FORTY,
+        Some(CallIdForm::Nine) => IdRule::NINE,
+        None => IdRule::ANY,
+    }
+}
+
+fn orphan(id: &str, path: &Path<'_>) -> BadRequest {
+    let message = format!(
+        "`{path}` is the result of tool call {id:?}, expected that call in a message before it that this \
+         provider can be sent"
+    );
+    BadRequest::at(path.to_string(), message)
 }
 
 fn is_billing_line(role: Role, part: &Part) -> bool {

@@ -12,9 +12,10 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::super::fields::{Fields, Path};
-use super::super::parts::content;
+use super::super::parts::{content, image_of};
 use super::super::types::finish_alias;
-use super::super::{reasoning, usage};
+use super::super::{call_signature, citation, reasoning, usage};
+use crate::Wire;
 use crate::ir::{Choice, Finish, FinishReason, Part, Response, ToolCall, Usage};
 use crate::wire::failure_shapes;
 use crate::wire::json::{self, Json, Members, Name};
@@ -172,7 +173,7 @@ fn read(
     if let Some(left) = uncounted {
         fields.put("usage", left.into_value());
     }
-    response.extra = fields.extra();
+    response.extra = fields.extra(Wire::OpenAiChat);
     Ok(response)
 }
 
@@ -191,7 +192,7 @@ fn choice(mut fields: Fields<'_>, position: usize) -> Result<(u64, Choice), BadR
     let mut parts = Vec::new();
     if let Some(value) = fields.take_json("message") {
         let mut message = Fields::of(value, &at)?;
-        parts = said(&mut message, position)?;
+        parts = said(&mut message)?;
         fields.keep_nested("message", message.rest());
     }
     let calls = parts.iter().any(|part| matches!(part, Part::ToolCall(_)));
@@ -199,10 +200,10 @@ fn choice(mut fields: Fields<'_>, position: usize) -> Result<(u64, Choice), BadR
     let native = fields.text("native_finish_reason")?.unwrap_or_default();
     let finish = finish(&word, &native, calls);
     let logprobs = fields.take("logprobs");
-    Ok((index, Choice { parts, finish, logprobs, extra: fields.extra() }))
+    Ok((index, Choice { parts, finish, logprobs, extra: fields.extra(Wire::OpenAiChat) }))
 }
 
-fn said(message: &mut Fields<'_>, position: usize) -> Result<Vec<Part>, BadRequest> {
+fn said(message: &mut Fields<'_>) -> Result<Vec<Part>, BadRequest> {
     if message.peek("role").and_then(Value::as_str) == Some("assistant") {
         message.take("role");
     }
@@ -216,42 +217,73 @@ fn said(message: &mut Fields<'_>, position: usize) -> Result<Vec<Part>, BadReque
     if let Some(refusal) = message.text("refusal")?.filter(|text| !text.is_empty()) {
         parts.push(Part::Refusal(refusal));
     }
+    annotations(message, &mut parts)?;
+    images(message, &mut parts);
     let at = message.path().field("tool_calls");
     for (index, value) in message.list("tool_calls")?.unwrap_or_default().into_iter().enumerate() {
-        parts.push(tool_call(value, index, &at.item(index))?);
+        tool_call(value, &at.item(index), &mut parts)?;
     }
     let at = message.path().field("function_call");
     if let Some(value) = message.take_json("function_call") {
-        let id = format!("call_fn_{position}");
-        parts.push(Part::ToolCall(function(Fields::of(value, &at)?, id)?));
+        parts.push(Part::ToolCall(function(Fields::of(value, &at)?, String::new())?));
     }
-    // Absent lists and nulls say nothing.
-    for name in ["annotations", "audio"] {
-        let empty = message.peek(name).is_none_or(|value| value.as_array().is_some_and(Vec::is_empty));
-        if empty {
-            message.take(name);
-        }
+    // An absent value says nothing.
+    if message.peek("audio").is_none() {
+        message.take("audio");
     }
     Ok(parts)
 }
 
-/// Lenient where requests are strict: an id can be made up, arguments may be an object.
-fn tool_call(value: Json<'_>, index: usize, path: &Path<'_>) -> Result<Part, BadRequest> {
+/// Images stand beside the text; a list that holds anything else stays where it is.
+fn images(message: &mut Fields<'_>, parts: &mut Vec<Part>) {
+    let Some(value) = message.take("images") else { return };
+    let list = value.as_array();
+    match list.and_then(|list| list.iter().map(image_of).collect::<Option<Vec<_>>>()) {
+        Some(images) => parts.extend(images.into_iter().map(Part::Image)),
+        None => message.put("images", value),
+    }
+}
+
+/// Annotations count characters of the whole content, which is one part in an answer. Without a text they
+/// stay where they are.
+fn annotations(message: &mut Fields<'_>, parts: &mut [Part]) -> Result<(), BadRequest> {
+    if !message.peek("annotations").is_none_or(Value::is_array) {
+        return Ok(());
+    }
+    let is_text = |part: &&mut Part| matches!(part, Part::Text(_));
+    match parts.iter_mut().find(is_text) {
+        Some(Part::Text(text)) => {
+            let list = message.list("annotations")?.unwrap_or_default();
+            text.citations.extend(list.into_iter().map(|one| citation::read(one.into_value())));
+        }
+        _ if message.peek("annotations") == Some(&Value::Array(Vec::new())) => {
+            drop(message.take("annotations"))
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Lenient where requests are strict: an id may be missing, arguments may be an object.
+fn tool_call(value: Json<'_>, path: &Path<'_>, parts: &mut Vec<Part>) -> Result<(), BadRequest> {
     let mut fields = Fields::of(value, path)?;
     let Some(inner) = fields.take_json("function") else {
-        return Ok(Part::Opaque { wire: crate::Wire::OpenAiChat, value: Value::Object(fields.rest()) });
+        parts.push(Part::Opaque { wire: Wire::OpenAiChat, value: Value::Object(fields.rest()) });
+        return Ok(());
     };
     if fields.peek("type").and_then(Value::as_str) == Some("function") {
         fields.take("type");
     }
     // The place in the list, which streams need and whole answers repeat.
     fields.take("index");
-    let id = fields.text("id")?.filter(|id| !id.is_empty()).unwrap_or_else(|| format!("call_{index}"));
+    let id = fields.text("id")?.unwrap_or_default();
+    let signature = call_signature::take(&mut fields);
     let at = path.field("function");
     let mut call = function(Fields::of(inner, &at)?, id)?;
     fields.keep_nested("function", std::mem::take(&mut call.extra.fields));
-    call.extra = fields.extra();
-    Ok(Part::ToolCall(call))
+    call.extra = fields.extra(Wire::OpenAiChat);
+    call_signature::push_call(parts, call, signature);
+    Ok(())
 }
 
 fn function(mut fields: Fields<'_>, id: String) -> Result<ToolCall, BadRequest> {
@@ -261,5 +293,5 @@ fn function(mut fields: Fields<'_>, id: String) -> Result<ToolCall, BadRequest> 
         Some(Value::String(text)) => text,
         Some(other) => other.to_string(),
     };
-    Ok(ToolCall { id, name, arguments, cache: None, extra: fields.extra() })
+    Ok(ToolCall { id, name, arguments, cache: None, extra: fields.extra(Wire::OpenAiChat) })
 }

@@ -6,12 +6,12 @@
 
 use std::borrow::Cow;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::super::fields::{NO_COUNTERPART, Path, write_extra};
-use super::super::parts::{is_custom_call, write_call};
+use super::super::parts::{is_custom_call, write_call, write_image};
 use super::super::types::{finish_alias, finish_word};
-use super::super::{reasoning, usage};
+use super::super::{call_signature, citation, reasoning, usage};
 use crate::Wire;
 use crate::ir::{Choice, Finish, FinishReason, Part, Response, Text, Thinking};
 use crate::loss::Losses;
@@ -22,8 +22,9 @@ use crate::wire::tree::{Node, Object, to_bytes};
 pub(in crate::wire::openai_chat) fn encode(response: &Response, echo: &Echo, losses: &mut Losses) -> Vec<u8> {
     let model = if echo.model.is_empty() { &response.model } else { &echo.model };
     let at = Path::Body.field("choices");
+    let mut ids = MadeIds { unique: &echo.unique, calls: 0 };
     let choices: Vec<Node<'_>> = (response.choices.iter().enumerate())
-        .map(|(index, one)| choice(one, index, &at.item(index), losses).into())
+        .map(|(index, one)| choice(one, index, (&at.item(index), &mut ids), losses).into())
         .collect();
     let mut body = Object::new()
         .with("id", id(&response.id, echo))
@@ -37,6 +38,25 @@ pub(in crate::wire::openai_chat) fn encode(response: &Response, echo: &Echo, los
     body.put_some("service_tier", response.service_tier.as_deref());
     write_extra(&mut body, &response.extra, &Path::Body, losses);
     to_bytes(&body)
+}
+
+/// Ids for calls that came without one: numbered through the whole answer.
+#[derive(Debug)]
+pub(in crate::wire::openai_chat) struct MadeIds<'e> {
+    pub unique: &'e str,
+    pub calls: u32,
+}
+
+impl MadeIds<'_> {
+    /// The id of the next call.
+    pub(in crate::wire::openai_chat) fn next<'a>(&mut self, given: &'a str) -> Cow<'a, str> {
+        let number = self.calls;
+        self.calls += 1;
+        match given.is_empty() {
+            true => format!("call_{}_{number}", self.unique).into(),
+            false => given.into(),
+        }
+    }
 }
 
 /// The provider's id, or one made of the echo's unique text. Never empty.
@@ -53,27 +73,22 @@ pub(in crate::wire::openai_chat) fn finish_of(finish: &Finish, calls: bool) -> &
 }
 
 /// The provider's own word, when it says something else than the reason does (`pause_turn`).
-pub(in crate::wire::openai_chat) fn foreign_native(finish: &Finish) -> Option<&str> {
+pub(in crate::wire) fn foreign_native(finish: &Finish) -> Option<&str> {
     let native = finish.native.as_str();
     (!native.is_empty() && finish_alias(native) != Some(finish.reason)).then_some(native)
 }
 
-/// An annotation of this wire for a citation; `None` when it names no web page.
-pub(in crate::wire::openai_chat) fn citation(value: &Value) -> Option<Value> {
-    if value.get("type").and_then(Value::as_str) == Some("url_citation") {
-        return Some(value.clone());
-    }
-    let url = value.get("url").and_then(Value::as_str)?;
-    let title = value.get("title").and_then(Value::as_str).unwrap_or_default();
-    Some(json!({"type": "url_citation", "url_citation": {"url": url, "title": title}}))
-}
-
-fn choice<'a>(choice: &'a Choice, index: usize, path: &Path<'_>, losses: &mut Losses) -> Object<'a> {
+fn choice<'a>(
+    choice: &'a Choice,
+    index: usize,
+    (path, ids): (&Path<'_>, &mut MadeIds<'_>),
+    losses: &mut Losses,
+) -> Object<'a> {
     let calls = choice.parts.iter().any(|part| matches!(part, Part::ToolCall(_)));
     let word = choice.finish.as_ref().map(|finish| finish_of(finish, calls));
     let mut map = Object::new()
         .with("index", index as u64)
-        .with("message", message(choice, path, losses))
+        .with("message", message(choice, path, ids, losses))
         .with("logprobs", choice.logprobs.as_ref())
         .with("finish_reason", word);
     if let Some(finish) = &choice.finish {
@@ -86,11 +101,27 @@ fn choice<'a>(choice: &'a Choice, index: usize, path: &Path<'_>, losses: &mut Lo
     map
 }
 
-fn message<'a>(choice: &'a Choice, path: &Path<'_>, losses: &mut Losses) -> Object<'a> {
+fn message<'a>(
+    choice: &'a Choice,
+    path: &Path<'_>,
+    ids: &mut MadeIds<'_>,
+    losses: &mut Losses,
+) -> Object<'a> {
     let at = path.field("content");
     let mut gathered = Gathered::default();
     for (index, part) in choice.parts.iter().enumerate() {
-        gathered.add(part, &at.item(index), losses);
+        let at = at.item(index);
+        match part {
+            Part::ToolCall(call) => {
+                let mut map = write_call(call, ids.next(&call.id));
+                if let Some(signature) = call_signature::before(&choice.parts, index) {
+                    call_signature::write(&mut map, signature);
+                }
+                write_extra(&mut map, &call.extra, &at, losses);
+                gathered.calls.push(map.into());
+            }
+            part => gathered.add(part, &at, losses),
+        }
     }
     let refusal = gathered.refusal.or_else(|| explanation(choice, path, losses));
     let mut map =
@@ -100,13 +131,16 @@ fn message<'a>(choice: &'a Choice, path: &Path<'_>, losses: &mut Losses) -> Obje
         map.put("reasoning_content", text);
     }
     if reasoning::needs_details(&choice.parts) {
-        map.put("reasoning_details", reasoning::details(choice.parts.iter()));
+        map.put("reasoning_details", reasoning::details(&choice.parts, true));
     }
     if !gathered.calls.is_empty() {
         map.put("tool_calls", gathered.calls);
     }
     if !gathered.annotations.is_empty() {
         map.put("annotations", gathered.annotations);
+    }
+    if !gathered.images.is_empty() {
+        map.put("images", gathered.images);
     }
     map
 }
@@ -142,18 +176,15 @@ struct Gathered<'a> {
     refusal: Option<String>,
     calls: Vec<Node<'a>>,
     annotations: Vec<Node<'a>>,
+    images: Vec<Node<'a>>,
 }
 
 impl<'a> Gathered<'a> {
+    /// A part that is no call.
     fn add(&mut self, part: &'a Part, path: &Path<'_>, losses: &mut Losses) {
         match part {
             Part::Text(text) => self.text(text, path, losses),
             Part::Refusal(text) => self.refusal.get_or_insert_default().push_str(text),
-            Part::ToolCall(call) => {
-                let mut map = write_call(call);
-                write_extra(&mut map, &call.extra, path, losses);
-                self.calls.push(map.into());
-            }
             Part::Thinking(Thinking { extra, .. }) | Part::RedactedThinking { extra, .. } => {
                 reasoning::report_foreign(extra, path, losses);
             }
@@ -165,7 +196,12 @@ impl<'a> Gathered<'a> {
                 let kind = value.get("type").and_then(Value::as_str).unwrap_or("unknown");
                 losses.report(path.to_string(), format!("a part of type {kind:?} {NO_COUNTERPART}"));
             }
-            Part::Image(_) | Part::Document(_) | Part::Audio { .. } | Part::ToolResult(_) => {
+            // Where hosts of models that draw put them, beside the text.
+            Part::Image(image) => match write_image(image, path, losses) {
+                Ok(image) => self.images.push(image.into()),
+                Err(_) => losses.report(path.to_string(), "an image of another provider's files"),
+            },
+            Part::Document(_) | Part::Audio { .. } | Part::ToolCall(_) | Part::ToolResult(_) => {
                 losses.report(path.to_string(), "an answer of this wire holds text and calls only");
             }
         }
@@ -175,38 +211,22 @@ impl<'a> Gathered<'a> {
         let content = self.content.get_or_insert_default();
         let from = content.len();
         *content += text.text.as_str();
-        if text.extra.is_empty() {
-            return;
-        }
-        let start = content.get(..from).unwrap_or_default().chars().count();
-        let end = start + text.text.chars().count();
-        for (name, value) in &text.extra.fields {
-            let list = value.as_array().filter(|_| name == "citations");
-            let Some(list) = list else {
-                if text.extra.wire != Some(Wire::OpenAiChat) || !value.is_null() {
-                    losses.report(path.field(name).to_string(), NO_COUNTERPART);
-                }
-                continue;
-            };
-            for one in list {
-                match citation(one) {
-                    Some(mut annotation) => {
-                        place(&mut annotation, start, end);
-                        self.annotations.push(annotation.into());
-                    }
-                    None => {
-                        losses.report(path.field(name).to_string(), "only citations of web pages are carried")
-                    }
-                }
+        for name in text.extra.names() {
+            let null = text.extra.fields.get(&name).is_some_and(Value::is_null);
+            if text.extra.wire != Some(Wire::OpenAiChat) || !null {
+                losses.report(path.field(&name).to_string(), NO_COUNTERPART);
             }
         }
-    }
-}
-
-/// The span of the text that the citation belongs to, in characters.
-fn place(annotation: &mut Value, start: usize, end: usize) {
-    if let Some(Value::Object(inner)) = annotation.get_mut("url_citation") {
-        inner.entry("start_index").or_insert(start.into());
-        inner.entry("end_index").or_insert(end.into());
+        if text.citations.is_empty() {
+            return;
+        }
+        let start = content.get(..from).unwrap_or_default().chars().count() as u64;
+        let end = start + text.text.chars().count() as u64;
+        for one in &text.citations {
+            match citation::write(one, Some((start, end))) {
+                Some(annotation) => self.annotations.push(annotation.into()),
+                None => losses.report(path.field("citations").to_string(), citation::PAGES_ONLY),
+            }
+        }
     }
 }

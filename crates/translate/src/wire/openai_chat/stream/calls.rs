@@ -4,12 +4,23 @@
 //! that comes late or never, a whole call in one chunk. A call is announced once its id and name are
 //! known; until then its arguments are held.
 
+use serde_json::Value;
+
+use super::super::call_signature;
 use super::super::types::{Call, Function};
-use crate::ir::{Delta, Event, PartKind};
+use crate::Wire;
+use crate::ir::{Delta, Event, PartKind, Signature};
+
+/// The kind of the deprecated `function_call` of a message.
+pub(super) const SINGLE: &str = "function_call";
 
 /// The calls seen so far, in the order in which they began.
 #[derive(Debug, Default)]
-pub(super) struct Calls(Vec<OpenCall>);
+pub(super) struct Calls {
+    list: Vec<OpenCall>,
+    /// Signatures that were given out, with a call or with reasoning before it.
+    signed: Vec<Signature>,
+}
 
 #[derive(Debug, Default)]
 struct OpenCall {
@@ -18,6 +29,8 @@ struct OpenCall {
     name: String,
     /// Arguments that came before the call could be announced.
     held: String,
+    /// What signs the call: given out as empty reasoning before it.
+    signature: Option<Signature>,
     /// The number of the announced part.
     part: Option<u32>,
     stopped: bool,
@@ -26,7 +39,7 @@ struct OpenCall {
 impl Calls {
     /// Any call was seen.
     pub(super) fn any(&self) -> bool {
-        !self.0.is_empty()
+        !self.list.is_empty()
     }
 
     /// Takes one entry of `tool_calls`.
@@ -38,6 +51,8 @@ impl Calls {
         if says_nothing && delta.index.0.is_none() {
             return;
         }
+        let signature = delta.extra_content.as_ref().and_then(signature);
+        let signature = signature.filter(|new| !self.signed.contains(new));
         let Some(call) = self.find_or_open(delta.index.0, id, name) else { return };
         if call.id.is_empty() {
             call.id.push_str(id);
@@ -45,19 +60,36 @@ impl Calls {
         if call.name.is_empty() {
             call.name.push_str(name);
         }
-        if call.part.is_none() && !call.id.is_empty() && !call.name.is_empty() {
+        match &signature {
+            Some(_) if call.part.is_some() => {
+                let path = format!("choices[{choice}].delta.tool_calls.extra_content");
+                out.push(Event::Lost { path, reason: "the signature came behind its call".to_owned() });
+            }
+            Some(new) => call.signature = Some(new.clone()),
+            None => {}
+        }
+        // The deprecated single call never gets an id.
+        let identified = !call.id.is_empty() || delta.kind.get() == SINGLE;
+        if call.part.is_none() && identified && !call.name.is_empty() {
             call.announce(choice, next, out);
         }
         call.arguments(choice, function.arguments.get(), out);
+        self.signed.extend(signature);
+    }
+
+    /// Whether a signature was given out; from now on it was.
+    pub(super) fn has_given(&mut self, signature: &Signature) -> bool {
+        let given = self.signed.contains(signature);
+        if !given && signature.by == Wire::Gemini {
+            self.signed.push(signature.clone());
+        }
+        given
     }
 
     /// Announces what could not be announced before and closes every call.
     pub(super) fn close(&mut self, choice: u32, next: &mut u32, out: &mut Vec<Event>) {
-        for (number, call) in self.0.iter_mut().enumerate() {
+        for call in &mut self.list {
             if call.part.is_none() {
-                if call.id.is_empty() {
-                    call.id = format!("call_{number}");
-                }
                 call.announce(choice, next, out);
             }
             if let Some(part) = call.part.filter(|_| !call.stopped) {
@@ -71,29 +103,40 @@ impl Calls {
     fn find_or_open(&mut self, index: Option<u64>, id: &str, name: &str) -> Option<&mut OpenCall> {
         let found = match index {
             // Searched from the end: a provider that numbers every call 0 means the latest.
-            Some(_) => self.0.iter().rposition(|call| call.index == index),
-            None if !id.is_empty() => self.0.iter().rposition(|call| call.id == id),
-            None => self.0.len().checked_sub(1),
+            Some(_) => self.list.iter().rposition(|call| call.index == index),
+            None if !id.is_empty() => self.list.iter().rposition(|call| call.id == id),
+            None => self.list.len().checked_sub(1),
         };
         let found = found.filter(|position| {
-            let Some(call) = self.0.get(*position) else { return false };
+            let Some(call) = self.list.get(*position) else { return false };
             // An id alone may change from chunk to chunk; with a name it is another call.
             let other_id = !id.is_empty() && !call.id.is_empty() && id != call.id && !name.is_empty();
             let second_name = id.is_empty() && index.is_none() && !name.is_empty() && !call.name.is_empty();
             !(call.stopped || other_id || second_name)
         });
         match found {
-            Some(position) => self.0.get_mut(position),
+            Some(position) => self.list.get_mut(position),
             None => {
-                self.0.push(OpenCall { index, ..OpenCall::default() });
-                self.0.last_mut()
+                self.list.push(OpenCall { index, ..OpenCall::default() });
+                self.list.last_mut()
             }
         }
     }
 }
 
+fn signature(content: &Value) -> Option<Signature> {
+    call_signature::take_from(&mut content.as_object()?.clone())
+}
+
 impl OpenCall {
     fn announce(&mut self, choice: u32, next: &mut u32, out: &mut Vec<Event>) {
+        if let Some(signature) = self.signature.take() {
+            let part = *next;
+            *next += 1;
+            out.push(Event::PartStart { choice, part, kind: PartKind::Thinking });
+            out.push(Event::PartDelta { choice, part, delta: Delta::Signature(signature) });
+            out.push(Event::PartStop { choice, part });
+        }
         let part = *next;
         *next += 1;
         self.part = Some(part);

@@ -7,14 +7,15 @@
 
 use serde_json::{Value, json};
 
-use super::super::reasoning::is_claude_format;
+use super::super::parts::image_of;
 use super::super::response::finish;
 use super::super::types::{Answer, AnswerChoice, Call, Content, Count, Detail, Said, Str, speaks};
-use super::super::usage;
-use super::calls::Calls;
+use super::super::{citation, reasoning, usage};
+use super::calls::{Calls, SINGLE};
 use super::left_out;
+use crate::Wire;
 use crate::frame::Frame;
-use crate::ir::{Delta, Event, PartKind};
+use crate::ir::{Delta, Event, PartKind, Signature};
 use crate::wire::told::Told;
 use crate::wire::{BadFrame, StreamDecoder, failure_shapes};
 
@@ -185,23 +186,28 @@ impl ChoiceState {
             Content::Parts(parts) => parts.iter().for_each(|part| self.content_part(part, out)),
         }
         self.prose(ProseKind::Refusal, None, said.refusal.get(), out);
-        for citation in said.annotations.as_deref().unwrap_or_default() {
+        for cited in said.annotations.as_deref().unwrap_or_default() {
             let part = self.open(ProseKind::Text, None, out);
-            self.delta(part, Delta::Citation(citation.clone()), out);
+            self.delta(part, Delta::Citation(Box::new(citation::read(cited.clone()))), out);
+        }
+        for image in said.images.as_deref().unwrap_or_default().iter().filter_map(image_of) {
+            self.close_prose(out);
+            let (choice, part) = (self.index, self.take_part());
+            out.push(Event::PartStart { choice, part, kind: PartKind::Image(Box::new(image)) });
+            out.push(Event::PartStop { choice, part });
         }
         for call in said.tool_calls.as_deref().unwrap_or_default() {
             self.call(call, out);
         }
         if let Some(function) = &said.function_call {
             // The deprecated single call: no id, always the same one.
-            let id = format!("call_fn_{}", self.index);
             let function = super::super::types::Function {
                 name: Str(Some(function.name.get().into())),
                 arguments: Str(Some(function.arguments.get().into())),
                 ..Default::default()
             };
-            let id = Str(Some(id.into()));
-            let call = Call { index: Count(Some(0)), id, function: Some(function), ..Call::default() };
+            let kind = Str(Some(SINGLE.into()));
+            let call = Call { index: Count(Some(0)), kind, function: Some(function), ..Call::default() };
             self.call(&call, out);
         }
     }
@@ -232,34 +238,74 @@ impl ChoiceState {
     }
 
     fn detail(&mut self, detail: &Detail<'_>, out: &mut Vec<Event>) {
-        let data = detail.data.get();
-        if !data.is_empty() {
-            self.close_prose(out);
-            let part = self.take_part();
-            let kind = encrypted(detail, data);
-            out.push(Event::PartStart { choice: self.index, part, kind });
-            out.push(Event::PartStop { choice: self.index, part });
-            return;
+        if !detail.data.get().is_empty() {
+            return self.sealed(detail, out);
         }
         let text = match detail.text.get() {
             "" => detail.summary.get(),
             text => text,
         };
         let signature = detail.signature.get();
-        let repeated = !signature.is_empty()
-            && self
-                .prose
-                .as_ref()
-                .is_some_and(|open| open.kind == ProseKind::Thinking && !open.signed && open.text == text);
-        if !repeated {
+        let signs = !signature.is_empty();
+        if !self.repeats(text, signs, detail.index.0) {
             self.prose(ProseKind::Thinking, detail.index.0, text, out);
         }
         if !signature.is_empty() {
-            let part = self.open(ProseKind::Thinking, None, out);
-            self.delta(part, Delta::Signature(signature.to_owned()), out);
-            if let Some(open) = &mut self.prose {
-                open.signed = true;
+            let signature = reasoning::signed(signature.to_owned(), detail.format.get());
+            self.sign(signature, None, out);
+        }
+    }
+
+    /// An entry that says once more what came in the plain field, for a signature to stand by it. From here
+    /// on the reasoning has the entry's number.
+    fn repeats(&mut self, text: &str, signs: bool, number: Option<u64>) -> bool {
+        let unsigned = |open: &&mut Prose| open.kind == ProseKind::Thinking && !open.signed;
+        let Some(open) = self.prose.as_mut().filter(unsigned) else { return false };
+        let plain = open.detail.is_none() && number.is_some() && open.text.ends_with(text);
+        let repeats = !text.is_empty() && (plain || (signs && open.text == text));
+        if repeats {
+            open.detail = open.detail.or(number);
+        }
+        repeats
+    }
+
+    /// Encrypted reasoning: Claude's is a part of its own, other makers' is the signature of the reasoning of
+    /// the same number, or of reasoning without text.
+    fn sealed(&mut self, detail: &Detail<'_>, out: &mut Vec<Event>) {
+        let (data, format) = (detail.data.get(), detail.format.get());
+        let kind = match reasoning::sealed(data, format) {
+            Some(signature) if signature.by == Wire::Anthropic => {
+                PartKind::RedactedThinking { data: signature.text }
             }
+            Some(signature) => {
+                let same = self.prose.as_ref().is_some_and(|open| {
+                    open.kind == ProseKind::Thinking && !open.signed && open.detail == detail.index.0
+                });
+                if !same {
+                    self.close_prose(out);
+                }
+                return self.sign(signature, detail.index.0, out);
+            }
+            None => {
+                let id = &detail.id.0;
+                let value = json!({"type": "reasoning.encrypted", "data": data, "format": format, "id": id});
+                PartKind::Opaque { wire: Wire::OpenAiChat, value }
+            }
+        };
+        self.close_prose(out);
+        let part = self.take_part();
+        out.push(Event::PartStart { choice: self.index, part, kind });
+        out.push(Event::PartStop { choice: self.index, part });
+    }
+
+    fn sign(&mut self, signature: Signature, number: Option<u64>, out: &mut Vec<Event>) {
+        if self.calls.has_given(&signature) {
+            return;
+        }
+        let part = self.open(ProseKind::Thinking, number, out);
+        self.delta(part, Delta::Signature(signature), out);
+        if let Some(open) = &mut self.prose {
+            open.signed = true;
         }
     }
 
@@ -362,16 +408,6 @@ impl ChoiceState {
             out.push(Event::Finish { choice: self.index, finish });
         }
     }
-}
-
-/// Another maker's encrypted reasoning stays opaque: to Anthropic it would be noise.
-fn encrypted(detail: &Detail<'_>, data: &str) -> PartKind {
-    let format = detail.format.get();
-    if is_claude_format(format) {
-        return PartKind::RedactedThinking { data: data.to_owned() };
-    }
-    let value = json!({"type": "reasoning.encrypted", "data": data, "format": format, "id": detail.id.0});
-    PartKind::Opaque { wire: crate::Wire::OpenAiChat, value }
 }
 
 /// OpenRouter's error inside a choice, read as if it stood at the top.

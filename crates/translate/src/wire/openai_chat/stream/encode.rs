@@ -8,12 +8,15 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::super::response::{citation, finish_of, foreign_native, id, refusal_text};
-use super::super::{error, usage};
+use super::super::fields::Path;
+use super::super::parts::write_image;
+use super::super::response::{MadeIds, finish_of, foreign_native, id, refusal_text};
+use super::super::{citation, error, reasoning, usage};
 use crate::Wire;
 use crate::frame::write_data;
-use crate::ir::{Delta, Event, Finish, PartKind, Usage};
+use crate::ir::{Delta, Event, Finish, PartKind, Signature, Usage};
 use crate::loss::Losses;
+use crate::wire::tree::Node;
 use crate::wire::{Echo, StreamEncoder};
 
 /// The state of one caller stream.
@@ -23,6 +26,8 @@ pub(in crate::wire::openai_chat) struct Encoder {
     /// `{"id":…,"object":…,"created":…,"model":…,"choices":[`, the same in every chunk.
     head: Vec<u8>,
     choices: Vec<ChoiceState>,
+    /// Calls of all choices so far.
+    calls: u32,
     usage: Option<Usage>,
     /// `[DONE]` or an error was written: nothing follows.
     done: bool,
@@ -36,6 +41,8 @@ struct ChoiceState {
     details: u32,
     refused: bool,
     finished: bool,
+    /// Gemini's signature of the part of that number: it stands on the call behind it once more.
+    sealed: Option<(u32, String)>,
     open: Vec<OpenPart>,
 }
 
@@ -62,7 +69,7 @@ enum OpenKind {
         number: u32,
         fed: bool,
     },
-    /// Was reported when it began.
+    /// Was written or reported when it began.
     Lost,
 }
 
@@ -96,7 +103,15 @@ impl StreamEncoder for Encoder {
 
 impl Encoder {
     pub(in crate::wire::openai_chat) fn new(echo: Echo) -> Self {
-        Self { echo, head: Vec::new(), choices: Vec::new(), usage: None, done: false, json: Vec::new() }
+        Self {
+            echo,
+            head: Vec::new(),
+            choices: Vec::new(),
+            calls: 0,
+            usage: None,
+            done: false,
+            json: Vec::new(),
+        }
     }
 
     fn start(&mut self, given: &str, model: &str, created: Option<u64>, out: &mut Vec<u8>) {
@@ -135,7 +150,7 @@ impl Encoder {
     fn part_start(&mut self, spot: Spot, kind: &PartKind, out: &mut Vec<u8>, losses: &mut Losses) {
         let Spot { choice, part } = spot;
         let at = self.choice(choice, out);
-        let unique = self.echo.unique.clone();
+        let mut ids = MadeIds { unique: &self.echo.unique, calls: self.calls };
         let Some(state) = self.choices.get_mut(at) else { return };
         let (open, delta) = match kind {
             PartKind::Text | PartKind::Refusal => (OpenKind::Prose, None),
@@ -143,16 +158,38 @@ impl Encoder {
             PartKind::RedactedThinking { data } => {
                 let index = state.details;
                 state.details += 1;
-                let entry = json!({"type": "reasoning.encrypted", "data": data, "index": index});
+                let format = reasoning::format_of(Wire::Anthropic);
+                let entry =
+                    json!({"type": "reasoning.encrypted", "data": data, "format": format, "index": index});
                 (OpenKind::Prose, Some(json!({"reasoning_details": [entry]})))
             }
             PartKind::ToolCall { id, name } => {
                 let number = state.calls;
                 state.calls += 1;
-                let id = if id.is_empty() { format!("call_{unique}_{number}") } else { id.clone() };
+                let id = ids.next(id);
+                self.calls = ids.calls;
                 let function = json!({"name": name, "arguments": ""});
-                let call = json!({"index": number, "id": id, "type": "function", "function": function});
+                let seal = state.sealed.take_if(|(before, _)| *before + 1 == part);
+                let call = match seal {
+                    None => json!({"index": number, "id": id, "type": "function", "function": function}),
+                    Some((_, seal)) => {
+                        let content = json!({"google": {"thought_signature": seal}});
+                        json!({"index": number, "id": id, "type": "function", "function": function,
+                            "extra_content": content})
+                    }
+                };
                 (OpenKind::Call { number, fed: false }, Some(json!({"tool_calls": [call]})))
+            }
+            PartKind::Image(image) => {
+                let path = format!("choices[{choice}].content[{part}]");
+                let written = write_image(image, &Path::Body.field(&path), losses);
+                match written.map(|image| serde_json::to_value(Node::from(image)).unwrap_or_default()) {
+                    Ok(image) => (OpenKind::Lost, Some(json!({"images": [image]}))),
+                    Err(_) => {
+                        losses.report(path, "an image of another provider's files");
+                        (OpenKind::Lost, None)
+                    }
+                }
             }
             PartKind::Opaque { wire: Wire::OpenAiChat, value } if is_reasoning(value) => {
                 (OpenKind::Prose, Some(json!({"reasoning_details": [value]})))
@@ -189,18 +226,16 @@ impl Encoder {
             }
             Delta::Signature(signature) => self.signature(choice, part, signature, out),
             Delta::Arguments(text) => self.arguments(choice, part, text, out),
-            Delta::Citation(value) => match citation(value) {
+            Delta::Citation(cited) => match citation::write(cited, None) {
                 Some(annotation) => self.chunk_of(choice, &json!({"annotations": [annotation]}), out),
-                None => losses.report(
-                    format!("choices[{choice}].content[{part}].citations"),
-                    "only citations of web pages are carried",
-                ),
+                None => losses
+                    .report(format!("choices[{choice}].content[{part}].citations"), citation::PAGES_ONLY),
             },
             Delta::Opaque(_) => {}
         }
     }
 
-    fn signature(&mut self, choice: u32, part: u32, signature: &str, out: &mut Vec<u8>) {
+    fn signature(&mut self, choice: u32, part: u32, signature: &Signature, out: &mut Vec<u8>) {
         let at = self.choice(choice, out);
         let text = match self.open_kind(at, part) {
             Some(OpenKind::Thinking(text)) => std::mem::take(text),
@@ -209,8 +244,11 @@ impl Encoder {
         let Some(state) = self.choices.get_mut(at) else { return };
         let index = state.details;
         state.details += 1;
-        let entry = json!({"type": "reasoning.text", "text": text, "signature": signature, "index": index});
-        self.chunk_of(choice, &json!({"reasoning_details": [entry]}), out);
+        if signature.by == Wire::Gemini {
+            state.sealed = Some((part, signature.text.clone()));
+        }
+        let entries = reasoning::signed_entries(text, signature, index);
+        self.chunk_of(choice, &json!({"reasoning_details": entries}), out);
     }
 
     fn arguments(&mut self, choice: u32, part: u32, text: &str, out: &mut Vec<u8>) {

@@ -3,7 +3,9 @@
 
 use serde_json::Value;
 
-use super::super::reasoning::is_claude_format;
+use super::super::call_signature;
+use super::super::parts::image_of;
+use super::super::reasoning::{maker, sealed};
 use super::super::types::{Answer, AnswerChoice, Call, Content, Detail, Said};
 use crate::ir::Event;
 use crate::wire::told::{Told, says_nothing};
@@ -39,6 +41,10 @@ fn of_delta(said: &Said<'_>, index: u32, told: &mut Told, out: &mut Vec<Event>) 
     if let Content::Parts(parts) = &said.content {
         parts.iter().for_each(|part| of_part(part, index, told, out));
     }
+    // Hosts of models that draw number them; the place in the list tells the same.
+    if said.images.iter().flatten().any(|image| image_of(image).is_none()) {
+        told.once("delta", "images", format_args!("choices[{index}].delta"), out);
+    }
     for call in said.tool_calls.as_deref().unwrap_or_default() {
         of_call(call, index, told, out);
     }
@@ -70,18 +76,32 @@ fn of_call(call: &Call<'_>, index: u32, told: &mut Told, out: &mut Vec<Event>) {
     if !matches!(call.kind.get(), "" | "function") {
         told.once("call", "type", at, out);
     }
+    if call.extra_content.as_ref().is_some_and(says_more) {
+        told.once("call", "extra_content", at, out);
+    }
     let function = call.function.as_ref().map(|function| function.unknown.as_slice());
     for name in call.unknown.iter().chain(function.unwrap_or_default()) {
         told.once("call", name, at, out);
     }
 }
 
-/// Another maker's encrypted entry travels whole.
+/// More than Google's signature.
+fn says_more(content: &Value) -> bool {
+    let Value::Object(fields) = content else { return !says_nothing(content) };
+    let mut fields = fields.clone();
+    call_signature::take_from(&mut fields);
+    !says_nothing(&Value::Object(fields))
+}
+
+/// The encrypted entry of a maker nobody knows travels whole; a known one is told by the signature.
 fn of_detail(detail: &Detail<'_>, index: u32, told: &mut Told, out: &mut Vec<Event>) {
-    let encrypted = !detail.data.get().is_empty();
+    let (data, format) = (detail.data.get(), detail.format.get());
+    let encrypted = !data.is_empty();
+    let whole = encrypted && sealed(data, format).is_none();
+    let signed = (encrypted || !detail.signature.get().is_empty()) && maker(format).is_some();
     let named = [
-        ("id", &detail.id, !encrypted || is_claude_format(detail.format.get())),
-        ("format", &detail.format, !encrypted || is_claude_format(detail.format.get())),
+        ("id", &detail.id, !whole),
+        ("format", &detail.format, !(whole || signed)),
         ("text", &detail.text, encrypted),
         ("summary", &detail.summary, encrypted || !detail.text.get().is_empty()),
         ("signature", &detail.signature, encrypted),

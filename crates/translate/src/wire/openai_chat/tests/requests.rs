@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{OPENAI, OPENROUTER, OpenAiChat, PLAIN_RULES, decode, encode, paths, to};
 use crate::Wire;
-use crate::ir::{Effort, OutputFormat, Part, Role, Source, Tool, ToolChoice};
+use crate::ir::{Effort, OutputFormat, Part, Role, Signature, Source, Tool, ToolChoice};
 use crate::wire::Codec;
 
 /// Realistic bodies with unknown fields at every level.
@@ -46,6 +46,15 @@ fn a_request_written_for_its_own_wire_has_every_field_of_the_original() {
             written["reasoning_effort"] = "high".into();
             written.as_object_mut().unwrap().remove("reasoning");
         }
+        if body.0 == 4 {
+            // Gemini's signature goes to OpenRouter in its list.
+            let message = &mut written["messages"][1];
+            let entry = json!({"type": "reasoning.encrypted", "data": "s", "format": "google-gemini-v1",
+                "id": "call_2", "index": 0});
+            assert_eq!(message["reasoning_details"], json!([entry]));
+            message.as_object_mut().unwrap().remove("reasoning_details");
+            message["tool_calls"][1]["extra_content"] = json!({"google": {"thought_signature": "s"}});
+        }
         assert_eq!(written, original);
     }
 }
@@ -75,9 +84,13 @@ fn typed_places_hold_what_the_body_says() {
     let request = decode(BODIES[9]);
     let parts = &request.messages[1].parts;
     let Part::Thinking(first) = &parts[0] else { panic!("thinking first") };
-    assert_eq!((first.text.as_str(), first.signature.as_deref()), ("deep ", Some("SIG+/=1")));
+    assert_eq!(
+        (first.text.as_str(), first.signature.as_ref().map(|s| s.text.as_str())),
+        ("deep ", Some("SIG+/=1"))
+    );
     assert_eq!(parts[2], Part::RedactedThinking { data: "ENC".into(), extra: crate::ir::Extra::default() });
-    assert!(matches!(parts[3], Part::Opaque { wire: Wire::OpenAiChat, .. }), "another maker's secret");
+    let Part::Thinking(other) = &parts[3] else { panic!("another maker's reasoning") };
+    assert_eq!(other.signature, Some(Signature { by: Wire::OpenAiResponses, text: "o".into() }));
     assert_eq!(parts[5], Part::text("answer"));
 }
 
@@ -99,7 +112,10 @@ fn reasoning_is_read_in_every_spelling() {
 fn a_signature_collected_apart_from_its_text_is_joined_with_it() {
     let body = r#"{"model":"m","messages":[{"role":"assistant","content":"a","reasoning_content":"why","reasoning_details":[{"type":"reasoning.text","signature":"S","index":0}]}]}"#;
     let Part::Thinking(thinking) = &decode(body).messages[0].parts[0] else { panic!("thinking") };
-    assert_eq!((thinking.text.as_str(), thinking.signature.as_deref()), ("why", Some("S")));
+    assert_eq!(
+        (thinking.text.as_str(), thinking.signature.as_ref().map(|s| s.text.as_str())),
+        ("why", Some("S"))
+    );
 }
 
 #[test]

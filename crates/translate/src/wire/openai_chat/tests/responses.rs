@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{OpenAiChat, decode_response, echo, encode_response, paths};
+use super::{OpenAiChat, chunks, decode_response, echo, encode_response, events, paths};
 use crate::Wire;
 use crate::ir::*;
 use crate::loss::Losses;
@@ -29,6 +29,13 @@ fn an_answer_survives_the_round_trip_on_its_own_wire() {
         for finish in first.choices.iter_mut().filter_map(|choice| choice.finish.as_mut()) {
             // The deprecated word is written the current way.
             finish.native = finish.native.replace("function_call", "tool_calls");
+        }
+        for part in first.choices.iter_mut().flat_map(|choice| &mut choice.parts) {
+            if let Part::ToolCall(call) = part
+                && call.id.is_empty()
+            {
+                call.id = "call_u1_0".into();
+            }
         }
         assert_eq!(decode_response(&written.to_string()), first, "{body}\n{written}");
         assert!(losses.is_empty(), "{body}: {losses:?}");
@@ -155,8 +162,12 @@ fn every_finish_word_is_understood_or_kept() {
 
 fn anthropic_answer() -> Response {
     let citation = json!({"type": "web_search_result_location", "url": "https://e.com", "title": "E"});
-    let fields = serde_json::Map::from_iter([("citations".to_owned(), json!([citation]))]);
-    let text = Text { text: "é!".into(), cache: None, extra: Extra::of(Wire::Anthropic, fields) };
+    let cited = Citation {
+        url: Some("https://e.com".into()),
+        title: Some("E".into()),
+        ..Citation::of(Wire::Anthropic, citation)
+    };
+    let text = Text { text: "é!".into(), citations: vec![cited], ..Text::default() };
     let finish = Finish {
         reason: FinishReason::Stop,
         native: "pause_turn".into(),
@@ -164,7 +175,11 @@ fn anthropic_answer() -> Response {
         details: None,
     };
     let parts = vec![
-        Part::Thinking(Thinking { text: "t".into(), signature: Some("S".into()), ..Thinking::default() }),
+        Part::Thinking(Thinking {
+            text: "t".into(),
+            signature: Some(Signature::of(Wire::Anthropic, "S")),
+            ..Thinking::default()
+        }),
         Part::text("ab"),
         Part::Text(text),
         Part::Opaque { wire: Wire::Anthropic, value: json!({"type": "server_tool_use"}) },
@@ -256,4 +271,33 @@ fn a_whole_answer_is_observed_with_its_calls_and_finish() {
     assert_eq!(seen.finish, Some(FinishReason::ToolCalls));
     let seen = OpenAiChat.observe_response(BODIES[1].as_bytes()).unwrap();
     assert_eq!((seen.output_chars, seen.choices_open, seen.choices_finished), (2, 3, 3));
+}
+
+#[test]
+fn images_stand_beside_the_text_whole_and_in_streams() {
+    let entry = json!({"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}});
+    let message = json!({"role": "assistant", "content": "Here.", "images": [entry]});
+    let body = json!({"id": "a", "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]});
+    let read = decode_response(&body.to_string());
+    let Part::Image(image) = &read.choices[0].parts[1] else { panic!("{read:?}") };
+    let (written, losses) = encode_response(&read);
+    assert_eq!(written["choices"][0]["message"]["images"], json!([entry]));
+    assert!(losses.is_empty(), "{losses:?}");
+
+    let delta = json!({"index": 0, "delta": {"images": [entry]}, "finish_reason": null});
+    let chunk = json!({"id": "a", "choices": [delta]}).to_string();
+    let seen = events(&[&chunk, "[DONE]"]);
+    let start = Event::PartStart { choice: 0, part: 0, kind: PartKind::Image(Box::new(image.clone())) };
+    assert!(seen.contains(&start), "{seen:?}");
+    let written = chunks(&[start, Event::PartStop { choice: 0, part: 0 }], echo()).concat();
+    assert!(written.contains(&json!({"images": [entry]}).to_string()), "{written}");
+}
+
+#[test]
+fn what_is_no_image_is_told() {
+    let delta = json!({"index": 0, "delta": {"images": [{"type": "later"}]}, "finish_reason": null});
+    let chunk = json!({"id": "a", "choices": [delta]}).to_string();
+    let seen = events(&[&chunk, "[DONE]"]);
+    let lost = |event: &Event| matches!(event, Event::Lost { path, .. } if path.ends_with("images"));
+    assert!(seen.iter().any(lost), "{seen:?}");
 }

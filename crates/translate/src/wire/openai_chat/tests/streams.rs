@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{OpenAiChat, chunks, echo, events};
+use crate::Wire;
 use crate::frame::Frame;
 use crate::ir::*;
 use crate::loss::Losses;
@@ -109,8 +110,9 @@ fn meaning(events: &[Event]) -> Value {
                     | Delta::Refusal(text)
                     | Delta::Thinking(text)
                     | Delta::Arguments(text) => ("text", text.clone()),
-                    Delta::Signature(text) => ("signature", text.clone()),
-                    Delta::Citation(value) | Delta::Opaque(value) => ("value", value.to_string()),
+                    Delta::Signature(signature) => ("signature", signature.text.clone()),
+                    Delta::Citation(citation) => ("value", citation.raw.to_string()),
+                    Delta::Opaque(value) => ("value", value.to_string()),
                 };
                 let sofar = slot.2[name].as_str().unwrap_or_default().to_owned();
                 slot.2[name] = (sofar + &text).into();
@@ -247,7 +249,7 @@ fn calls_are_told_apart_however_the_provider_numbers_them() {
         r#"{"tool_calls":[{"function":{"name":"f","arguments":{"x":1}}}]}"#,
         r#"{"tool_calls":[{"function":{"name":"g","arguments":""}}]}"#,
     ]);
-    assert_eq!(nameless, [call("call_0", "f", "{\"x\":1}"), call("call_1", "g", "")], "neither index nor id");
+    assert_eq!(nameless, [call("", "f", "{\"x\":1}"), call("", "g", "")], "neither index nor id");
 
     let by_id = calls_from(&[
         r#"{"tool_calls":[{"id":"a","function":{"name":"f","arguments":"{"}}]}"#,
@@ -493,13 +495,13 @@ fn thinking_is_written_as_text_and_its_signature_with_the_whole_block() {
         Event::PartStart { choice: 0, part: 0, kind: PartKind::Thinking },
         delta(Delta::Thinking("a".into())),
         delta(Delta::Thinking("b".into())),
-        delta(Delta::Signature("S".into())),
+        delta(Delta::Signature(Signature::of(Wire::Anthropic, "S"))),
         Event::PartStop { choice: 0, part: 0 },
     ];
     let written = chunks(&events, echo());
     let bodies: Vec<Value> = written.iter().map(|one| serde_json::from_str(one).unwrap()).collect();
     assert_eq!(bodies[1]["choices"][0]["delta"], json!({"reasoning_content": "a"}));
-    let entry = json!({"type": "reasoning.text", "text": "ab", "signature": "S", "index": 0});
+    let entry = json!({"type": "reasoning.text", "text": "ab", "signature": "S", "format": "anthropic-claude-v1", "index": 0});
     assert_eq!(bodies[3]["choices"][0]["delta"], json!({"reasoning_details": [entry]}));
 }
 
@@ -586,8 +588,9 @@ fn a_frame_of_no_meaning_is_counted_not_fatal() {
 fn a_citation_reaches_the_caller_or_is_reported() {
     let mut encoder = OpenAiChat.stream_encoder(echo());
     let (mut out, mut losses) = (Vec::new(), Losses::default());
-    for value in [json!({"url": "https://e.com", "title": "E"}), json!({"type": "page_location"})] {
-        let event = Event::PartDelta { choice: 0, part: 0, delta: Delta::Citation(value) };
+    for url in [Some("https://e.com".to_owned()), None] {
+        let citation = Citation { url, ..Citation::of(Wire::Anthropic, json!({})) };
+        let event = Event::PartDelta { choice: 0, part: 0, delta: Delta::Citation(Box::new(citation)) };
         encoder.event(&event, &mut out, &mut losses);
     }
     assert!(String::from_utf8(out).unwrap().contains(r#""annotations":[{"type":"url_citation""#));

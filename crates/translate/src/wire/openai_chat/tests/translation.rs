@@ -39,7 +39,7 @@ fn image() -> Part {
 fn thinking(text: &str, signature: Option<&str>) -> Part {
     Part::Thinking(Thinking {
         text: text.into(),
-        signature: signature.map(str::to_owned),
+        signature: signature.map(|text| crate::ir::Signature::of(Wire::Anthropic, text)),
         ..Thinking::default()
     })
 }
@@ -108,9 +108,9 @@ fn reasoning_goes_back_the_way_the_provider_reads_it() {
     assert_eq!(
         body["messages"][0]["reasoning_details"],
         json!([
-            {"type": "reasoning.text", "text": "one", "signature": "S1", "index": 0},
-            {"type": "reasoning.text", "text": "", "signature": "S2", "index": 1},
-            {"type": "reasoning.encrypted", "data": "R", "index": 2},
+            {"type": "reasoning.text", "text": "one", "signature": "S1", "format": "anthropic-claude-v1", "index": 0},
+            {"type": "reasoning.text", "text": "", "signature": "S2", "format": "anthropic-claude-v1", "index": 1},
+            {"type": "reasoning.encrypted", "data": "R", "format": "anthropic-claude-v1", "index": 2},
         ])
     );
     assert!(losses.is_empty(), "{losses:?}");
@@ -302,4 +302,46 @@ fn a_stream_asks_for_usage_where_the_provider_knows_the_option() {
     assert_eq!(body["stream_options"], json!({"include_usage": true}), "trap 76");
     let old = crate::provider::Quirks { stream_usage: false, ..OPENAI };
     assert!(encode(&request, &to(&old, &PLAIN_RULES)).0.get("stream_options").is_none());
+}
+
+#[test]
+fn ids_fit_the_provider_in_calls_and_results_alike() {
+    const OWN: crate::provider::Quirks = crate::provider::Quirks {
+        fixes: &[crate::provider::Fix::CallIds(crate::provider::CallIdForm::Forty)],
+        ..OPENAI
+    };
+    const NINE: crate::provider::Quirks = crate::provider::Quirks {
+        fixes: &[crate::provider::Fix::CallIds(crate::provider::CallIdForm::Nine)],
+        ..OPENAI
+    };
+    let long = "toolu_vrtx_0123456789012345678901234567890123456789";
+    let ids = [long, "short", "", ""];
+    let messages = vec![
+        message(Role::Assistant, ids.iter().map(|id| call(id)).collect()),
+        message(Role::Tool, ids.iter().map(|id| result(id, vec![Part::text("r")], None)).collect()),
+    ];
+    for (quirks, most) in [(&OWN, 40), (&NINE, 9), (&OPENAI, usize::MAX)] {
+        let (body, _) = encode(&request(messages.clone()), &to(quirks, &PLAIN_RULES));
+        let calls: Vec<&str> = body["messages"][0]["tool_calls"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|call| call["id"].as_str().unwrap())
+            .collect();
+        let results: Vec<&str> =
+            (1..5).map(|at| body["messages"][at]["tool_call_id"].as_str().unwrap()).collect();
+        assert_eq!(calls, results);
+        assert!(calls.iter().all(|id| !id.is_empty() && id.len() <= most), "{calls:?}");
+        let different: std::collections::HashSet<_> = calls.iter().collect();
+        assert_eq!(different.len(), 4, "{calls:?}");
+    }
+}
+
+#[test]
+fn citations_of_earlier_turns_are_told() {
+    let mut text = crate::ir::Text { text: "x".into(), ..Default::default() };
+    text.citations.push(crate::ir::Citation::of(crate::Wire::Anthropic, json!({})));
+    let request = request(vec![message(Role::Assistant, vec![Part::Text(text)])]);
+    let (_, losses) = encode(&request, &to(&OPENAI, &PLAIN_RULES));
+    assert_eq!(paths(&losses), ["messages[0].content[0].citations"]);
 }

@@ -1,0 +1,107 @@
+//! Clouds that serve models under the customer's own account: hosts and paths hold a region, a project or a
+//! resource, which the provider key's settings give.
+
+use super::{CredentialScheme, EXACT, HOST, MESSAGES, ProviderSpec, RESPONSES, Service};
+use crate::Wire;
+use crate::frame::Framing;
+use crate::provider::{Fix, Quirks};
+
+pub(super) const ROWS: &[ProviderSpec] = &[
+    ProviderSpec {
+        name: "azure",
+        aliases: &["azure_openai"],
+        display_name: "Azure OpenAI",
+        // `https://<resource>.openai.azure.com`: `azure_key_config.endpoint` gives it.
+        chat_path: "/openai/deployments/{model}/chat/completions?api-version={api_version}",
+        services: AZURE,
+        embeddings_path: Some("/openai/deployments/{model}/embeddings?api-version={api_version}"),
+        credential: CredentialScheme::Azure,
+        env: &["AZURE_OPENAI_API_KEY", "AZURE_API_KEY"],
+        quirks: EXACT,
+        ..HOST
+    },
+    ProviderSpec {
+        name: "bedrock",
+        aliases: &["aws_bedrock"],
+        display_name: "Amazon Bedrock",
+        base_url: Some("https://bedrock-runtime.{region}.amazonaws.com"),
+        wire: Wire::BedrockConverse,
+        chat_path: "/model/{model}/converse",
+        stream_path: Some("/model/{model}/converse-stream"),
+        services: BEDROCK,
+        credential: CredentialScheme::Aws,
+        env: &["AWS_BEARER_TOKEN_BEDROCK"],
+        quirks: Quirks { fixes: &[], ..EXACT },
+        ..HOST
+    },
+    ProviderSpec {
+        name: "vertex",
+        aliases: &["vertex_ai"],
+        display_name: "Google Vertex AI",
+        base_url: Some("https://{region}-aiplatform.googleapis.com"),
+        wire: Wire::Gemini,
+        chat_path: "/v1/projects/{project}/locations/{region}/publishers/google/models/{model}:generateContent",
+        stream_path: Some(
+            "/v1/projects/{project}/locations/{region}/publishers/google/models/{model}:streamGenerateContent?alt=sse",
+        ),
+        services: VERTEX,
+        credential: CredentialScheme::Google,
+        env: &["VERTEX_API_KEY"],
+        quirks: Quirks { fixes: &[], ..EXACT },
+        ..HOST
+    },
+];
+
+/// Claude on other clouds: the version stands in the body, and what only Anthropic itself has is refused.
+macro_rules! hosted_claude {
+    ($version:literal $(, $fix:expr)* $(,)?) => {
+        &[
+            Fix::Take("model"),
+            Fix::Put("anthropic_version", $version),
+            Fix::Drop("container"),
+            Fix::Drop("inference_geo"),
+            Fix::Drop("mcp_servers"),
+            Fix::Drop("service_tier"),
+            $($fix,)*
+        ]
+    };
+}
+
+const AZURE: &[Service] = &[
+    Service { path: "/openai/v1/responses", ..RESPONSES },
+    Service { path: "/anthropic/v1/messages", models: &["claude"], exact: false, ..MESSAGES },
+];
+
+/// Claude's own API, for callers that speak it: nothing of it is lost on the way through Converse.
+const BEDROCK: &[Service] = &[Service {
+    path: "/model/{model}/invoke",
+    stream_path: Some("/model/{model}/invoke-with-response-stream"),
+    models: &["anthropic.", "claude"],
+    framing: Framing::EventStreamChunks,
+    headers: &[],
+    quirks: Quirks { fixes: hosted_claude!("\"bedrock-2023-05-31\"", Fix::Take("stream")), ..EXACT },
+    ..MESSAGES
+}];
+
+const VERTEX: &[Service] = &[
+    Service {
+        path: "/v1/projects/{project}/locations/{region}/publishers/anthropic/models/{model}:rawPredict",
+        stream_path: Some(
+            "/v1/projects/{project}/locations/{region}/publishers/anthropic/models/{model}:streamRawPredict",
+        ),
+        models: &["claude"],
+        exact: false,
+        headers: &[],
+        quirks: Quirks { fixes: hosted_claude!("\"vertex-2023-10-16\""), ..EXACT },
+        ..MESSAGES
+    },
+    // Open models as a service: `meta/llama-4-maverick-17b-128e-instruct-maas`.
+    Service {
+        wire: Wire::OpenAiChat,
+        path: "/v1/projects/{project}/locations/{region}/endpoints/openapi/chat/completions",
+        models: &["-maas", "meta/", "mistralai/", "qwen/", "deepseek-ai/", "openai/"],
+        exact: false,
+        quirks: EXACT,
+        ..RESPONSES
+    },
+];

@@ -1,0 +1,68 @@
+//! Requests that go to a provider as they are: any method, any path, any body.
+//!
+//! The provider's key replaces the caller's, the answer comes back as it was given, also when it is an error.
+//! Connections that fail are tried again; an answer never is, since nobody knows what it did.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use pingora_proxy::Session;
+use translate::ir::FailureKind;
+use translate::relay::Peek;
+
+use super::exchange::Call;
+use super::fault::Fault;
+use super::headers::Forward;
+use super::replay::Stage;
+use crate::config::snapshot::{ModelRef, Snapshot};
+use crate::route::endpoint::Endpoint;
+use crate::route::model::own_provider;
+use crate::route::plan::Plan;
+
+/// The header that names another provider than the family's own.
+const PROVIDER: &str = "x-model-provider";
+/// What stands for a model that nobody looked for.
+const NO_MODEL: &str = "none";
+
+/// The call of a passthrough request.
+///
+/// # Errors
+/// The provider is not configured.
+pub fn plan(
+    session: &Session,
+    snapshot: &Snapshot,
+    endpoint: Endpoint,
+    (path, body, started): (&str, Bytes, Instant),
+) -> Result<Call, Fault> {
+    let head = session.req_header();
+    let named = head.headers.get(PROVIDER).and_then(|value| value.to_str().ok());
+    let own = || own_provider(endpoint.family, "", |name| snapshot.provider(name).is_some());
+    let name = named.unwrap_or_else(own);
+    let Some(provider) = snapshot.provider(name) else {
+        let message = format!(
+            "the provider `{name}` is not configured: add `providers.{name}`, or name another in {PROVIDER}"
+        );
+        return Err(Fault::request(FailureKind::NotFound, 404, message));
+    };
+    let target = ModelRef { provider: Arc::clone(&provider.name), model: NO_MODEL.into() };
+    let query = head.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    Ok(Call {
+        endpoint,
+        model_asked: NO_MODEL.into(),
+        stream: false,
+        include_usage: true,
+        body,
+        peek: Peek::nothing(NO_MODEL),
+        raw: Some((head.method.clone(), format!("{path}{query}").into())),
+        decoded: None,
+        task: None,
+        single: false,
+        list: false,
+        plan: Plan::only(&target, snapshot),
+        cursor: crate::upstream::select::Cursor::default(),
+        stage: Stage::new(started),
+        direct_key: None,
+        forward: Forward::everything(&head.headers),
+    })
+}

@@ -1,0 +1,164 @@
+//! Embeddings and reranking: one question, one answer, no stream. The same two ways as chat: bytes relayed
+//! where the provider takes the caller's format, else translated.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use translate::embed;
+use translate::loss::Losses;
+use translate::relay::{RequestEdits, rename_models, rewrite_request};
+use translate::rerank;
+use translate::wire::{BadRequest, BadResponse, Echo, Observation};
+use translate::{Wire, ir::Usage};
+
+use super::attempt::Upstream;
+use super::exchange::Call;
+use crate::config::snapshot::Provider;
+use crate::upstream::target::Target;
+
+/// A decoded question, kept for the answer's form.
+pub enum Task {
+    Embed(Box<embed::Request>),
+    Rerank(Box<rerank::Request>),
+}
+
+/// The provider's format of the task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    Embed(embed::Format),
+    Rerank(rerank::Format),
+}
+
+/// The question for an embedding as this provider takes it.
+///
+/// # Errors
+/// It has no meaning there, or is wrong.
+pub fn embed(
+    call: &mut Call,
+    provider: &Provider,
+    model: &Arc<str>,
+    mut target: Target,
+) -> Result<Upstream, BadRequest> {
+    let asked = asked_embedding(call);
+    let format = match provider.wire {
+        Wire::OpenAiChat | Wire::OpenAiResponses | Wire::Anthropic => embed::Format::OpenAi,
+        Wire::Cohere => embed::Format::Cohere,
+        Wire::Gemini if asked == embed::Format::GeminiEmbedContent => asked,
+        Wire::Gemini => embed::Format::GeminiBatch,
+        Wire::BedrockConverse if model.contains("cohere.") => embed::Format::BedrockCohere,
+        Wire::BedrockConverse => embed::Format::BedrockTitan,
+    };
+    if format == embed::Format::GeminiEmbedContent {
+        target.path = target.path.replacen(":batchEmbedContents", ":embedContent", 1).into();
+        target.fixed = false;
+    }
+    let kind = Format::Embed(format);
+    if format == asked {
+        return Ok(relayed(call, model, target, kind));
+    }
+    if !matches!(call.task, Some(Task::Embed(_))) {
+        call.task = Some(Task::Embed(Box::new(embed::decode_request(asked, &call.body)?)));
+    }
+    let Some(Task::Embed(request)) = &call.task else {
+        return Err(BadRequest::at("", "the request could not be read"));
+    };
+    let mut losses = Losses::default();
+    let body = embed::encode_request(format, request, model, &mut losses)?;
+    Ok(made(body, losses, target, kind))
+}
+
+/// The question for a ranking as this provider takes it.
+///
+/// # Errors
+/// As [`embed`].
+pub fn rerank(
+    call: &mut Call,
+    provider: &Provider,
+    model: &Arc<str>,
+    target: Target,
+) -> Result<Upstream, BadRequest> {
+    let format = rerank::Format::of(provider.wire, provider.spec.name);
+    let kind = Format::Rerank(format);
+    if format == rerank::Format::Cohere {
+        return Ok(relayed(call, model, target, kind));
+    }
+    if !matches!(call.task, Some(Task::Rerank(_))) {
+        let request = rerank::decode_request(rerank::Format::Cohere, &call.body)?;
+        call.task = Some(Task::Rerank(Box::new(request)));
+    }
+    let Some(Task::Rerank(request)) = &call.task else {
+        return Err(BadRequest::at("", "the request could not be read"));
+    };
+    let mut losses = Losses::default();
+    let body = rerank::encode_request(format, request, model, &mut losses)?;
+    Ok(made(body, losses, target, kind))
+}
+
+/// Checks the provider's answer, and translates it where the formats differ.
+///
+/// # Errors
+/// It is no answer.
+pub fn answer(
+    call: &Call,
+    (format, relay): (Format, bool),
+    body: Bytes,
+    echo: &Echo,
+    losses: &mut Losses,
+) -> Result<(Bytes, Observation), BadResponse> {
+    match (format, &call.task) {
+        (Format::Embed(format), Some(Task::Embed(request))) if !relay => {
+            let answer = embed::decode_response(format, &body)?;
+            let out = embed::encode_response(&answer, request, echo, losses);
+            Ok((out.into(), seen(answer.usage)))
+        }
+        (Format::Rerank(format), Some(Task::Rerank(request))) if !relay => {
+            let answer = rerank::decode_response(format, &body)?;
+            let out = rerank::encode_response(&answer, request, echo, losses);
+            Ok((out.into(), seen(answer.usage)))
+        }
+        (Format::Embed(format), _) => {
+            let usage = embed::observe_response(format, &body)?;
+            Ok((body, seen(usage)))
+        }
+        (Format::Rerank(format), _) => {
+            let (usage, _searches) = rerank::observe_response(format, &body)?;
+            Ok((body, seen(usage)))
+        }
+    }
+}
+
+fn seen(usage: Option<Usage>) -> Observation {
+    Observation { content: true, usage, done: true, ..Observation::default() }
+}
+
+fn asked_embedding(call: &Call) -> embed::Format {
+    match call.endpoint.dialect {
+        Wire::Gemini if call.single => embed::Format::GeminiEmbedContent,
+        Wire::Gemini => embed::Format::GeminiBatch,
+        Wire::Cohere => embed::Format::Cohere,
+        _ => embed::Format::OpenAi,
+    }
+}
+
+fn relayed(call: &Call, model: &str, target: Target, format: Format) -> Upstream {
+    let mut losses = Losses::default();
+    let edits = RequestEdits { model, ask_usage: false, quirks: target.quirks, drop: &["fallbacks"] };
+    let body = match rewrite_request(&call.body, &call.peek, &edits, &mut losses) {
+        std::borrow::Cow::Borrowed(_) => call.body.clone(),
+        std::borrow::Cow::Owned(body) => Bytes::from(body),
+    };
+    let body = if target.wire == Wire::Gemini { renamed(body, model) } else { body };
+    Upstream { target, body, losses, relay: true, usage_is_ours: false, task: Some(format) }
+}
+
+/// Gemini's embeddings name the model in the body as well as in the path.
+pub fn renamed(body: Bytes, model: &str) -> Bytes {
+    match rename_models(&body, model) {
+        std::borrow::Cow::Borrowed(_) => body,
+        std::borrow::Cow::Owned(body) => body.into(),
+    }
+}
+
+fn made(body: Vec<u8>, losses: Losses, target: Target, format: Format) -> Upstream {
+    Upstream { target, body: body.into(), losses, relay: false, usage_is_ours: false, task: Some(format) }
+}

@@ -1,0 +1,434 @@
+//! The paths themselves: tables of those that are fixed, and a reader for those that name a model.
+
+use http::Method;
+use percent_encoding::percent_decode_str;
+use translate::Wire;
+use translate::frame::Framing;
+
+use super::{Asked, Endpoint, Family, Local, Operation, Route, posted};
+
+/// Other base URLs of the same endpoints, for frameworks that want one of their own.
+const FRAMEWORKS: [&str; 4] = ["/cursor", "/langchain", "/litellm", "/pydanticai"];
+
+/// Prefixes below which a provider's whole API is, and whose it is.
+const PASSTHROUGHS: [(&str, Family, Wire); 3] = [
+    ("/anthropic_passthrough", Family::Anthropic, Wire::Anthropic),
+    ("/genai_passthrough", Family::Gemini, Wire::Gemini),
+    ("/openai_passthrough", Family::OpenAi, Wire::OpenAiChat),
+];
+
+/// What a family's paths look like below its prefix.
+const FAMILIES: [(&str, Family); 5] = [
+    ("/anthropic", Family::Anthropic),
+    ("/bedrock", Family::Bedrock),
+    ("/cohere", Family::Cohere),
+    ("/genai", Family::Gemini),
+    ("/openai", Family::OpenAi),
+];
+
+/// Fixed paths of each dialect, without its prefix.
+const POSTS: &[(&str, Operation, Wire)] = &[
+    ("/v1/chat/completions", Operation::Chat, Wire::OpenAiChat),
+    ("/v1/completions", Operation::Completions, Wire::OpenAiChat),
+    ("/v1/embeddings", Operation::Embeddings, Wire::OpenAiChat),
+    ("/v1/messages", Operation::Chat, Wire::Anthropic),
+    ("/v1/messages/count_tokens", Operation::CountTokens, Wire::Anthropic),
+    ("/v1/rerank", Operation::Rerank, Wire::Cohere),
+    ("/v1/responses", Operation::Chat, Wire::OpenAiResponses),
+    ("/v2/chat", Operation::Chat, Wire::Cohere),
+    ("/v2/embed", Operation::Embeddings, Wire::Cohere),
+    ("/v2/rerank", Operation::Rerank, Wire::Cohere),
+];
+
+/// The same of what the gateway answers itself.
+const GETS: &[(&str, Local)] = &[
+    ("/", Local::Root),
+    ("/anthropic/v1/models", Local::Models(Family::Anthropic)),
+    ("/bedrock/foundation-models", Local::Models(Family::Bedrock)),
+    ("/cohere/v1/models", Local::Models(Family::Cohere)),
+    ("/cursor/models", Local::Models(Family::OpenAi)),
+    ("/cursor/v1/models", Local::Models(Family::OpenAi)),
+    ("/genai/v1/models", Local::Models(Family::Gemini)),
+    ("/genai/v1beta/models", Local::Models(Family::Gemini)),
+    ("/health", Local::Health),
+    ("/livez", Local::Livez),
+    ("/metrics", Local::Metrics),
+    ("/openai/models", Local::Models(Family::OpenAi)),
+    ("/openai/v1/models", Local::Models(Family::OpenAi)),
+    ("/readyz", Local::Readyz),
+    ("/v1/models", Local::Models(Family::Unified)),
+    ("/v1beta/models", Local::Models(Family::Gemini)),
+];
+
+/// Paths for people: what the start page and an unknown path show. `{model}` stands for a name.
+const SHOWN: &[&str] = &[
+    "/anthropic/v1/messages",
+    "/anthropic/v1/messages/count_tokens",
+    "/bedrock/model/{model}/converse",
+    "/bedrock/model/{model}/converse-stream",
+    "/bedrock/model/{model}/invoke",
+    "/bedrock/model/{model}/invoke-with-response-stream",
+    "/cohere/v2/chat",
+    "/cohere/v2/embed",
+    "/cohere/v2/rerank",
+    "/genai/v1beta/models/{model}:batchEmbedContents",
+    "/genai/v1beta/models/{model}:countTokens",
+    "/genai/v1beta/models/{model}:embedContent",
+    "/genai/v1beta/models/{model}:generateContent",
+    "/genai/v1beta/models/{model}:streamGenerateContent",
+    "/openai/chat/completions",
+    "/openai/completions",
+    "/openai/embeddings",
+    "/openai/responses",
+    "/openai/v1/chat/completions",
+    "/openai/v1/completions",
+    "/openai/v1/embeddings",
+    "/openai/v1/responses",
+    "/v1/chat/completions",
+    "/v1/completions",
+    "/v1/embeddings",
+    "/v1/messages",
+    "/v1/messages/count_tokens",
+    "/v1/rerank",
+    "/v1/responses",
+];
+
+/// The dialect in which errors of this path are written: known even when the path is not.
+#[must_use]
+pub fn dialect_of(path: &str) -> Wire {
+    let path = without_framework(path);
+    if let Some((_, _, dialect)) = PASSTHROUGHS.iter().find(|(prefix, _, _)| below(path, prefix).is_some()) {
+        return *dialect;
+    }
+    if let Some((_, family)) = FAMILIES.iter().find(|(prefix, _)| below(path, prefix).is_some()) {
+        return match family {
+            Family::Anthropic => Wire::Anthropic,
+            Family::Bedrock => Wire::BedrockConverse,
+            Family::Cohere => Wire::Cohere,
+            Family::Gemini => Wire::Gemini,
+            Family::OpenAi | Family::Unified => Wire::OpenAiChat,
+        };
+    }
+    match path {
+        _ if path.starts_with("/model/") => Wire::BedrockConverse,
+        _ if path.starts_with("/v1/messages") => Wire::Anthropic,
+        _ if path.starts_with("/v2/") => Wire::Cohere,
+        _ if path.starts_with("/v1beta") => Wire::Gemini,
+        _ if path.starts_with("/v1/models/") && path.contains(':') => Wire::Gemini,
+        _ => Wire::OpenAiChat,
+    }
+}
+
+/// Finds the route of a method and path (without query). A trailing slash is forgiven.
+#[must_use]
+pub fn find(method: &Method, path: &str) -> Route {
+    let path = if path.len() > 1 { path.trim_end_matches('/') } else { path };
+    if let Some(route) = passthrough(method, path) {
+        return route;
+    }
+    if let Some(asked) = provider(path) {
+        return posted(method, asked);
+    }
+    if let Some((_, local)) = GETS.iter().find(|(known, _)| *known == path) {
+        return if method == Method::GET || method == Method::HEAD {
+            Route::Local(*local)
+        } else {
+            Route::MethodNotAllowed { allow: "GET, HEAD" }
+        };
+    }
+    Route::NotFound { nearest: nearest(method, path) }
+}
+
+/// Every path, with its method: for the start page and the docs.
+pub fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
+    SHOWN.iter().map(|path| ("POST", *path)).chain(GETS.iter().map(|(path, _)| ("GET", *path)))
+}
+
+/// A family's own paths below its passthrough prefix are those endpoints; all others go to the provider as they
+/// are, with any method.
+fn passthrough(method: &Method, path: &str) -> Option<Route> {
+    const ALLOW: &str = "DELETE, GET, HEAD, PATCH, POST, PUT";
+    let (rest, family, dialect) = PASSTHROUGHS
+        .iter()
+        .find_map(|(prefix, family, dialect)| Some((below(path, prefix)?, *family, *dialect)))?;
+    if method == Method::POST
+        && let Some(asked) = in_family(rest, family)
+    {
+        return Some(Route::Provider(asked));
+    }
+    if !ALLOW.split(", ").any(|allowed| allowed == method.as_str()) {
+        return Some(Route::MethodNotAllowed { allow: ALLOW });
+    }
+    let endpoint = Endpoint::new(Operation::Passthrough, dialect, family);
+    Some(Route::Provider(Asked { raw: Some(rest.to_owned()), ..fixed(endpoint) }))
+}
+
+fn provider(path: &str) -> Option<Asked> {
+    let short = without_framework(path);
+    let framework = short.len() < path.len();
+    for (prefix, family) in FAMILIES {
+        if let Some(rest) = below(short, prefix) {
+            return in_family(rest, family);
+        }
+    }
+    // Without a prefix the dialect follows from the path.
+    let family = |dialect, own| match dialect {
+        Wire::Gemini => Family::Gemini,
+        Wire::Cohere if short.starts_with("/v2/") => Family::Cohere,
+        Wire::BedrockConverse => Family::Bedrock,
+        Wire::Anthropic if framework => Family::Anthropic,
+        _ => own,
+    };
+    let own = if framework { Family::OpenAi } else { Family::Unified };
+    let short = if framework { versioned(short) } else { short.into() };
+    if let Some((_, operation, dialect)) = POSTS.iter().find(|(known, _, _)| *known == short) {
+        return Some(fixed(Endpoint::new(*operation, *dialect, family(*dialect, own))));
+    }
+    gemini(&short).or_else(|| azure(&short, own)).or_else(|| bedrock(&short).filter(|_| framework))
+}
+
+fn in_family(rest: &str, family: Family) -> Option<Asked> {
+    let speaks = |dialect: Wire| match family {
+        Family::Anthropic => dialect == Wire::Anthropic,
+        Family::Cohere => dialect == Wire::Cohere,
+        Family::OpenAi => matches!(dialect, Wire::OpenAiChat | Wire::OpenAiResponses),
+        Family::Bedrock | Family::Gemini | Family::Unified => false,
+    };
+    match family {
+        Family::Gemini => gemini(rest),
+        Family::Bedrock => bedrock(rest),
+        _ => {
+            let path = if family == Family::OpenAi { versioned(rest) } else { rest.into() };
+            let found = POSTS.iter().find(|(known, _, dialect)| *known == path && speaks(*dialect));
+            match found {
+                Some((_, operation, dialect)) => Some(fixed(Endpoint::new(*operation, *dialect, family))),
+                None if family == Family::OpenAi => azure(below(rest, "/openai").unwrap_or(rest), family),
+                None => None,
+            }
+        }
+    }
+}
+
+fn fixed(endpoint: Endpoint) -> Asked {
+    Asked { endpoint, model: None, stream: None, single: false, raw: None }
+}
+
+/// `/v1beta/models/{model}:{action}`, also under `/v1` and `/v1beta1`; the model may hold slashes.
+fn gemini(path: &str) -> Option<Asked> {
+    let rest =
+        path.strip_prefix("/v1beta1/").or(path.strip_prefix("/v1beta/")).or(path.strip_prefix("/v1/"))?;
+    // `tunedModels/x` stays: it is part of the model's name at the provider.
+    let (model, action) = rest.strip_prefix("models/").unwrap_or(rest).rsplit_once(':')?;
+    let (operation, stream) = match action {
+        "generateContent" => (Operation::Chat, Some(false)),
+        "streamGenerateContent" => (Operation::Chat, Some(true)),
+        "countTokens" => (Operation::CountTokens, Some(false)),
+        "embedContent" | "batchEmbedContents" => (Operation::Embeddings, Some(false)),
+        _ => return None,
+    };
+    let endpoint = Endpoint::new(operation, Wire::Gemini, Family::Gemini);
+    Some(Asked {
+        endpoint,
+        model: Some(decoded(model)?),
+        stream,
+        single: action == "embedContent",
+        raw: None,
+    })
+}
+
+/// `/model/{id}/{action}`: the id may be an ARN, percent-encoded. `invoke` takes the model's own body:
+/// Claude's is the only one known here.
+fn bedrock(path: &str) -> Option<Asked> {
+    let (model, action) = path.strip_prefix("/model/")?.rsplit_once('/')?;
+    let converse = Endpoint::new(Operation::Chat, Wire::BedrockConverse, Family::Bedrock);
+    let invoke = Endpoint {
+        framing: Framing::EventStreamChunks,
+        ..Endpoint::new(Operation::Chat, Wire::Anthropic, Family::Bedrock)
+    };
+    let (endpoint, stream) = match action {
+        "converse" => (converse, false),
+        "converse-stream" => (converse, true),
+        "invoke" => (invoke, false),
+        "invoke-with-response-stream" => (invoke, true),
+        _ => return None,
+    };
+    Some(Asked { endpoint, model: Some(decoded(model)?), stream: Some(stream), single: false, raw: None })
+}
+
+/// `/openai/deployments/{deployment}/chat/completions`: as Azure's SDKs call it.
+fn azure(path: &str, family: Family) -> Option<Asked> {
+    let path = path.strip_prefix("/openai").unwrap_or(path);
+    let (model, operation) = path.strip_prefix("/deployments/")?.split_once('/')?;
+    let operation = match operation {
+        "chat/completions" => Operation::Chat,
+        "completions" => Operation::Completions,
+        "embeddings" => Operation::Embeddings,
+        _ => return None,
+    };
+    let family = if family == Family::Unified { Family::OpenAi } else { family };
+    let endpoint = Endpoint::new(operation, Wire::OpenAiChat, family);
+    Some(Asked { endpoint, model: Some(decoded(model)?), stream: None, single: false, raw: None })
+}
+
+/// OpenAI's paths are written with and without their version.
+fn versioned(path: &str) -> std::borrow::Cow<'_, str> {
+    let bare = ["/chat/completions", "/completions", "/embeddings", "/responses"].contains(&path);
+    if bare { format!("/v1{path}").into() } else { path.into() }
+}
+
+fn without_framework(path: &str) -> &str {
+    FRAMEWORKS.iter().find_map(|prefix| below(path, prefix)).unwrap_or(path)
+}
+
+/// What stands behind a prefix that ends at a slash.
+fn below<'p>(path: &'p str, prefix: &str) -> Option<&'p str> {
+    path.strip_prefix(prefix).filter(|rest| rest.starts_with('/'))
+}
+
+fn decoded(segment: &str) -> Option<String> {
+    let text = percent_decode_str(segment).decode_utf8().ok()?;
+    (!text.is_empty()).then(|| text.into_owned())
+}
+
+fn nearest(method: &Method, path: &str) -> &'static str {
+    let wanted = if method == Method::POST { "POST" } else { "GET" };
+    all()
+        .filter(|(_, known)| *known != "/")
+        .map(|(method, known)| {
+            let same_method = if method == wanted { 0.05 } else { 0.0 };
+            (strsim::normalized_levenshtein(path, known) + same_method, known)
+        })
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map_or("/v1/chat/completions", |(_, known)| known)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(path: &str) -> Asked {
+        match find(&Method::POST, path) {
+            Route::Provider(asked) => asked,
+            other => panic!("{path}: {other:?}"),
+        }
+    }
+
+    fn told(path: &str) -> (Operation, Wire, Family) {
+        let endpoint = asked(path).endpoint;
+        (endpoint.operation, endpoint.dialect, endpoint.family)
+    }
+
+    #[test]
+    fn every_shown_path_is_found_by_its_own_method() {
+        for (method, path) in all() {
+            let method: Method = method.parse().unwrap();
+            let path = path.replace("{model}", "m");
+            assert!(matches!(find(&method, &path), Route::Provider(_) | Route::Local(_)), "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn each_dialect_is_known_by_its_path_under_every_prefix() {
+        use Operation::{Chat, Completions, Embeddings, Rerank};
+        for (path, expected) in [
+            ("/v1/chat/completions", (Chat, Wire::OpenAiChat, Family::Unified)),
+            ("/v1/responses", (Chat, Wire::OpenAiResponses, Family::Unified)),
+            ("/openai/responses", (Chat, Wire::OpenAiResponses, Family::OpenAi)),
+            ("/v1/completions", (Completions, Wire::OpenAiChat, Family::Unified)),
+            ("/v1/rerank", (Rerank, Wire::Cohere, Family::Unified)),
+            ("/v2/chat", (Chat, Wire::Cohere, Family::Cohere)),
+            ("/cohere/v2/embed", (Embeddings, Wire::Cohere, Family::Cohere)),
+            ("/litellm/v1/chat/completions", (Chat, Wire::OpenAiChat, Family::OpenAi)),
+            ("/cursor/chat/completions", (Chat, Wire::OpenAiChat, Family::OpenAi)),
+            ("/langchain/v1/messages", (Chat, Wire::Anthropic, Family::Anthropic)),
+            ("/pydanticai/anthropic/v1/messages", (Chat, Wire::Anthropic, Family::Anthropic)),
+            ("/litellm/bedrock/model/m/converse", (Chat, Wire::BedrockConverse, Family::Bedrock)),
+            ("/langchain/v1beta/models/m:generateContent", (Chat, Wire::Gemini, Family::Gemini)),
+            ("/v1/models/m:generateContent", (Chat, Wire::Gemini, Family::Gemini)),
+            ("/openai/openai/deployments/d/chat/completions", (Chat, Wire::OpenAiChat, Family::OpenAi)),
+            ("/openai/deployments/d/embeddings", (Embeddings, Wire::OpenAiChat, Family::OpenAi)),
+        ] {
+            assert_eq!(told(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_model_in_the_path_is_decoded() {
+        for (path, model, stream) in [
+            ("/genai/v1beta/models/gemini-2.5-flash:streamGenerateContent", "gemini-2.5-flash", Some(true)),
+            ("/v1beta/models/openai/gpt-4o:generateContent", "openai/gpt-4o", Some(false)),
+            ("/v1beta/tunedModels/x:generateContent", "tunedModels/x", Some(false)),
+            ("/bedrock/model/anthropic.claude-v1%3A0/converse-stream", "anthropic.claude-v1:0", Some(true)),
+            (
+                "/bedrock/model/arn%3Aaws%3Abedrock%3Aeu%3A1%3Ax%2Fm/converse",
+                "arn:aws:bedrock:eu:1:x/m",
+                Some(false),
+            ),
+            ("/bedrock/model/openai/gpt-4o/converse", "openai/gpt-4o", Some(false)),
+            ("/openai/deployments/my%20d/chat/completions", "my d", None),
+        ] {
+            let asked = asked(path);
+            assert_eq!((asked.model.as_deref(), asked.stream), (Some(model), stream), "{path}");
+        }
+        assert_eq!(
+            asked("/bedrock/model/m/invoke-with-response-stream").endpoint.framing,
+            Framing::EventStreamChunks
+        );
+        assert!(asked("/v1beta/models/m:embedContent").single);
+    }
+
+    #[test]
+    fn what_a_passthrough_knows_is_that_endpoint_and_the_rest_goes_as_it_is() {
+        let chat = asked("/openai_passthrough/v1/chat/completions");
+        assert_eq!((chat.endpoint.operation, chat.raw), (Operation::Chat, None));
+        let Route::Provider(files) = find(&Method::GET, "/openai_passthrough/v1/files/f-1") else { panic!() };
+        assert_eq!(files.endpoint.operation, Operation::Passthrough);
+        assert_eq!(files.raw.as_deref(), Some("/v1/files/f-1"));
+        assert_eq!(dialect_of("/genai_passthrough/v1beta/x"), Wire::Gemini);
+        let patch = find(&Method::TRACE, "/openai_passthrough/v1/files");
+        assert!(matches!(patch, Route::MethodNotAllowed { .. }));
+    }
+
+    #[test]
+    fn errors_of_invoke_were_written_in_the_models_dialect_and_no_aws_sdk_read_them() {
+        let endpoint = asked("/bedrock/model/m/invoke").endpoint;
+        assert_eq!((endpoint.dialect, endpoint.service()), (Wire::Anthropic, Wire::BedrockConverse));
+        assert_eq!(asked("/v1/messages").endpoint.service(), Wire::Anthropic);
+    }
+
+    #[test]
+    fn errors_are_written_in_the_dialect_of_a_path_that_is_not_there() {
+        for (path, dialect) in [
+            ("/anthropic/v1/mesages", Wire::Anthropic),
+            ("/genai/v1beta/models/m:nothing", Wire::Gemini),
+            ("/bedrock/model/m/nothing", Wire::BedrockConverse),
+            ("/litellm/cohere/x", Wire::Cohere),
+            ("/litellm/model/m/nothing", Wire::BedrockConverse),
+            ("/v1/nothing", Wire::OpenAiChat),
+        ] {
+            assert!(matches!(find(&Method::POST, path), Route::NotFound { .. }), "{path}");
+            assert_eq!(dialect_of(path), dialect, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_trailing_slash_is_forgiven() {
+        assert_eq!(find(&Method::POST, "/v1/messages/"), find(&Method::POST, "/v1/messages"));
+    }
+
+    #[test]
+    fn wrong_method_names_the_right_one() {
+        assert_eq!(find(&Method::GET, "/v1/chat/completions"), Route::MethodNotAllowed { allow: "POST" });
+        assert_eq!(find(&Method::POST, "/metrics"), Route::MethodNotAllowed { allow: "GET, HEAD" });
+    }
+
+    #[test]
+    fn unknown_path_names_the_nearest() {
+        assert_eq!(
+            find(&Method::POST, "/v1/chat/completion"),
+            Route::NotFound { nearest: "/v1/chat/completions" }
+        );
+        assert_eq!(find(&Method::POST, "/v1/message"), Route::NotFound { nearest: "/v1/messages" });
+        assert_eq!(find(&Method::GET, "/openai/v1/model"), Route::NotFound { nearest: "/openai/v1/models" });
+    }
+}

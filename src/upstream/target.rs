@@ -1,0 +1,201 @@
+//! Which of a provider's services takes a request: its wire, its path, how its streams are framed.
+//!
+//! A caller whose own wire the provider speaks gets it, so that the bytes go through as they are. Others get
+//! the service of the model, and that failing the provider's main one.
+
+use std::sync::Arc;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use translate::Wire;
+use translate::frame::Framing;
+use translate::provider::{Quirks, Service};
+
+use crate::config::snapshot::{BaseUrl, Provider};
+use crate::route::endpoint::{Endpoint, Operation};
+
+/// Where one attempt goes.
+#[derive(Debug, Clone)]
+pub struct Target {
+    pub wire: Wire,
+    /// Full path and query, the model filled in.
+    pub path: Arc<str>,
+    /// The path is the same for every model.
+    pub fixed: bool,
+    pub framing: Framing,
+    pub quirks: &'static Quirks,
+    /// Headers every call needs.
+    pub headers: &'static [(&'static str, &'static str)],
+}
+
+/// What stays as it is in a path segment; a colon too, which Google's paths hold.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// Google's model names may hold a slash, which their paths take as it is.
+const PATH: &AsciiSet = &SEGMENT.remove(b'/').remove(b'@');
+
+/// The provider has the operation, and its configuration allows it.
+#[must_use]
+pub fn supports(provider: &Provider, endpoint: Endpoint) -> bool {
+    let at = &provider.endpoint;
+    let allowed = provider.allowed;
+    match endpoint.operation {
+        Operation::Chat if endpoint.dialect == Wire::OpenAiResponses => {
+            allowed.is_none_or(|a| a.responses || a.chat_completion || a.chat_completion_stream)
+        }
+        Operation::Chat => allowed.is_none_or(|a| a.chat_completion || a.chat_completion_stream),
+        Operation::Completions => {
+            allowed.is_none_or(|a| a.text_completion || a.chat_completion || a.chat_completion_stream)
+        }
+        Operation::Embeddings => {
+            let has = at.embeddings_path.is_some() || provider.wire == Wire::BedrockConverse;
+            has && allowed.is_none_or(|a| a.embedding)
+        }
+        Operation::Rerank => at.rerank_path.is_some() && allowed.is_none_or(|a| a.rerank),
+        Operation::Passthrough => true,
+        Operation::CountTokens => {
+            let same = provider.wire == endpoint.dialect;
+            same && at.count_tokens_path.is_some() && allowed.is_none_or(|a| a.count_tokens)
+        }
+    }
+}
+
+/// The target of a request for `model` at `at`.
+#[must_use]
+pub fn choose(
+    provider: &Provider,
+    at: &BaseUrl,
+    endpoint: Endpoint,
+    model: &str,
+    stream: bool,
+) -> Option<Target> {
+    let main = || Target {
+        wire: provider.wire,
+        path: Arc::default(),
+        fixed: false,
+        framing: provider.wire.framing(),
+        quirks: &provider.spec.quirks,
+        headers: provider.spec.headers,
+    };
+    let path: &Arc<str> = match endpoint.operation {
+        Operation::Chat => return Some(chat(provider, at, endpoint.dialect, model, stream)),
+        Operation::Completions => return Some(completions(provider, at, model, stream)),
+        Operation::Embeddings => match &at.embeddings_path {
+            Some(path) => path,
+            None => &Arc::from("/model/{model}/invoke"),
+        },
+        Operation::Rerank => at.rerank_path.as_ref()?,
+        Operation::CountTokens => at.count_tokens_path.as_ref()?,
+        // The caller names the path.
+        Operation::Passthrough => &at.root,
+    };
+    Some(Target { fixed: !path.contains(MODEL), ..main() }.filled(path, model))
+}
+
+const MODEL: &str = "{model}";
+
+fn chat(provider: &Provider, at: &BaseUrl, dialect: Wire, model: &str, stream: bool) -> Target {
+    let main = provider.wire == dialect;
+    // A server that was configured to have chat only is not asked for responses: they are put into chat.
+    let responses = provider.allowed.is_none_or(|allowed| allowed.responses);
+    let has = |service: &Service| responses || service.wire != Wire::OpenAiResponses;
+    let pairs = || {
+        let services = provider.spec.services.iter().zip(&at.services);
+        services.filter(|(service, _)| service.serves(model) && has(service))
+    };
+    let named = |service: &Service| !service.models.is_empty();
+    // Claude at a cloud whose main wire is another: the model's own service, whoever asks.
+    let own = pairs().find(|(service, _)| service.wire == dialect && (!main || named(service)));
+    let found = own.or_else(|| pairs().find(|(service, _)| !service.exact && (!main || named(service))));
+    match found {
+        Some((service, paths)) => Target {
+            wire: service.wire,
+            path: Arc::default(),
+            fixed: false,
+            framing: service.framing,
+            quirks: &service.quirks,
+            headers: service.headers,
+        }
+        .filled(paths.stream_path.as_ref().filter(|_| stream).unwrap_or(&paths.path), model),
+        None => {
+            let path = at.stream_path.as_ref().filter(|_| stream).unwrap_or(&at.chat_path);
+            Target {
+                wire: provider.wire,
+                path: Arc::default(),
+                fixed: !path.contains(MODEL),
+                framing: provider.wire.framing(),
+                quirks: &provider.spec.quirks,
+                headers: provider.spec.headers,
+            }
+            .filled(path, model)
+        }
+    }
+}
+
+/// Hosts of the OpenAI wire have text completions beside chat; of others, chat answers.
+fn completions(provider: &Provider, at: &BaseUrl, model: &str, stream: bool) -> Target {
+    let mut target = chat(provider, at, Wire::OpenAiChat, model, stream);
+    if target.wire == Wire::OpenAiChat && provider.mock.is_none() {
+        target.path = target.path.replacen("/chat/completions", "/completions", 1).into();
+        target.fixed = false;
+    }
+    target
+}
+
+impl Target {
+    fn filled(mut self, path: &Arc<str>, model: &str) -> Self {
+        self.path = match self.wire {
+            _ if !path.contains(MODEL) => Arc::clone(path),
+            Wire::Gemini => fill(path, model.strip_prefix("models/").unwrap_or(model), PATH).into(),
+            _ => fill(path, model, SEGMENT).into(),
+        };
+        self
+    }
+}
+
+fn fill(path: &str, model: &str, keep: &'static AsciiSet) -> String {
+    // A tuned model is no model of the publisher's: its own collection stands in its name.
+    let path = if model.starts_with("tunedModels/") {
+        path.replace("models/{model}", MODEL)
+    } else {
+        path.to_owned()
+    };
+    path.replace(MODEL, &utf8_percent_encode(model, keep).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Document, Environment, Format, compile};
+    use crate::route::endpoint::Family;
+
+    #[test]
+    fn a_server_that_is_allowed_chat_only_is_not_asked_for_responses() {
+        for (allowed, wire, path) in [
+            (r#""chat_completion": true"#, Wire::OpenAiChat, "/v1/chat/completions"),
+            (r#""chat_completion": true, "responses": true"#, Wire::OpenAiResponses, "/v1/responses"),
+        ] {
+            let text = format!(
+                r#"{{"providers": {{"mine": {{"network_config": {{"base_url": "http://h.example"}},
+                    "custom_provider_config": {{"base_provider_type": "openai", "is_key_less": true,
+                    "allowed_requests": {{{allowed}}}}}}}}}}}"#
+            );
+            let document = Document::parse("c.json", &text, Format::Json).unwrap();
+            let snapshot = compile(&document, &Environment::fixed([]), 1).unwrap().snapshot;
+            let provider = snapshot.provider("mine").unwrap();
+            let endpoint = Endpoint::new(Operation::Chat, Wire::OpenAiResponses, Family::OpenAi);
+            let target = choose(provider, &provider.endpoint, endpoint, "m", false).unwrap();
+            assert_eq!((target.wire, &*target.path), (wire, path));
+        }
+    }
+
+    #[test]
+    fn models_are_encoded_as_their_hosts_want_them() {
+        let bedrock = "arn:aws:bedrock:eu-west-1:1:inference-profile/eu.anthropic.claude-v1:0";
+        assert_eq!(
+            fill("/model/{model}/converse", bedrock, SEGMENT),
+            "/model/arn%3Aaws%3Abedrock%3Aeu-west-1%3A1%3Ainference-profile%2Feu.anthropic.claude-v1%3A0/converse"
+        );
+        assert_eq!(fill("/v1beta/models/{model}:x", "a/b@1", PATH), "/v1beta/models/a/b@1:x");
+        assert_eq!(fill("/v1beta/models/{model}:x", "tunedModels/t", PATH), "/v1beta/tunedModels/t:x");
+        assert_eq!(fill("/v1/x?a=1", "m", PATH), "/v1/x?a=1");
+    }
+}
