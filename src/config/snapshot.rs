@@ -148,7 +148,7 @@ pub struct BaseUrl {
     pub embeddings_path: Option<Arc<str>>,
     /// Full path and query of reranking, when the provider has it.
     pub rerank_path: Option<Arc<str>>,
-    /// Full path of the Anthropic token count, when the wire has it.
+    /// Full path and query of token counts, when the provider has them.
     pub count_tokens_path: Option<Arc<str>>,
 }
 
@@ -157,6 +157,7 @@ pub struct BaseUrl {
 pub struct ServicePaths {
     pub path: Arc<str>,
     pub stream_path: Option<Arc<str>>,
+    pub count_tokens_path: Option<Arc<str>>,
 }
 
 /// Which operations a custom provider allows (`custom_provider_config.allowed_requests`).

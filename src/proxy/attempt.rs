@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use translate::Wire;
+use translate::count;
 use translate::ir::Signature;
 use translate::loss::Losses;
 use translate::provider::{Destination, ModelRules};
@@ -212,9 +213,13 @@ pub fn prepare(call: &mut Call, step: &Step, key: &Key) -> Result<Upstream, BadR
         Operation::Passthrough => return Ok(passed(call, at, target)),
         Operation::Chat | Operation::Completions | Operation::CountTokens => {}
     }
+    let dialect = call.endpoint.dialect;
+    let same = match target.count {
+        Some(format) => count::is_relayed(dialect, format, &call.body),
+        None => dialect == target.wire,
+    };
     // A signature that names another maker must not reach this one.
-    let same = call.endpoint.dialect == target.wire && !Signature::any_marked(&call.body);
-    if same || call.endpoint.operation == Operation::CountTokens {
+    if same && !Signature::any_marked(&call.body) {
         return Ok(relayed(call, model, target));
     }
     translated(call, provider, model, target)
@@ -229,16 +234,12 @@ fn relayed(call: &Call, model: &str, target: Target) -> Upstream {
         std::borrow::Cow::Borrowed(_) => call.body.clone(),
         std::borrow::Cow::Owned(body) => Bytes::from(body),
     };
-    let counts = target.wire == Wire::Gemini && call.endpoint.operation == Operation::CountTokens;
-    let body = if counts { tasks::renamed(body, model) } else { body };
-    Upstream {
-        target,
-        body,
-        losses,
-        relay: true,
-        usage_is_ours: ask_usage && !call.include_usage,
-        task: None,
-    }
+    let body = match target.count {
+        Some(count::Format::Gemini) => tasks::renamed(body, model),
+        _ => body,
+    };
+    let task = target.count.map(tasks::Format::Count);
+    Upstream { target, body, losses, relay: true, usage_is_ours: ask_usage && !call.include_usage, task }
 }
 
 /// Nothing is known of it but where it goes.
@@ -265,6 +266,11 @@ fn translated(
     request.model = model.to_string();
     let rules = ModelRules::of(&provider.name, target.wire, model);
     let to = Destination { quirks: target.quirks, rules: &rules, model };
+    if let Some(format) = target.count {
+        let body = count::encode_request(format, request, &to, &mut losses)?.into();
+        let task = Some(tasks::Format::Count(format));
+        return Ok(Upstream { target, body, losses, relay: false, usage_is_ours: false, task });
+    }
     let body = target.wire.codec().encode_request(request, &to, &mut losses)?;
     let body = apply_quirks(body, target.quirks, &mut losses);
     Ok(Upstream { target, body: Bytes::from(body), losses, relay: false, usage_is_ours: false, task: None })
@@ -279,7 +285,10 @@ pub fn decode(call: &mut Call) -> Result<(), BadRequest> {
         return Ok(());
     }
     call.peek.members.refuse_duplicates(&call.body, None)?;
-    let mut request = call.endpoint.codec().decode_request(&call.body)?;
+    let mut request = match call.endpoint.operation {
+        Operation::CountTokens => count::decode_request(call.endpoint.dialect, &call.body)?,
+        _ => call.endpoint.codec().decode_request(&call.body)?,
+    };
     if call.endpoint.dialect.model_in_path() {
         request.stream = call.stream;
         request.stream_usage = call.stream;

@@ -9,7 +9,7 @@ use pingora_proxy::{FailToProxy, Session};
 use super::attempt::Answer;
 use super::exchange::Exchange;
 use super::fault::Fault;
-use super::{extra_fields, replay, respond};
+use super::{count, extra_fields, replay, respond};
 
 /// Tells the caller, if there still is one.
 pub async fn run(session: &mut Session, error: &Error, exchange: &mut Exchange) -> FailToProxy {
@@ -40,9 +40,11 @@ async fn answer(session: &mut Session, error: &Error, exchange: &mut Exchange) {
         log::error!("request {} failed inside the gateway: {error}", exchange.request_id);
         exchange.fault = Some(Fault::new(FaultClass::Internal, "the gateway failed to serve this request"));
     }
-    let Some(fault) = exchange.fault.as_ref() else { return };
-    let path = session.req_header().uri.path().to_owned();
-    let reply = respond::fault_reply(fault, exchange, &path);
+    let reply = match (count::instead(exchange), exchange.fault.as_ref()) {
+        (Some(estimate), _) => estimate,
+        (None, Some(fault)) => respond::fault_reply(fault, exchange, session.req_header().uri.path()),
+        (None, None) => return,
+    };
     // Pingora closes after a failed proxy run: say so, or the client's next request meets a reset.
     session.set_keepalive(None);
     if let Err(error) = respond::send(session, exchange, reply).await {

@@ -29,7 +29,13 @@ pub fn run(gateway: &Gateway, session: &mut Session, _error: Option<&Error>, exc
         // A fault that only the stream itself could tell of has not been noted yet.
         super::retry::note(gateway, exchange, &fault, false);
     }
-    if exchange.call.is_some() {
+    let estimated = exchange.attempts.last().is_some_and(|last| last.outcome == super::count::ESTIMATED);
+    if estimated {
+        if exchange.attempts.len() > 1 {
+            series(gateway, exchange).requests.inc();
+        }
+        line(gateway, session, exchange, None);
+    } else if exchange.call.is_some() {
         let series = series(gateway, exchange);
         let settled = settle(gateway, exchange, &series);
         observe(gateway, exchange, &series, settled.as_ref());

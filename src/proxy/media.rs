@@ -61,7 +61,8 @@ fn needed(call: &mut Call) -> Vec<(String, Wanted)> {
         return Vec::new();
     }
     let step = step.clone();
-    if call.endpoint.operation != Operation::Chat || memchr::memmem::find(&call.body, b"://").is_none() {
+    let prompts = matches!(call.endpoint.operation, Operation::Chat | Operation::CountTokens);
+    if !prompts || memchr::memmem::find(&call.body, b"://").is_none() {
         return Vec::new();
     }
     let at = &step.provider.endpoint;

@@ -4,6 +4,7 @@
 
 pub mod attempt;
 mod body;
+mod count;
 pub mod exchange;
 mod extra_fields;
 mod fail_to_proxy;

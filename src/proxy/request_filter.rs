@@ -18,7 +18,7 @@ use super::fault::Fault;
 use super::front;
 use super::headers::{Forward, credential};
 use super::replay::{self, Stage};
-use super::{Gateway, body, passthrough, respond, signature};
+use super::{Gateway, body, count, passthrough, respond, signature};
 use crate::config::snapshot::{Key, Secret, Snapshot};
 use crate::route::endpoint::{self, Endpoint, Operation, Route};
 use crate::route::model::UnknownModel;
@@ -73,23 +73,36 @@ pub async fn run(gateway: &Gateway, session: &mut Session, exchange: &mut Exchan
     }
     let asked = Asked { on_path, body, started: exchange.started };
     match plan(gateway, session, &snapshot, asked) {
-        Ok(call) => {
-            exchange.attempts.extend(call.plan.ignored.iter().map(|name| {
-                AttemptRecord::skipped(
-                    &"none".into(),
-                    &name.as_str().into(),
-                    "model_not_found",
-                    "no such fallback",
-                )
-            }));
-            // A caller that does not read its answer must not hold it in our memory for ever.
-            session.downstream_session.set_write_timeout(Some(snapshot.client.request_read_timeout));
-            replay::wrap(&mut session.downstream_session, call.body.clone(), &call.stage);
-            exchange.call = Some(Box::new(call));
-            Ok(false)
-        }
+        Ok(call) => begin(gateway, session, exchange, call).await,
         Err(fault) => refuse(session, exchange, fault).await,
     }
+}
+
+/// The request is understood: it goes to a provider, unless the answer is made here.
+async fn begin(
+    gateway: &Gateway,
+    session: &mut Session,
+    exchange: &mut Exchange,
+    mut call: Call,
+) -> Result<bool> {
+    match count::unasked(gateway, exchange, &mut call) {
+        Ok(None) => {}
+        Ok(Some(reply)) => {
+            exchange.call = Some(Box::new(call));
+            return finish(session, exchange, reply).await;
+        }
+        Err(fault) => return refuse(session, exchange, fault).await,
+    }
+    exchange.attempts.extend(call.plan.ignored.iter().map(|name| {
+        let (nobody, name) = ("none".into(), name.as_str().into());
+        AttemptRecord::skipped(&nobody, &name, "model_not_found", "no such fallback")
+    }));
+    // A caller that does not read its answer must not hold it in our memory for ever.
+    let timeout = exchange.snapshot.as_ref().map(|snapshot| snapshot.client.request_read_timeout);
+    session.downstream_session.set_write_timeout(timeout);
+    replay::wrap(&mut session.downstream_session, call.body.clone(), &call.stage);
+    exchange.call = Some(Box::new(call));
+    Ok(false)
 }
 
 /// Bytes of a request's path and headers. Tokens and traces fit many times; an attacker's megabyte does not.
@@ -196,7 +209,11 @@ fn check_shape(peek: &Peek<'_>, endpoint: Endpoint, body: &[u8]) -> Result<(), F
     let turns = endpoint.dialect.turns();
     let missing = match (endpoint.operation, turns) {
         (Operation::Chat, Some(turns)) if !peek.has_list(body, turns) => turns,
-        (Operation::CountTokens, Some("messages")) if !peek.has_messages => "messages",
+        (Operation::CountTokens, Some(turns @ "messages"))
+            if endpoint.dialect == Wire::Anthropic && !peek.has_messages =>
+        {
+            turns
+        }
         (Operation::Embeddings, _) if endpoint.dialect == Wire::OpenAiChat && !peek.has_input => "input",
         _ => return Ok(()),
     };

@@ -18,7 +18,7 @@ use super::exchange::{Call, Exchange};
 use super::fault::{Fault, class_of};
 use super::replay::Limit;
 use super::upstream_response_filter::echo;
-use super::{extra_fields, set_deadline, tasks};
+use super::{count, extra_fields, set_deadline, tasks};
 use crate::route::endpoint::Operation;
 
 /// The fault is in `Exchange::fault`.
@@ -140,6 +140,11 @@ pub fn refusal(attempt: &Attempt) -> Fault {
         failure.kind = FailureKind::Upstream;
         failure.message = format!("the provider answered with status {}", attempt.status);
     }
+    if attempt.upstream.target.count.is_some()
+        && let Some(fault) = count::refused(&failure)
+    {
+        return fault;
+    }
     let mut fault = Fault::answered(failure, attempt.retry_after_ms);
     fault.headers.clone_from(&attempt.refusal_headers);
     fault
@@ -200,9 +205,6 @@ fn check_whole(
     let relayed_text = attempt.upstream.relay && call.endpoint.operation == Operation::Completions;
     let codec = if relayed_text { call.endpoint.codec() } else { target.wire.codec() };
     let style = target.quirks.usage;
-    if call.endpoint.operation == Operation::CountTokens {
-        return Ok((body, Observation { content: true, done: true, ..Observation::default() }));
-    }
     if attempt.upstream.relay {
         let mut seen = codec.observe_response(&body)?;
         seen.usage = seen.usage.map(|usage| style.apply(usage));

@@ -1,9 +1,10 @@
-//! Embeddings and reranking: one question, one answer, no stream. The same two ways as chat: bytes relayed
+//! Embeddings, reranking, token counts: one question, one answer, no stream. The same two ways as chat: bytes relayed
 //! where the provider takes the caller's format, else translated.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
+use translate::count;
 use translate::embed;
 use translate::loss::Losses;
 use translate::relay::{RequestEdits, rename_models, rewrite_request};
@@ -25,6 +26,7 @@ pub enum Task {
 /// The provider's format of the task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
+    Count(count::Format),
     Embed(embed::Format),
     Rerank(rerank::Format),
 }
@@ -106,6 +108,14 @@ pub fn answer(
     losses: &mut Losses,
 ) -> Result<(Bytes, Observation), BadResponse> {
     match (format, &call.task) {
+        (Format::Count(format), _) => {
+            let counted = count::decode_response(format, &body)?;
+            let request = call.decoded.as_ref().filter(|_| !relay);
+            let out = request.map(|request| {
+                count::encode_response(call.endpoint.dialect, &counted, request, losses).into()
+            });
+            Ok((out.unwrap_or(body), seen(None)))
+        }
         (Format::Embed(format), Some(Task::Embed(request))) if !relay => {
             let answer = embed::decode_response(format, &body)?;
             let out = embed::encode_response(&answer, request, echo, losses);

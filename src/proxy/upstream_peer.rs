@@ -214,7 +214,8 @@ fn no_key(gateway: &Gateway, snapshot: Option<&Snapshot>, step: &Step) -> Fault 
     fault
 }
 
-fn nothing_left() -> Fault {
+/// No step of the plan could be tried.
+pub fn nothing_left() -> Fault {
     Fault::new(FaultClass::Internal, "no provider could be asked")
 }
 

@@ -1,12 +1,14 @@
 //! Which of a provider's services takes a request: its wire, its path, how its streams are framed.
 //!
 //! A caller whose own wire the provider speaks gets it, so that the bytes go through as they are. Others get
-//! the service of the model, and that failing the provider's main one.
+//! the service of the model, and that failing the provider's main one. Tokens that a provider does not count have
+//! no target: they are estimated by whoever asked for one.
 
 use std::sync::Arc;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use translate::Wire;
+use translate::count;
 use translate::frame::Framing;
 use translate::provider::{Quirks, Service};
 
@@ -25,6 +27,8 @@ pub struct Target {
     pub quirks: &'static Quirks,
     /// Headers every call needs.
     pub headers: &'static [(&'static str, &'static str)],
+    /// The form of a count, where one is asked for.
+    pub count: Option<count::Format>,
 }
 
 /// What stays as it is in a path segment; a colon too, which Google's paths hold.
@@ -51,14 +55,14 @@ pub fn supports(provider: &Provider, endpoint: Endpoint) -> bool {
         }
         Operation::Rerank => at.rerank_path.is_some() && allowed.is_none_or(|a| a.rerank),
         Operation::Passthrough => true,
+        // Asked, or else estimated.
         Operation::CountTokens => {
-            let same = provider.wire == endpoint.dialect;
-            same && at.count_tokens_path.is_some() && allowed.is_none_or(|a| a.count_tokens)
+            allowed.is_none_or(|a| a.count_tokens || a.chat_completion || a.chat_completion_stream)
         }
     }
 }
 
-/// The target of a request for `model` at `at`.
+/// The target of a request for `model` at `at`; `None` where the provider has no such operation.
 #[must_use]
 pub fn choose(
     provider: &Provider,
@@ -74,6 +78,7 @@ pub fn choose(
         framing: provider.wire.framing(),
         quirks: &provider.spec.quirks,
         headers: provider.spec.headers,
+        count: None,
     };
     let path: &Arc<str> = match endpoint.operation {
         Operation::Chat => return Some(chat(provider, at, endpoint.dialect, model, stream)),
@@ -83,7 +88,7 @@ pub fn choose(
             None => &Arc::from("/model/{model}/invoke"),
         },
         Operation::Rerank => at.rerank_path.as_ref()?,
-        Operation::CountTokens => at.count_tokens_path.as_ref()?,
+        Operation::CountTokens => return counting(provider, at, endpoint.dialect, model),
         // The caller names the path.
         Operation::Passthrough => &at.root,
     };
@@ -113,6 +118,7 @@ fn chat(provider: &Provider, at: &BaseUrl, dialect: Wire, model: &str, stream: b
             framing: service.framing,
             quirks: &service.quirks,
             headers: service.headers,
+            count: None,
         }
         .filled(paths.stream_path.as_ref().filter(|_| stream).unwrap_or(&paths.path), model),
         None => {
@@ -124,10 +130,47 @@ fn chat(provider: &Provider, at: &BaseUrl, dialect: Wire, model: &str, stream: b
                 framing: provider.wire.framing(),
                 quirks: &provider.spec.quirks,
                 headers: provider.spec.headers,
+                count: None,
             }
             .filled(path, model)
         }
     }
+}
+
+/// Who counts the tokens of a request for `model`: the service that serves it, else the provider's main one.
+fn counting(provider: &Provider, at: &BaseUrl, dialect: Wire, model: &str) -> Option<Target> {
+    if provider.allowed.is_some_and(|allowed| !allowed.count_tokens) {
+        return None;
+    }
+    let spec = provider.spec;
+    let mut pairs = spec.services.iter().zip(&at.services);
+    let own = pairs.find(|(service, _)| {
+        let named = !service.models.is_empty() && service.serves(model);
+        named && (!service.exact || service.wire == dialect)
+    });
+    let (counting, path, headers) = match own {
+        Some((service, paths)) => (&service.counting, &paths.count_tokens_path, service.headers),
+        None => (&spec.counting, &at.count_tokens_path, spec.headers),
+    };
+    let path = path.as_ref()?;
+    if counting.is_some_and(|counting| !counting.counts(model)) {
+        return None;
+    }
+    let (format, quirks) = match counting {
+        Some(counting) => (counting.format, &counting.quirks),
+        // A path of the configuration's own.
+        None => (count::Format::of(provider.wire)?, &spec.quirks),
+    };
+    let target = Target {
+        wire: format.wire(),
+        path: Arc::default(),
+        fixed: !path.contains(MODEL),
+        framing: Framing::Sse,
+        quirks,
+        headers,
+        count: Some(format),
+    };
+    Some(target.filled(path, format.model(model)))
 }
 
 /// Hosts of the OpenAI wire have text completions beside chat; of others, chat answers.
@@ -162,40 +205,4 @@ fn fill(path: &str, model: &str, keep: &'static AsciiSet) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::{Document, Environment, Format, compile};
-    use crate::route::endpoint::Family;
-
-    #[test]
-    fn a_server_that_is_allowed_chat_only_is_not_asked_for_responses() {
-        for (allowed, wire, path) in [
-            (r#""chat_completion": true"#, Wire::OpenAiChat, "/v1/chat/completions"),
-            (r#""chat_completion": true, "responses": true"#, Wire::OpenAiResponses, "/v1/responses"),
-        ] {
-            let text = format!(
-                r#"{{"providers": {{"mine": {{"network_config": {{"base_url": "http://h.example"}},
-                    "custom_provider_config": {{"base_provider_type": "openai", "is_key_less": true,
-                    "allowed_requests": {{{allowed}}}}}}}}}}}"#
-            );
-            let document = Document::parse("c.json", &text, Format::Json).unwrap();
-            let snapshot = compile(&document, &Environment::fixed([]), 1).unwrap().snapshot;
-            let provider = snapshot.provider("mine").unwrap();
-            let endpoint = Endpoint::new(Operation::Chat, Wire::OpenAiResponses, Family::OpenAi);
-            let target = choose(provider, &provider.endpoint, endpoint, "m", false).unwrap();
-            assert_eq!((target.wire, &*target.path), (wire, path));
-        }
-    }
-
-    #[test]
-    fn models_are_encoded_as_their_hosts_want_them() {
-        let bedrock = "arn:aws:bedrock:eu-west-1:1:inference-profile/eu.anthropic.claude-v1:0";
-        assert_eq!(
-            fill("/model/{model}/converse", bedrock, SEGMENT),
-            "/model/arn%3Aaws%3Abedrock%3Aeu-west-1%3A1%3Ainference-profile%2Feu.anthropic.claude-v1%3A0/converse"
-        );
-        assert_eq!(fill("/v1beta/models/{model}:x", "a/b@1", PATH), "/v1beta/models/a/b@1:x");
-        assert_eq!(fill("/v1beta/models/{model}:x", "tunedModels/t", PATH), "/v1beta/tunedModels/t:x");
-        assert_eq!(fill("/v1/x?a=1", "m", PATH), "/v1/x?a=1");
-    }
-}
+mod tests;

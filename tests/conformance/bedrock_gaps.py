@@ -4,7 +4,7 @@ The mock takes bearer keys only: here a SigV4 signature is recomputed with botoc
 gateway was configured with, and only a right one is exchanged for the mock's key. The mock opens text and reasoning
 blocks with an empty `contentBlockStart`, which Bedrock does not send and boto3 refuses: such frames are taken out. It
 writes Claude's events bare into the frames of `invoke-with-response-stream`; Bedrock wraps them in base64 as `bytes`.
-Its errors have Anthropic's shape; Bedrock's have a `message` and the header `x-amzn-errortype`.
+It counts no tokens: `count-tokens` is answered here, for Claude alone, as Bedrock does. Its errors have Anthropic's shape; Bedrock's have a `message` and the header `x-amzn-errortype`.
 """
 
 import base64
@@ -12,6 +12,7 @@ import json
 import re
 from datetime import datetime
 from struct import pack, unpack
+from urllib.parse import unquote
 from zlib import crc32
 
 from botocore.auth import SigV4Auth
@@ -19,6 +20,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.eventstream import EventStreamBuffer
 
+COUNTED_TOKENS = 1234
 REGION = "eu-central-1"
 ACCESS_KEY, SECRET_KEY = "AKIDUPSTREAM", "the-upstream-secret-of-bedrock"
 PARTS = re.compile(r"AWS4-HMAC-SHA256 Credential=([^,]+), *SignedHeaders=([^,]+), *Signature=([0-9a-f]{64})$")
@@ -35,6 +37,24 @@ ERROR_TYPES = {
 
 def is_bedrock(path: str) -> bool:
     return path.startswith("/model/")
+
+
+def counted(exchange) -> tuple[dict, int, dict]:
+    """The answer to `count-tokens`, its status and headers."""
+    model = unquote(exchange.path.split("/")[2])
+    asked = exchange.json["input"]
+    fault = ""
+    if not model.startswith("anthropic."):
+        fault = "The provided model doesn't support counting tokens."
+    elif list(asked) == ["converse"]:
+        extra = set(asked["converse"]) - {"messages", "system", "toolConfig", "additionalModelRequestFields"}
+        fault = f"Unexpected field {extra}" if extra else ""
+    elif list(asked) == ["invokeModel"]:
+        missing = {"anthropic_version", "max_tokens", "messages"} - set(json.loads(base64.b64decode(asked["invokeModel"]["body"])))
+        fault = f"Field required: {missing}" if missing else ""
+    else:
+        fault = f"Not a union: {list(asked)}"
+    return ({"message": fault}, 400, error_headers(400)) if fault else ({"inputTokens": COUNTED_TOKENS}, 200, {})
 
 
 def signature_fault(exchange) -> str:

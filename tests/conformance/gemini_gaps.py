@@ -16,9 +16,16 @@ def is_gemini(path: str) -> bool:
     return path.startswith("/v1beta/models/")
 
 
-def counted() -> dict:
+def counted(exchange) -> tuple[dict, int]:
+    """The answer to `countTokens` and its status: only `contents`, or a whole request under its right name."""
+    asked = exchange.json
+    named = exchange.path.removeprefix("/v1beta/").split(":")[0]
+    if {"systemInstruction", "tools", "generationConfig"} & set(asked):
+        return {"error": {"code": 400, "message": f"Unknown name in {list(asked)}", "status": "INVALID_ARGUMENT"}}, 400
+    if asked.get("generateContentRequest", {}).get("model", named) != named:
+        return {"error": {"code": 400, "message": "unexpected model name", "status": "INVALID_ARGUMENT"}}, 400
     details = [{"modality": "TEXT", "tokenCount": COUNTED_TOKENS}]
-    return {"totalTokens": COUNTED_TOKENS, "promptTokensDetails": details}
+    return {"totalTokens": COUNTED_TOKENS, "promptTokensDetails": details}, 200
 
 
 class Mender:

@@ -2,8 +2,8 @@
 
 The mock's own journal is not enough: it hides credentials, keeps only 64 KB of a body and stores Anthropic requests
 in OpenAI's form, images left out. The relay keeps both directions as raw bytes. It fills gaps of the mock and
-otherwise changes nothing: it answers `/v1/messages/count_tokens`, the legacy `/v1/completions` (out of the mock's chat
-answer) and `/v2/rerank`, which the mock does not have, and writes embeddings as base64 where the request asks for
+otherwise changes nothing: it answers `/v1/messages/count_tokens` and `/v1/responses/input_tokens` (refusing what these
+refuse), the legacy `/v1/completions` (out of the mock's chat answer) and `/v2/rerank`, which the mock does not have, and writes embeddings as base64 where the request asks for
 that, which the mock ignores and OpenAI does not. Of Gemini's and Bedrock's APIs the mock lacks more: see
 gemini_gaps.py and bedrock_gaps.py.
 """
@@ -21,6 +21,17 @@ import gemini_gaps
 from gateway_config import UPSTREAM_KEYS
 
 COUNTED_TOKENS = 1234
+# What the endpoints that count tokens take: both refuse anything else.
+COUNTS = {
+    "/v1/messages/count_tokens": {
+        "cache_control", "context_management", "mcp_servers", "messages", "model", "output_config", "speed", "system",
+        "thinking", "tool_choice", "tools",
+    },
+    "/v1/responses/input_tokens": {
+        "conversation", "input", "instructions", "model", "parallel_tool_calls", "previous_response_id", "reasoning",
+        "text", "tool_choice", "tools", "truncation",
+    },
+}
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "host", "expect"}
 
 
@@ -92,18 +103,29 @@ class Relay(BaseHTTPRequestHandler):
             self.answer_json(exchange, {"message": fault}, 403, {"x-amzn-errortype": "InvalidSignatureException"})
         elif path == "/v2/rerank":
             self.answer_json(exchange, reranked(exchange.json))
-        elif path == "/v1/messages/count_tokens":
-            self.answer_json(exchange, {"input_tokens": COUNTED_TOKENS})
+        elif path in COUNTS:
+            self.count(exchange, COUNTS[path])
         elif path == "/v1/completions":
             self.complete(exchange)
         elif path == "/v1/embeddings" and exchange.json.get("encoding_format") == "base64":
             self.answer_json(exchange, base64_vectors(self.ask_mock(exchange).read()))
         elif gemini_gaps.is_gemini(path) and path.endswith(":countTokens"):
-            self.answer_json(exchange, gemini_gaps.counted())
+            self.answer_json(exchange, *gemini_gaps.counted(exchange))
+        elif bedrock_gaps.is_bedrock(path) and path.endswith("/count-tokens"):
+            self.answer_json(exchange, *bedrock_gaps.counted(exchange))
         elif gemini_gaps.is_gemini(path) and path.endswith(":batchEmbedContents"):
             self.answer_json(exchange, {"embeddings": self.embeddings_one_by_one(exchange)})
         else:
             self.relay(exchange)
+
+    def count(self, exchange, takes):
+        extra = set(exchange.json) - takes
+        if extra:
+            error = {"type": "invalid_request_error", "message": f"{extra}: Extra inputs are not permitted"}
+            self.answer_json(exchange, {"type": "error", "error": error}, 400)
+            return
+        responses = {"object": "response.input_tokens"} if "input" in takes else {}
+        self.answer_json(exchange, responses | {"input_tokens": COUNTED_TOKENS})
 
     def embeddings_one_by_one(self, exchange) -> list:
         single = replace(exchange, path=exchange.path.replace(":batchEmbedContents", ":embedContent"))

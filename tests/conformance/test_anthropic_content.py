@@ -1,17 +1,26 @@
 """Anthropic SDK, everything in a message that is not plain text or a tool: images, system, JSON, thinking, counts."""
 
+import base64
 import json
+from urllib.parse import unquote
 
 import anthropic
 import pytest
 
 from conftest import prompt, scene
-from gateway_config import ANTHROPIC_ROUTES, CLAUDE, GPT, Lane
+from gateway_config import ANTHROPIC_ROUTES, BEDROCK_CLAUDE, CLAUDE, COMMAND, GEMINI, GPT, NOVA
 from pixels import PICTURE, PIXEL, WEB_IMAGE
 from tap import COUNTED_TOKENS
 from test_anthropic_tools import TOOLS
 from test_openai_content import Country, upstream_part
 
+FOREIGN_COUNTS = {
+    f"openai/{GPT}": "/v1/responses/input_tokens",
+    f"house-gpt/{GPT}": "/v1/responses/input_tokens",
+    f"gemini/{GEMINI}": f"/v1beta/models/{GEMINI}:countTokens",
+    f"bedrock/{BEDROCK_CLAUDE}": f"/model/{BEDROCK_CLAUDE}/count-tokens",
+    f"house-bedrock/{BEDROCK_CLAUDE}": f"/model/{BEDROCK_CLAUDE}/count-tokens",
+}
 THINKING = {"thinking": {"type": "enabled", "budget_tokens": 1024}, "max_tokens": 4096}
 
 
@@ -129,17 +138,38 @@ def test_count_tokens_asks_the_upstream(anthropic_client, tap, route):
 
 
 @pytest.mark.gateway
+@pytest.mark.parametrize("model, path", FOREIGN_COUNTS.items(), ids=FOREIGN_COUNTS)
 @pytest.mark.parametrize("route", ANTHROPIC_ROUTES, ids=["anthropic", "root"])
-def test_count_tokens_without_an_upstream_for_it_is_an_estimate_or_a_clear_refusal(anthropic_client, route):
-    lane = Lane(route, f"openai/{GPT}", "openai")
+def test_count_tokens_asks_an_upstream_of_another_wire_in_its_form(anthropic_client, tap, route, model, path):
+    api = anthropic_client(route).messages.with_raw_response
+    turns = [{"role": "user", "content": "count me"}]
+    answer = api.count_tokens(model=model, messages=turns, system="Be brief.", tools=TOOLS)
+    assert answer.parse().input_tokens == COUNTED_TOKENS
+    assert "x-bf-estimated" not in answer.headers
+    assert unquote(tap.last.path) == path
+    asked = tap.last.json.get("input")
+    invoke = asked.get("invokeModel") if isinstance(asked, dict) else None
+    sent = base64.b64decode(invoke["body"]) if invoke else tap.last.body
+    assert b"count me" in sent and b"Be brief." in sent and TOOLS[0]["name"].encode() in sent
+
+
+@pytest.mark.gateway
+@pytest.mark.parametrize("model", [f"house-host/{GPT}", f"house-chat/{GPT}", f"cohere/{COMMAND}", f"bedrock/{NOVA}"])
+@pytest.mark.parametrize("route", ANTHROPIC_ROUTES, ids=["anthropic", "root"])
+def test_count_tokens_where_nobody_counts_is_an_estimate_that_says_so(anthropic_client, tap, route, model):
     turns = [{"role": "user", "content": "count me " * 200}]
-    try:
-        counted = anthropic_client(lane.route).messages.count_tokens(model=lane.model, messages=turns)
-    except anthropic.APIStatusError as refusal:
-        assert refusal.status_code in (404, 501)
-        assert refusal.body["type"] == "error" and "count_tokens" in refusal.body["error"]["message"]
-    else:
-        assert 100 < counted.input_tokens < 2000
+    answer = anthropic_client(route).messages.with_raw_response.count_tokens(model=model, messages=turns)
+    assert 380 < answer.parse().input_tokens < 430
+    assert answer.headers["x-bf-estimated"] == "input_tokens"
+    assert not tap.exchanges
+
+
+@pytest.mark.gateway
+def test_count_tokens_of_an_unknown_model_is_not_estimated(anthropic_client):
+    turns = [{"role": "user", "content": "x"}]
+    with pytest.raises(anthropic.NotFoundError) as raised:
+        anthropic_client("/anthropic").messages.count_tokens(model="nobody/x", messages=turns)
+    assert "`nobody/x`" in raised.value.message
 
 
 def picture_turn(source):

@@ -12,9 +12,19 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from bedrock_gaps import ACCESS_KEY, REGION
+from bedrock_gaps import ACCESS_KEY, COUNTED_TOKENS, REGION
 from conftest import prompt, scene
-from gateway_config import CALLER_ACCESS_KEY, CALLER_SECRET_KEY, CLAUDE, GPT, NOVA, UPSTREAM_KEYS, Lane
+from gateway_config import (
+    BEDROCK_CLAUDE,
+    CALLER_ACCESS_KEY,
+    CALLER_SECRET_KEY,
+    CLAUDE,
+    GEMINI,
+    GPT,
+    NOVA,
+    UPSTREAM_KEYS,
+    Lane,
+)
 from pixels import PIXEL
 
 SCHEMA = {
@@ -358,6 +368,44 @@ def image_in(content, wire):
         if wire in ("openai", "cohere") and part.get("type") == "image_url":
             return part["image_url"]["url"].removeprefix("data:image/png;base64,")
     return None
+
+
+@pytest.mark.gateway
+@pytest.mark.parametrize("form", ["converse", "invokeModel"])
+@pytest.mark.parametrize(
+    "model",
+    [BEDROCK_CLAUDE, f"house-bedrock/{BEDROCK_CLAUDE}", f"anthropic/{CLAUDE}", f"openai/{GPT}", f"gemini/{GEMINI}"],
+)
+def test_tokens_are_counted_by_whoever_serves_the_model(bedrock, tap, model, form):
+    answer = bedrock.count_tokens(modelId=model, input=counted_as(form, prompt("plain")))
+    assert answer["inputTokens"] == COUNTED_TOKENS
+    assert "x-bf-estimated" not in answer["ResponseMetadata"]["HTTPHeaders"]
+    assert len(tap.exchanges) == 1
+
+
+@pytest.mark.gateway
+@pytest.mark.parametrize("form", ["converse", "invokeModel"])
+@pytest.mark.parametrize("model", [NOVA, f"house-host/{GPT}"])
+def test_tokens_that_nobody_counts_are_estimated(bedrock, tap, model, form):
+    answer = bedrock.count_tokens(modelId=model, input=counted_as(form, "count me " * 200))
+    assert not tap.exchanges
+    assert 380 < answer["inputTokens"] < 430
+    assert answer["ResponseMetadata"]["HTTPHeaders"]["x-bf-estimated"] == "input_tokens"
+
+
+@pytest.mark.gateway
+def test_a_count_of_nothing_is_refused_with_its_place(bedrock):
+    with pytest.raises(ClientError) as raised:
+        bedrock.count_tokens(modelId=f"openai/{GPT}", input={"invokeModel": {"body": b"no JSON"}})
+    assert raised.value.response["Error"]["Code"] == "ValidationException"
+    assert "input.invokeModel.body" in raised.value.response["Error"]["Message"]
+
+
+def counted_as(form, text):
+    if form == "converse":
+        return {"converse": {"messages": [user(text)]}}
+    own = {"anthropic_version": "bedrock-2023-05-31", "max_tokens": 1, "messages": [{"role": "user", "content": text}]}
+    return {"invokeModel": {"body": json.dumps(own)}}
 
 
 @pytest.mark.gateway

@@ -1,13 +1,25 @@
 """google-genai: its own error classes, unknown models and paths, embeddings, token counts, model lists."""
 
 import asyncio
+import json
+from urllib.parse import unquote
 
 import pytest
 from google import genai
 from google.genai import errors
 
 from conftest import prompt, scene
-from gateway_config import CLAUDE, EMBEDDER, FAMILY, GEMINI, GEMINI_EMBEDDER, GEMINI_ROUTES, GPT
+from gateway_config import (
+    BEDROCK_CLAUDE,
+    CLAUDE,
+    COMMAND,
+    EMBEDDER,
+    FAMILY,
+    GEMINI,
+    GEMINI_EMBEDDER,
+    GEMINI_ROUTES,
+    GPT,
+)
 from gemini_gaps import COUNTED_TOKENS
 
 STATUSES = {
@@ -123,13 +135,28 @@ def test_tokens_are_counted_by_the_upstream(google_client, tap, route):
 
 
 @pytest.mark.gateway
-@pytest.mark.parametrize("model", [f"openai/{GPT}", f"anthropic/{CLAUDE}"])
+@pytest.mark.parametrize(
+    "model, path",
+    [
+        (f"openai/{GPT}", "/v1/responses/input_tokens"),
+        (f"anthropic/{CLAUDE}", "/v1/messages/count_tokens"),
+        (f"bedrock/{BEDROCK_CLAUDE}", f"/model/{BEDROCK_CLAUDE}/count-tokens"),
+    ],
+)
 @pytest.mark.parametrize("route", ["/genai/v1beta", "/v1beta"])
-def test_where_the_provider_has_no_count_of_this_form_the_sdk_is_told(google_client, tap, route, model):
-    with pytest.raises(errors.ClientError) as raised:
-        google_client(route).models.count_tokens(model=model, contents=prompt("plain"))
-    assert (raised.value.code, raised.value.status) == (404, "NOT_FOUND")
-    assert "count_tokens" in raised.value.message
+def test_tokens_are_counted_by_an_upstream_of_another_wire(google_client, tap, route, model, path):
+    answer = google_client(route).models.count_tokens(model=model, contents=prompt("plain"))
+    assert answer.total_tokens == COUNTED_TOKENS
+    assert unquote(tap.last.path) == path and prompt("plain") in json.dumps(tap.last.json, ensure_ascii=False)
+
+
+@pytest.mark.gateway
+@pytest.mark.parametrize("model", [f"house-host/{GPT}", f"house-chat/{GPT}", f"cohere/{COMMAND}"])
+@pytest.mark.parametrize("route", ["/genai/v1beta", "/v1beta"])
+def test_where_nobody_counts_the_sdk_gets_an_estimate_that_says_so(google_client, tap, route, model):
+    answer = google_client(route).models.count_tokens(model=model, contents="count me " * 200)
+    assert 380 < answer.total_tokens < 430
+    assert answer.sdk_http_response.headers["x-bf-estimated"] == "input_tokens"
     assert not tap.exchanges
 
 

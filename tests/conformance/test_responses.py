@@ -8,8 +8,9 @@ import pytest
 from pydantic import BaseModel
 
 from conftest import CLIENT_OPTIONS, prompt, scene
-from gateway_config import OPENAI_ROUTES, RESPONSES_LANES
+from gateway_config import CLAUDE, OPENAI_ROUTES, RESPONSES_LANES
 from pixels import PIXEL, WEB_IMAGE
+from tap import COUNTED_TOKENS
 from test_errors import OPENAI_CLASSES, STREAMED, skip_foreign, upstream_message
 
 PATHS = {"responses": "/v1/responses", "openai": "/v1/chat/completions", "anthropic": "/v1/messages"}
@@ -247,3 +248,26 @@ def test_calls_at_once_do_not_mix(clients, responses_lane):
             return await asyncio.gather(*(one(tag, streamed) for tag in tags for streamed in (False, True)))
 
     assert asyncio.run(main()) == [scene(tag)["content"] for tag in tags for _ in range(2)]
+
+
+def test_input_tokens_are_counted_by_the_upstream_or_estimated(openai_client, clients, tap, responses_lane):
+    api = openai_client(responses_lane.route).responses.input_tokens.with_raw_response
+    answer = api.count(model=clients.model(responses_lane.model), input="count me " * 200, tools=TOOLS)
+    counted = answer.parse()
+    assert counted.object == "response.input_tokens"
+    if responses_lane.wire == "openai":
+        # Chat alone can be had of these.
+        assert 400 < counted.input_tokens < 600 and answer.headers["x-bf-estimated"] == "input_tokens"
+        assert not tap.exchanges
+    else:
+        assert counted.input_tokens == COUNTED_TOKENS and "x-bf-estimated" not in answer.headers
+        assert "count me" in tap.last.body.decode()
+
+
+@pytest.mark.gateway
+def test_input_tokens_of_a_wrong_input_are_refused_with_its_place(openai_client):
+    with pytest.raises(openai.BadRequestError) as raised:
+        openai_client("/v1").responses.input_tokens.count(
+            model=f"anthropic/{CLAUDE}", input=[{"role": "user", "content": 3}]
+        )
+    assert raised.value.param == "input[0].content"

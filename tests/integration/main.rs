@@ -7,6 +7,7 @@ mod support;
 
 mod answers;
 mod command_line;
+mod counts;
 mod egress;
 mod h2c;
 mod keys;

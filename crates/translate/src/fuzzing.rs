@@ -4,8 +4,9 @@
 //! chunks fall changes nothing. Asserts are the point here, so this module is for tests alone.
 
 use crate::Wire;
+use crate::count;
 use crate::frame::{FrameParser, Framing, SseParser};
-use crate::ir::{Failure, FailureKind, Usage};
+use crate::ir::{Failure, FailureKind, Request, Usage};
 use crate::loss::Losses;
 use crate::provider::{self, Destination, ModelRules, ProviderSpec, Quirks, ReasoningField, UsageStyle};
 use crate::relay::{
@@ -104,6 +105,35 @@ pub fn response_gemini(bytes: &[u8]) {
     let body = codec.encode_response(&response, &echo, &mut Losses::default());
     let again = codec.decode_response(&body);
     assert!(again.is_ok(), "what was written cannot be read: {again:?}");
+}
+
+/// A question for a count in any dialect, asked of every provider that counts; and a provider's answer to one.
+pub fn count_tokens(bytes: &[u8]) {
+    for dialect in Wire::ALL {
+        let Ok(mut request) = count::decode_request(dialect, bytes) else { continue };
+        let estimated = count::estimate(&request);
+        assert!(estimated.input_tokens > 0, "nothing is free");
+        assert_object(&count::encode_response(dialect, &estimated, &request, &mut Losses::default()));
+        request.model = "model".to_owned();
+        for spec in provider::all() {
+            let services = spec.services.iter().filter_map(|service| service.counting);
+            for counting in spec.counting.into_iter().chain(services) {
+                let rules = ModelRules::of(spec.name, counting.format.wire(), &request.model);
+                let to = Destination { quirks: &counting.quirks, rules: &rules, model: &request.model };
+                let mut losses = Losses::default();
+                if let Ok(asked) = count::encode_request(counting.format, &request, &to, &mut losses) {
+                    assert_object(&asked);
+                }
+            }
+        }
+    }
+    for format in count::Format::ALL {
+        let Ok(counted) = count::decode_response(format, bytes) else { continue };
+        for dialect in Wire::ALL {
+            let request = Request::default();
+            assert_object(&count::encode_response(dialect, &counted, &request, &mut Losses::default()));
+        }
+    }
 }
 
 /// A provider's stream on the Gemini wire, and the array that a caller without `alt=sse` gets.

@@ -12,6 +12,7 @@
 
 mod base64;
 pub mod completions;
+pub mod count;
 pub mod embed;
 pub mod frame;
 #[doc(hidden)]

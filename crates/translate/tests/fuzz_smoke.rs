@@ -82,6 +82,11 @@ fn response_gemini() {
 }
 
 #[test]
+fn count_tokens() {
+    smoke("count_tokens", fuzzing::count_tokens);
+}
+
+#[test]
 fn stream_gemini() {
     smoke("stream_gemini", fuzzing::stream_gemini);
 }

@@ -88,16 +88,18 @@ pub(super) fn compile(compiler: &mut Compiler<'_>, entry: &Entry<'_>, place: &Pl
     let join = |path: &str| Arc::from(base.join(&place.fill(path)));
     let stream_path = spec.stream_path.filter(|_| chat.is_none()).map(join);
     let chat_path = chat.unwrap_or_else(|| base.join(&place.fill(spec.chat_path)));
-    let count_default = match spec.wire {
-        Wire::Anthropic => Some(with_suffix(&chat_path, "/count_tokens")),
-        Wire::Gemini => Some(chat_path.replace(":generateContent", ":countTokens")),
-        _ => None,
-    };
+    // Where chat is elsewhere, what stands beside it is there too.
+    let count_default = spec.counting.map(|counting| match spec.wire {
+        Wire::Anthropic => with_suffix(&chat_path, "/count_tokens"),
+        Wire::Gemini => chat_path.replace(":generateContent", ":countTokens"),
+        _ => base.join(&place.fill(counting.path)),
+    });
     let rerank_default = rerank_path(spec.wire, entry.name);
-    let services = spec
-        .services
-        .iter()
-        .map(|service| ServicePaths { path: join(service.path), stream_path: service.stream_path.map(join) });
+    let services = spec.services.iter().map(|service| ServicePaths {
+        path: join(service.path),
+        stream_path: service.stream_path.map(join),
+        count_tokens_path: service.counting.map(|counting| join(counting.path)),
+    });
     Some(BaseUrl {
         root: Arc::from(base.path.as_str()),
         stream_path,

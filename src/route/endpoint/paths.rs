@@ -35,6 +35,7 @@ const POSTS: &[(&str, Operation, Wire)] = &[
     ("/v1/messages/count_tokens", Operation::CountTokens, Wire::Anthropic),
     ("/v1/rerank", Operation::Rerank, Wire::Cohere),
     ("/v1/responses", Operation::Chat, Wire::OpenAiResponses),
+    ("/v1/responses/input_tokens", Operation::CountTokens, Wire::OpenAiResponses),
     ("/v2/chat", Operation::Chat, Wire::Cohere),
     ("/v2/embed", Operation::Embeddings, Wire::Cohere),
     ("/v2/rerank", Operation::Rerank, Wire::Cohere),
@@ -66,6 +67,7 @@ const SHOWN: &[&str] = &[
     "/anthropic/v1/messages/count_tokens",
     "/bedrock/model/{model}/converse",
     "/bedrock/model/{model}/converse-stream",
+    "/bedrock/model/{model}/count-tokens",
     "/bedrock/model/{model}/invoke",
     "/bedrock/model/{model}/invoke-with-response-stream",
     "/cohere/v2/chat",
@@ -80,10 +82,12 @@ const SHOWN: &[&str] = &[
     "/openai/completions",
     "/openai/embeddings",
     "/openai/responses",
+    "/openai/responses/input_tokens",
     "/openai/v1/chat/completions",
     "/openai/v1/completions",
     "/openai/v1/embeddings",
     "/openai/v1/responses",
+    "/openai/v1/responses/input_tokens",
     "/v1/chat/completions",
     "/v1/completions",
     "/v1/embeddings",
@@ -91,6 +95,7 @@ const SHOWN: &[&str] = &[
     "/v1/messages/count_tokens",
     "/v1/rerank",
     "/v1/responses",
+    "/v1/responses/input_tokens",
 ];
 
 /// The dialect in which errors of this path are written: known even when the path is not.
@@ -248,6 +253,7 @@ fn bedrock(path: &str) -> Option<Asked> {
     let (endpoint, stream) = match action {
         "converse" => (converse, false),
         "converse-stream" => (converse, true),
+        "count-tokens" => (Endpoint { operation: Operation::CountTokens, ..converse }, false),
         "invoke" => (invoke, false),
         "invoke-with-response-stream" => (invoke, true),
         _ => return None,
@@ -272,7 +278,9 @@ fn azure(path: &str, family: Family) -> Option<Asked> {
 
 /// OpenAI's paths are written with and without their version.
 fn versioned(path: &str) -> std::borrow::Cow<'_, str> {
-    let bare = ["/chat/completions", "/completions", "/embeddings", "/responses"].contains(&path);
+    const BARE: [&str; 5] =
+        ["/chat/completions", "/completions", "/embeddings", "/responses", "/responses/input_tokens"];
+    let bare = BARE.contains(&path);
     if bare { format!("/v1{path}").into() } else { path.into() }
 }
 
@@ -329,11 +337,18 @@ mod tests {
 
     #[test]
     fn each_dialect_is_known_by_its_path_under_every_prefix() {
-        use Operation::{Chat, Completions, Embeddings, Rerank};
+        use Operation::{Chat, Completions, CountTokens, Embeddings, Rerank};
         for (path, expected) in [
             ("/v1/chat/completions", (Chat, Wire::OpenAiChat, Family::Unified)),
             ("/v1/responses", (Chat, Wire::OpenAiResponses, Family::Unified)),
             ("/openai/responses", (Chat, Wire::OpenAiResponses, Family::OpenAi)),
+            ("/v1/responses/input_tokens", (CountTokens, Wire::OpenAiResponses, Family::Unified)),
+            ("/openai/responses/input_tokens", (CountTokens, Wire::OpenAiResponses, Family::OpenAi)),
+            ("/litellm/responses/input_tokens", (CountTokens, Wire::OpenAiResponses, Family::OpenAi)),
+            ("/langchain/v1/messages/count_tokens", (CountTokens, Wire::Anthropic, Family::Anthropic)),
+            ("/bedrock/model/m/count-tokens", (CountTokens, Wire::BedrockConverse, Family::Bedrock)),
+            ("/litellm/model/m/count-tokens", (CountTokens, Wire::BedrockConverse, Family::Bedrock)),
+            ("/v1beta/models/m:countTokens", (CountTokens, Wire::Gemini, Family::Gemini)),
             ("/v1/completions", (Completions, Wire::OpenAiChat, Family::Unified)),
             ("/v1/rerank", (Rerank, Wire::Cohere, Family::Unified)),
             ("/v2/chat", (Chat, Wire::Cohere, Family::Cohere)),

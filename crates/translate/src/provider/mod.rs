@@ -9,7 +9,7 @@ mod table;
 
 pub use model::{ModelRules, SamplingRule, ThinkingStyle};
 pub use quirk::{CallIdForm, Fix, Quirks, ReasoningField, UsageStyle};
-pub use table::{CredentialScheme, ProviderSpec, Service, all, example_model, find};
+pub use table::{Counting, CredentialScheme, ProviderSpec, Service, all, example_model, find};
 
 /// Where a request goes, as encoders need to know it.
 #[derive(Debug, Clone, Copy)]

@@ -12,6 +12,7 @@ use std::sync::LazyLock;
 
 use super::{Fix, Quirks, ReasoningField, UsageStyle};
 use crate::Wire;
+use crate::count;
 use crate::frame::Framing;
 
 /// How a provider key travels upstream.
@@ -48,12 +49,33 @@ pub struct Service {
     /// Headers every call needs.
     pub headers: &'static [(&'static str, &'static str)],
     pub quirks: Quirks,
+    /// Where it counts the tokens of its models' requests.
+    pub counting: Option<Counting>,
 }
 
 impl Service {
     /// Whether it serves `model`.
     #[must_use]
     pub fn serves(&self, model: &str) -> bool {
+        self.models.is_empty() || self.models.iter().any(|part| model.contains(part))
+    }
+}
+
+/// Where tokens are counted before they are spent.
+#[derive(Debug, Clone, Copy)]
+pub struct Counting {
+    pub format: count::Format,
+    /// Only models whose name holds one of these; empty: every model.
+    pub models: &'static [&'static str],
+    /// Below the base URL, as [`ProviderSpec::chat_path`].
+    pub path: &'static str,
+    pub quirks: Quirks,
+}
+
+impl Counting {
+    /// Whether it counts for `model`.
+    #[must_use]
+    pub fn counts(&self, model: &str) -> bool {
         self.models.is_empty() || self.models.iter().any(|part| model.contains(part))
     }
 }
@@ -80,6 +102,8 @@ pub struct ProviderSpec {
     pub services: &'static [Service],
     /// Path of embeddings below the base URL, where the vendor has them.
     pub embeddings_path: Option<&'static str>,
+    /// Where tokens are counted; `None`: nowhere, they are estimated here.
+    pub counting: Option<Counting>,
     pub credential: CredentialScheme,
     /// Environment variables that may hold a key, first match wins.
     pub env: &'static [&'static str],
@@ -168,6 +192,7 @@ const HOST: ProviderSpec = ProviderSpec {
     stream_path: None,
     services: &[],
     embeddings_path: None,
+    counting: None,
     credential: CredentialScheme::Bearer,
     env: &[],
     headers: &[],
@@ -184,6 +209,7 @@ const RESPONSES: Service = Service {
     framing: Framing::Sse,
     headers: &[],
     quirks: Quirks { fixes: &[], ..EXACT },
+    counting: None,
 };
 
 /// The Messages API where a vendor serves it beside chat.
@@ -193,6 +219,11 @@ const MESSAGES: Service = Service {
     headers: &[("anthropic-version", "2023-06-01")],
     ..RESPONSES
 };
+
+/// A counting endpoint that takes what its format has.
+const fn counting(format: count::Format, path: &'static str) -> Option<Counting> {
+    Some(Counting { format, models: &[], path, quirks: Quirks { fixes: &[], ..EXACT } })
+}
 
 /// The given fixes and the removal of what only OpenAI itself has a meaning for.
 macro_rules! without_openai_fields {
@@ -243,8 +274,11 @@ mod tests {
                 assert!(host.contains('.') && !url.ends_with('/') && !url.contains(['?', '#', ' ']), "{url}");
                 assert!(!row.display_name.is_empty());
             }
-            let services = row.services.iter().flat_map(|service| [Some(service.path), service.stream_path]);
-            let paths = [Some(row.chat_path), row.stream_path, row.embeddings_path].into_iter();
+            let counts = |counting: Option<Counting>| counting.map(|counting| counting.path);
+            let services = row.services.iter();
+            let services = services.flat_map(|s| [Some(s.path), s.stream_path, counts(s.counting)]);
+            let paths = [Some(row.chat_path), row.stream_path, row.embeddings_path, counts(row.counting)];
+            let paths = paths.into_iter();
             for path in paths.chain(services).flatten() {
                 assert!(path.starts_with('/') && !path.ends_with('/'), "{}: {path}", row.name);
             }

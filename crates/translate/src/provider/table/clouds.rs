@@ -1,8 +1,9 @@
 //! Clouds that serve models under the customer's own account: hosts and paths hold a region, a project or a
 //! resource, which the provider key's settings give.
 
-use super::{CredentialScheme, EXACT, HOST, MESSAGES, ProviderSpec, RESPONSES, Service};
+use super::{Counting, CredentialScheme, EXACT, HOST, MESSAGES, ProviderSpec, RESPONSES, Service, counting};
 use crate::Wire;
+use crate::count::Format;
 use crate::frame::Framing;
 use crate::provider::{Fix, Quirks};
 
@@ -28,6 +29,13 @@ pub(super) const ROWS: &[ProviderSpec] = &[
         wire: Wire::BedrockConverse,
         chat_path: "/model/{model}/converse",
         stream_path: Some("/model/{model}/converse-stream"),
+        counting: Some(Counting {
+            format: Format::BedrockConverse,
+            // For Claude alone.
+            models: &["anthropic.", "claude"],
+            path: "/model/{model}/count-tokens",
+            quirks: Quirks { fixes: &[], ..EXACT },
+        }),
         services: BEDROCK,
         credential: CredentialScheme::Aws,
         env: &["AWS_BEARER_TOKEN_BEDROCK"],
@@ -43,6 +51,10 @@ pub(super) const ROWS: &[ProviderSpec] = &[
         chat_path: "/v1/projects/{project}/locations/{region}/publishers/google/models/{model}:generateContent",
         stream_path: Some(
             "/v1/projects/{project}/locations/{region}/publishers/google/models/{model}:streamGenerateContent?alt=sse",
+        ),
+        counting: counting(
+            Format::Vertex,
+            "/v1/projects/{project}/locations/{region}/publishers/google/models/{model}:countTokens",
         ),
         services: VERTEX,
         credential: CredentialScheme::Google,
@@ -69,8 +81,16 @@ macro_rules! hosted_claude {
 
 const AZURE: &[Service] = &[
     Service { path: "/openai/v1/responses", ..RESPONSES },
-    Service { path: "/anthropic/v1/messages", models: &["claude"], exact: false, ..MESSAGES },
+    Service {
+        path: "/anthropic/v1/messages",
+        models: &["claude"],
+        exact: false,
+        counting: counting(Format::Anthropic, "/anthropic/v1/messages/count_tokens"),
+        ..MESSAGES
+    },
 ];
+
+const BEDROCK_CLAUDE: &[Fix] = hosted_claude!("\"bedrock-2023-05-31\"", Fix::Take("stream"));
 
 /// Claude's own API, for callers that speak it: nothing of it is lost on the way through Converse.
 const BEDROCK: &[Service] = &[Service {
@@ -79,7 +99,13 @@ const BEDROCK: &[Service] = &[Service {
     models: &["anthropic.", "claude"],
     framing: Framing::EventStreamChunks,
     headers: &[],
-    quirks: Quirks { fixes: hosted_claude!("\"bedrock-2023-05-31\"", Fix::Take("stream")), ..EXACT },
+    quirks: Quirks { fixes: BEDROCK_CLAUDE, ..EXACT },
+    counting: Some(Counting {
+        format: Format::BedrockInvoke,
+        models: &[],
+        path: "/model/{model}/count-tokens",
+        quirks: Quirks { fixes: BEDROCK_CLAUDE, ..EXACT },
+    }),
     ..MESSAGES
 }];
 
@@ -93,6 +119,22 @@ const VERTEX: &[Service] = &[
         exact: false,
         headers: &[],
         quirks: Quirks { fixes: hosted_claude!("\"vertex-2023-10-16\""), ..EXACT },
+        // One path for all models: the model stays in the body.
+        counting: Some(Counting {
+            format: Format::Anthropic,
+            models: &[],
+            path: "/v1/projects/{project}/locations/{region}/publishers/anthropic/models/count-tokens:rawPredict",
+            quirks: Quirks {
+                fixes: &[
+                    Fix::Put("anthropic_version", "\"vertex-2023-10-16\""),
+                    Fix::Drop("container"),
+                    Fix::Drop("inference_geo"),
+                    Fix::Drop("mcp_servers"),
+                    Fix::Drop("service_tier"),
+                ],
+                ..EXACT
+            },
+        }),
         ..MESSAGES
     },
     // Open models as a service: `meta/llama-4-maverick-17b-128e-instruct-maas`.

@@ -1,9 +1,11 @@
 //! Vendors that serve models of their own.
 
 use super::{
-    CHAT, CredentialScheme, EMBEDDINGS, EXACT, HOST, PLAIN, ProviderSpec, RESPONSES, without_openai_fields,
+    CHAT, CredentialScheme, EMBEDDINGS, EXACT, HOST, PLAIN, ProviderSpec, RESPONSES, counting,
+    without_openai_fields,
 };
 use crate::Wire;
+use crate::count::Format;
 use crate::provider::{CallIdForm, Fix, Quirks, ReasoningField, UsageStyle};
 
 pub(super) const ROWS: &[ProviderSpec] = &[
@@ -20,6 +22,7 @@ pub(super) const ROWS: &[ProviderSpec] = &[
         base_url: Some("https://api.anthropic.com"),
         wire: Wire::Anthropic,
         chat_path: "/v1/messages",
+        counting: counting(Format::Anthropic, "/v1/messages/count_tokens"),
         credential: CredentialScheme::Header("x-api-key"),
         env: &["ANTHROPIC_API_KEY"],
         headers: &[("anthropic-version", "2023-06-01")],
@@ -65,6 +68,7 @@ pub(super) const ROWS: &[ProviderSpec] = &[
         chat_path: "/v1beta/models/{model}:generateContent",
         stream_path: Some("/v1beta/models/{model}:streamGenerateContent?alt=sse"),
         embeddings_path: Some("/v1beta/models/{model}:batchEmbedContents"),
+        counting: counting(Format::Gemini, "/v1beta/models/{model}:countTokens"),
         credential: CredentialScheme::Header("x-goog-api-key"),
         env: &["GEMINI_API_KEY", "GOOGLE_API_KEY"],
         quirks: Quirks { fixes: &[], ..EXACT },
@@ -119,6 +123,7 @@ pub(super) const ROWS: &[ProviderSpec] = &[
         chat_path: CHAT,
         services: &[RESPONSES],
         embeddings_path: EMBEDDINGS,
+        counting: counting(Format::OpenAiResponses, "/v1/responses/input_tokens"),
         env: &["OPENAI_API_KEY"],
         quirks: Quirks { fixes: &[Fix::DropEmptyTools, Fix::CallIds(CallIdForm::Forty)], ..EXACT },
         ..HOST

@@ -1,9 +1,10 @@
 //! Servers that users run themselves, and the mock that is built in. The config gives their base URL.
 
 use super::{
-    CredentialScheme, EMBEDDINGS, EXACT, HOST, MESSAGES, PLAIN, ProviderSpec, RESPONSES,
+    Counting, CredentialScheme, EMBEDDINGS, EXACT, HOST, MESSAGES, PLAIN, ProviderSpec, RESPONSES, counting,
     without_openai_fields,
 };
+use crate::count::Format;
 use crate::provider::{Fix, Quirks, ReasoningField};
 
 pub(super) const ROWS: &[ProviderSpec] = &[
@@ -11,6 +12,7 @@ pub(super) const ROWS: &[ProviderSpec] = &[
         name: "llamacpp",
         aliases: &["llama.cpp", "llamafile"],
         display_name: "llama.cpp server",
+        counting: COUNTING,
         env: &["LLAMACPP_API_KEY"],
         ..LOCAL
     },
@@ -41,6 +43,7 @@ pub(super) const ROWS: &[ProviderSpec] = &[
         name: "sgl",
         aliases: &["sglang"],
         display_name: "SGLang",
+        counting: COUNTING,
         env: &["SGLANG_API_KEY"],
         quirks: ENGINE,
         ..LOCAL
@@ -50,6 +53,7 @@ pub(super) const ROWS: &[ProviderSpec] = &[
         aliases: &["hosted_vllm"],
         display_name: "vLLM",
         services: &[RESPONSES],
+        counting: COUNTING,
         env: &["VLLM_API_KEY"],
         quirks: Quirks { reasoning_echo: ReasoningField::Reasoning, ..ENGINE },
         ..LOCAL
@@ -58,6 +62,10 @@ pub(super) const ROWS: &[ProviderSpec] = &[
 
 const LOCAL: ProviderSpec =
     ProviderSpec { embeddings_path: EMBEDDINGS, credential: CredentialScheme::Optional, ..HOST };
+
+/// Engines count with the tokenizer and template of the model they serve, in Anthropic's form. Versions that do
+/// not answer 404, and an estimate takes its place.
+const COUNTING: Option<Counting> = counting(Format::Anthropic, "/v1/messages/count_tokens");
 
 /// vLLM and SGLang: whether there is a developer role depends on the model's template.
 const ENGINE: Quirks = Quirks {
