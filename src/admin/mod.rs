@@ -14,13 +14,22 @@ use crate::route::endpoint::Local;
 
 /// Answers a local endpoint.
 #[must_use]
-pub fn answer(gateway: &Gateway, session: &Session, snapshot: &Snapshot, local: Local) -> Reply {
+pub fn answer(
+    gateway: &Gateway,
+    session: &Session,
+    snapshot: &Snapshot,
+    (local, request_id): (Local, &str),
+) -> Reply {
     let request = session.req_header();
     match local {
         Local::Health => health::health(gateway, snapshot),
         Local::Livez => Reply::text(200, "ok\n"),
         Local::Readyz => health::ready(gateway),
         Local::Metrics => metrics(gateway, snapshot),
+        Local::Model(family) => {
+            let family = models::shape(family, &request.headers);
+            models::one(gateway, snapshot, family, (request.uri.path(), request_id))
+        }
         Local::Models(family) => {
             let family = models::shape(family, &request.headers);
             models::list(gateway, snapshot, family, request.uri.query().unwrap_or_default())

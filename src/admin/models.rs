@@ -1,13 +1,15 @@
-//! The model lists, in each dialect's shape: from configuration and catalog, never from a provider.
+//! The model lists and their entries, in each dialect's shape: from configuration and catalog, never from a provider.
 
 use http::HeaderMap;
 use serde_json::{Value, json};
+use translate::Wire;
 
 use crate::config::snapshot::{ModelRef, Snapshot};
 use crate::proxy::Gateway;
-use crate::proxy::respond::Reply;
-use crate::route::endpoint::Family;
-use crate::route::model::known;
+use crate::proxy::request_filter::model_not_found;
+use crate::proxy::respond::{Reply, failure_reply};
+use crate::route::endpoint::{self, Family};
+use crate::route::model::{UnknownModel, find, known, near};
 
 /// Whose list is meant: `/v1/models` is a path of three dialects, told apart by what their SDKs send.
 #[must_use]
@@ -28,100 +30,113 @@ pub fn list(gateway: &Gateway, snapshot: &Snapshot, family: Family, query: &str)
         .into_iter()
         .filter(|model| wanted.is_none_or(|wanted| &*model.provider == wanted))
         .collect();
+    let entries: Vec<Value> = models.iter().map(|model| entry(model, family)).collect();
+    // All on one page: page sizes are a wish, and no token means that there is no next page.
     let body = match family {
-        Family::Anthropic => anthropic_list(&models),
-        Family::Bedrock => bedrock_list(&models),
-        Family::Cohere => cohere_list(&models),
-        Family::Gemini => gemini_list(&models),
-        Family::OpenAi | Family::Unified => openai_list(&models, family),
+        Family::Anthropic => {
+            let edge =
+                |entry: Option<&Value>| entry.and_then(|e| e.get("id")).cloned().unwrap_or(Value::Null);
+            json!({
+                "first_id": edge(entries.first()),
+                "last_id": edge(entries.last()),
+                "has_more": false,
+                "data": entries,
+            })
+        }
+        Family::Bedrock => json!({ "modelSummaries": entries }),
+        Family::Cohere | Family::Gemini => json!({ "models": entries }),
+        Family::OpenAi | Family::Unified => json!({ "object": "list", "data": entries }),
     };
     Reply::json(200, body.to_string())
 }
 
-fn openai_list(models: &[ModelRef], family: Family) -> Value {
-    let entries: Vec<Value> = models
+/// The model that `path` names, in a family's shape; a 404 in its words when no key serves it.
+#[must_use]
+pub fn one(gateway: &Gateway, snapshot: &Snapshot, family: Family, asked: (&str, &str)) -> Reply {
+    let (path, request_id) = asked;
+    let name = endpoint::model_named(path).map(|(_, name)| name).unwrap_or_default();
+    let full = |model: &ModelRef| format!("{}/{}", model.provider, model.model) == name;
+    let mut models = known(snapshot, gateway.catalog);
+    let listed = models
         .iter()
-        .map(|model| {
-            json!({
-                "id": id(model, if family == Family::OpenAi { "openai" } else { "" }),
-                "object": "model",
-                "created": 0,
-                "owned_by": &*model.provider,
-            })
-        })
-        .collect();
-    json!({ "object": "list", "data": entries })
+        .position(|model| id(model, own(family)) == name)
+        .or_else(|| models.iter().position(full))
+        .map(|at| models.swap_remove(at));
+    // Lists cannot name what a key without a list serves: who asks for it by name may have it.
+    let served = || find(&name, family, snapshot, gateway.catalog).filter(|model| serves(snapshot, model));
+    let Some(model) = listed.or_else(served) else {
+        let near = near(&name, snapshot, gateway.catalog);
+        let fault = model_not_found(&name, &UnknownModel::NoSuchModel { near });
+        return failure_reply(&fault, wire(family), request_id);
+    };
+    let entry = entry(&model, family);
+    let body = if family == Family::Bedrock { json!({ "modelDetails": entry }) } else { entry };
+    Reply::json(200, body.to_string())
 }
 
-fn anthropic_list(models: &[ModelRef]) -> Value {
-    let entries: Vec<Value> = models
-        .iter()
-        .map(|model| {
-            json!({
-                "type": "model",
-                "id": id(model, "anthropic"),
-                "display_name": &*model.model,
-                "created_at": "1970-01-01T00:00:00Z",
-            })
-        })
-        .collect();
-    let edge = |entry: Option<&Value>| entry.and_then(|e| e.get("id")).cloned().unwrap_or(Value::Null);
-    json!({
-        "first_id": edge(entries.first()),
-        "last_id": edge(entries.last()),
-        "has_more": false,
-        "data": entries,
-    })
+fn serves(snapshot: &Snapshot, model: &ModelRef) -> bool {
+    let keys = snapshot.provider(&model.provider).map(|provider| provider.keys.iter());
+    keys.is_some_and(|mut keys| keys.any(|key| key.serves(&model.model)))
 }
 
-/// All on one page: `pageSize` is a wish there, and no token means that there is no next page.
-fn gemini_list(models: &[ModelRef]) -> Value {
-    let entries: Vec<Value> = models
-        .iter()
-        .map(|model| {
-            json!({
-                "name": format!("models/{}", id(model, "gemini")),
-                "version": "001",
-                "displayName": &*model.model,
-                "supportedGenerationMethods": gemini_methods(&model.model),
-            })
-        })
-        .collect();
-    json!({ "models": entries })
+fn wire(family: Family) -> Wire {
+    match family {
+        Family::Anthropic => Wire::Anthropic,
+        Family::Bedrock => Wire::BedrockConverse,
+        Family::Cohere => Wire::Cohere,
+        Family::Gemini => Wire::Gemini,
+        Family::OpenAi | Family::Unified => Wire::OpenAiChat,
+    }
 }
 
-/// As Cohere lists models, all on one page.
-fn cohere_list(models: &[ModelRef]) -> Value {
-    let entries: Vec<Value> = models
-        .iter()
-        .map(|model| {
+/// The provider whose models stand bare in a family's lists.
+fn own(family: Family) -> &'static str {
+    match family {
+        Family::Anthropic => "anthropic",
+        Family::Bedrock => "bedrock",
+        Family::Cohere => "cohere",
+        Family::Gemini => "gemini",
+        Family::OpenAi => "openai",
+        Family::Unified => "",
+    }
+}
+
+/// One model as the family's lists have it; for Bedrock, as its control plane has foundation models.
+fn entry(model: &ModelRef, family: Family) -> Value {
+    let id = id(model, own(family));
+    match family {
+        Family::Anthropic => json!({
+            "type": "model",
+            "id": id,
+            "display_name": &*model.model,
+            "created_at": "1970-01-01T00:00:00Z",
+        }),
+        Family::Bedrock => json!({
+            "modelId": id,
+            "modelName": &*model.model,
+            "providerName": &*model.provider,
+            "responseStreamingSupported": true,
+            "inferenceTypesSupported": ["ON_DEMAND"],
+            "modelLifecycle": { "status": "ACTIVE" },
+        }),
+        Family::Cohere => {
             let endpoint = match &*model.model {
                 name if name.contains("rerank") => "rerank",
                 name if name.contains("embed") => "embed",
                 _ => "chat",
             };
-            json!({ "name": id(model, "cohere"), "endpoints": [endpoint], "finetuned": false })
-        })
-        .collect();
-    json!({ "models": entries })
-}
-
-/// As Bedrock's control plane lists foundation models.
-fn bedrock_list(models: &[ModelRef]) -> Value {
-    let entries: Vec<Value> = models
-        .iter()
-        .map(|model| {
-            json!({
-                "modelId": id(model, "bedrock"),
-                "modelName": &*model.model,
-                "providerName": &*model.provider,
-                "responseStreamingSupported": true,
-                "inferenceTypesSupported": ["ON_DEMAND"],
-                "modelLifecycle": { "status": "ACTIVE" },
-            })
-        })
-        .collect();
-    json!({ "modelSummaries": entries })
+            json!({ "name": id, "endpoints": [endpoint], "finetuned": false })
+        }
+        Family::Gemini => json!({
+            "name": format!("models/{id}"),
+            "version": "001",
+            "displayName": &*model.model,
+            "supportedGenerationMethods": gemini_methods(&model.model),
+        }),
+        Family::OpenAi | Family::Unified => {
+            json!({ "id": id, "object": "model", "created": 0, "owned_by": &*model.provider })
+        }
+    }
 }
 
 /// A model's name is all we know: those that make vectors say so.

@@ -3,7 +3,7 @@
 //! A request loads the snapshot once and keeps it to its end, so a reload never shows it two
 //! configurations. Nothing in here can be wrong: `compile` made it from raw values.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -148,6 +148,10 @@ pub struct BaseUrl {
     pub embeddings_path: Option<Arc<str>>,
     /// Full path and query of reranking, when the provider has it.
     pub rerank_path: Option<Arc<str>>,
+    /// Where reranking is, when it is on a host of its own.
+    pub rerank_at: Option<Arc<BaseUrl>>,
+    /// How reranking names a model, with `{model}` in it; `None`: by its name.
+    pub rerank_model: Option<Arc<str>>,
     /// Full path and query of token counts, when the provider has them.
     pub count_tokens_path: Option<Arc<str>>,
 }
@@ -251,6 +255,8 @@ pub struct Network {
     pub retry_backoff_max: Duration,
     pub max_conns_per_host: u32,
     pub extra_headers: Vec<(http::HeaderName, http::HeaderValue)>,
+    /// Beginnings of names of betas, and whether such are taken.
+    pub beta_overrides: BTreeMap<String, bool>,
     pub insecure_skip_verify: bool,
     /// DER certificates from `ca_cert_pem`, checked.
     pub ca: Vec<Vec<u8>>,

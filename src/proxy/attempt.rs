@@ -9,7 +9,8 @@ use translate::count;
 use translate::ir::Signature;
 use translate::loss::Losses;
 use translate::provider::{Destination, ModelRules};
-use translate::relay::{RequestEdits, StreamPipe, apply_quirks, rewrite_request};
+use translate::relay::{BetaHost, RequestEdits, StreamPipe, apply_quirks, place_betas, rewrite_request};
+use translate::wire::bedrock_converse::Meter;
 use translate::wire::gemini::JsonArray;
 use translate::wire::{BadRequest, Observation};
 
@@ -34,6 +35,8 @@ pub struct Attempt {
     pub upstream_request_id: Option<Box<str>>,
     /// What the answer's headers ask us to wait, in milliseconds.
     pub retry_after_ms: Option<u64>,
+    /// What the answer's headers say it consumed.
+    pub told_usage: Option<translate::ir::Usage>,
     /// `x-should-retry: false`.
     pub retry_forbidden: bool,
     /// Headers of an error answer that the caller gets too.
@@ -57,6 +60,8 @@ pub struct Upstream {
     pub relay: bool,
     /// Only we asked for usage in the stream.
     pub usage_is_ours: bool,
+    /// The header that names Anthropic's betas, where the service takes them there.
+    pub betas: Option<http::HeaderValue>,
     /// Not chat: what is asked, in the provider's format.
     pub task: Option<tasks::Format>,
 }
@@ -97,9 +102,11 @@ pub enum Answer {
     Refused(BytesMut),
     /// A whole answer being gathered, to be checked before a byte of it goes out.
     Whole(BytesMut),
-    /// A whole answer too large to hold: relayed unchecked.
+    /// Relayed unchecked: a whole answer too large to hold, or one that is not ours to read.
     Passed {
         bytes: u64,
+        /// Of a stream that is relayed unread.
+        meter: Option<Box<Meter>>,
     },
     Stream(Box<Streaming>),
     /// Sent in full.
@@ -144,6 +151,7 @@ impl Attempt {
             status: 0,
             upstream_request_id: None,
             retry_after_ms: None,
+            told_usage: None,
             retry_forbidden: false,
             refusal_headers: Vec::new(),
             recorded: false,
@@ -170,6 +178,7 @@ impl Attempt {
         match &self.answer {
             Answer::Stream(streaming) => streaming.pipe.usage(),
             Answer::Sent(seen) => seen.usage,
+            Answer::Passed { meter, .. } => meter.as_ref().and_then(|meter| meter.usage).or(self.told_usage),
             _ => None,
         }
     }
@@ -177,7 +186,8 @@ impl Attempt {
     /// Where the account of this attempt's key is.
     #[must_use]
     pub fn endpoint(&self) -> &BaseUrl {
-        self.key.endpoint.as_deref().unwrap_or(&self.provider.endpoint)
+        let own = self.upstream.target.elsewhere.as_deref().or(self.key.endpoint.as_deref());
+        own.unwrap_or(&self.provider.endpoint)
     }
 
     /// The record of this attempt. `outcome` is `success` or a fault's label.
@@ -209,20 +219,38 @@ pub fn prepare(call: &mut Call, step: &Step, key: &Key) -> Result<Upstream, BadR
     };
     match call.endpoint.operation {
         Operation::Embeddings => return tasks::embed(call, provider, model, target),
-        Operation::Rerank => return tasks::rerank(call, provider, model, target),
+        Operation::Rerank => {
+            let named = at.rerank_model.as_deref().filter(|_| !model.starts_with("arn:"));
+            let model = named.map_or_else(|| model.to_string(), |named| named.replace("{model}", model));
+            return tasks::rerank(call, provider, &model, target);
+        }
         Operation::Passthrough => return Ok(passed(call, at, target)),
+        Operation::Invoke => return Ok(relayed(call, model, target)),
         Operation::Chat | Operation::Completions | Operation::CountTokens => {}
     }
     let dialect = call.endpoint.dialect;
-    let same = match target.count {
+    let relays = match target.count {
         Some(format) => count::is_relayed(dialect, format, &call.body),
         None => dialect == target.wire,
     };
-    // A signature that names another maker must not reach this one.
-    if same && !Signature::any_marked(&call.body) {
-        return Ok(relayed(call, model, target));
+    // A signature that names another maker must not reach this one, nor a URL whoever takes none.
+    let same = relays && (target.takes_urls || !call.inlined) && !Signature::any_marked(&call.body);
+    let mut upstream =
+        if same { relayed(call, model, target) } else { translated(call, provider, model, target)? };
+    // A deployment's name may tell nothing: then the caller's does.
+    let named = if model.contains("claude") { model } else { &step.model };
+    put_betas(&mut upstream, &call.betas, (named, provider));
+    Ok(upstream)
+}
+
+fn put_betas(upstream: &mut Upstream, asked: &[Box<str>], (model, provider): (&str, &Provider)) {
+    let overrides = &provider.network.beta_overrides;
+    let to = BetaHost { betas: upstream.target.betas, overrides, model };
+    let placed = place_betas(&upstream.body, asked, &to, &mut upstream.losses);
+    if let Some(body) = placed.body {
+        upstream.body = body.into();
     }
-    translated(call, provider, model, target)
+    upstream.betas = placed.header.and_then(|names| names.try_into().ok());
 }
 
 fn relayed(call: &Call, model: &str, target: Target) -> Upstream {
@@ -239,7 +267,15 @@ fn relayed(call: &Call, model: &str, target: Target) -> Upstream {
         _ => body,
     };
     let task = target.count.map(tasks::Format::Count);
-    Upstream { target, body, losses, relay: true, usage_is_ours: ask_usage && !call.include_usage, task }
+    Upstream {
+        target,
+        body,
+        losses,
+        relay: true,
+        usage_is_ours: ask_usage && !call.include_usage,
+        betas: None,
+        task,
+    }
 }
 
 /// Nothing is known of it but where it goes.
@@ -249,7 +285,8 @@ fn passed(call: &Call, at: &BaseUrl, mut target: Target) -> Upstream {
         target.fixed = false;
     }
     let body = call.body.clone();
-    Upstream { target, body, losses: Losses::default(), relay: true, usage_is_ours: false, task: None }
+    let losses = Losses::default();
+    Upstream { target, body, losses, relay: true, usage_is_ours: false, betas: None, task: None }
 }
 
 fn translated(
@@ -269,11 +306,12 @@ fn translated(
     if let Some(format) = target.count {
         let body = count::encode_request(format, request, &to, &mut losses)?.into();
         let task = Some(tasks::Format::Count(format));
-        return Ok(Upstream { target, body, losses, relay: false, usage_is_ours: false, task });
+        return Ok(Upstream { target, body, losses, relay: false, usage_is_ours: false, betas: None, task });
     }
     let body = target.wire.codec().encode_request(request, &to, &mut losses)?;
     let body = apply_quirks(body, target.quirks, &mut losses);
-    Ok(Upstream { target, body: Bytes::from(body), losses, relay: false, usage_is_ours: false, task: None })
+    let body = Bytes::from(body);
+    Ok(Upstream { target, body, losses, relay: false, usage_is_ours: false, betas: None, task: None })
 }
 
 /// Reads the body as its dialect has it, once.

@@ -55,7 +55,11 @@ pub struct Call {
     pub raw: Option<(http::Method, Box<str>)>,
     /// The body decoded, once an attempt on another wire needed it.
     pub decoded: Option<Box<translate::ir::Request>>,
-    /// The same of what is not chat.
+    /// Files of `decoded` that were named by URL are bytes in it now.
+    pub inlined: bool,
+    /// Anthropic's betas that the caller names, in header and body.
+    pub betas: Vec<Box<str>>,
+    /// What was asked that is not chat, decoded likewise.
     pub task: Option<super::tasks::Task>,
     /// One input, where the path tells (Gemini's `embedContent`).
     pub single: bool,

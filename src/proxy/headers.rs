@@ -23,6 +23,10 @@ impl Forward {
         let mut chosen = Self::default();
         for (name, value) in headers {
             let text = name.as_str();
+            // Put in its place by what the service takes: see `betas`.
+            if text == BETA {
+                continue;
+            }
             if let Some(extra) = text.strip_prefix("x-bf-eh-") {
                 if let Some(name) = allowed_extra(extra) {
                     chosen.always.push((name, value.clone()));
@@ -53,6 +57,15 @@ impl Forward {
     pub fn to(&self, same_wire: bool) -> impl Iterator<Item = &(HeaderName, HeaderValue)> {
         self.always.iter().chain(self.same_wire.iter().filter(move |_| same_wire))
     }
+}
+
+/// How callers name betas of Anthropic, and services that take them in a header.
+pub const BETA: &str = "anthropic-beta";
+const BETAS: [&str; 2] = [BETA, "x-bf-eh-anthropic-beta"];
+
+/// The values of the headers that name betas.
+pub fn betas(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    BETAS.iter().flat_map(|name| headers.get_all(*name)).filter_map(|value| value.to_str().ok())
 }
 
 /// The caller's credential: `Authorization: Bearer`, `x-api-key`, `api-key` or `x-goog-api-key`.
@@ -109,16 +122,15 @@ pub fn passes_down(name: &str) -> bool {
 
 fn belongs_to(name: &str, dialect: Wire) -> bool {
     match dialect {
-        Wire::BedrockConverse | Wire::Cohere => false,
+        Wire::Cohere => false,
+        // Guardrails, tiers and the like of an invoked model.
+        Wire::BedrockConverse => name.starts_with("x-amzn-bedrock-"),
         Wire::Gemini => name == "x-goog-api-client",
         Wire::OpenAiChat | Wire::OpenAiResponses => {
             matches!(name, "openai-beta" | "idempotency-key")
         }
         Wire::Anthropic => {
-            matches!(
-                name,
-                "anthropic-version" | "anthropic-beta" | "anthropic-dangerous-direct-browser-access"
-            )
+            matches!(name, "anthropic-version" | "anthropic-dangerous-direct-browser-access")
         }
     }
 }
@@ -198,11 +210,23 @@ mod tests {
 
     #[test]
     fn a_dialects_own_headers_cross_to_its_own_wire_only() {
-        let caller =
-            headers(&[("anthropic-beta", "a,b"), ("traceparent", "00-1-2-01"), ("x-bf-eh-x-team", "blue")]);
+        let caller = headers(&[
+            ("anthropic-version", "2023-06-01"),
+            ("traceparent", "00-1-2-01"),
+            ("x-bf-eh-x-team", "blue"),
+        ]);
         let forward = Forward::choose(&caller, Wire::Anthropic, false);
-        assert_eq!(names(&forward, true), ["traceparent", "x-team", "anthropic-beta"]);
+        assert_eq!(names(&forward, true), ["traceparent", "x-team", "anthropic-version"]);
         assert_eq!(names(&forward, false), ["traceparent", "x-team"]);
+    }
+
+    #[test]
+    fn betas_are_read_from_every_line_and_put_by_nobody_but_their_place() {
+        let mut caller = headers(&[("anthropic-beta", "a,b"), ("x-bf-eh-anthropic-beta", "c")]);
+        caller.append("anthropic-beta", HeaderValue::from_static("d"));
+        assert_eq!(betas(&caller).collect::<Vec<_>>(), ["a,b", "d", "c"]);
+        // What was asked for by force goes where nobody knows betas.
+        assert_eq!(names(&Forward::choose(&caller, Wire::Anthropic, false), true), [BETA]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Media that a prompt names by URL, fetched for a provider that takes bytes only.
 //!
-//! Only when a request is translated, and only what the next provider cannot fetch itself: everything else
-//! goes through as it came.
+//! Only what the next provider cannot fetch itself, on its wire or because it is a cloud that takes no URLs on a
+//! wire that has them: everything else goes through as it came.
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -39,7 +39,9 @@ pub async fn inline(exchange: &mut Exchange) -> Result<(), Fault> {
     let fetched = fetch_all(urls, &policy).await;
     exchange.work();
     let fetched = fetched?;
-    if let Some(request) = exchange.call.as_deref_mut().and_then(|call| call.decoded.as_deref_mut()) {
+    let Some(call) = exchange.call.as_deref_mut() else { return Ok(()) };
+    call.inlined = true;
+    if let Some(request) = call.decoded.as_deref_mut() {
         each_source(request, &mut |source, _| {
             let Source::Url(url) = source else { return };
             if let Some(media) = fetched.get(url) {
@@ -67,8 +69,12 @@ fn needed(call: &mut Call) -> Vec<(String, Wanted)> {
     }
     let at = &step.provider.endpoint;
     let chosen = target::choose(&step.provider, at, call.endpoint, &step.model, call.stream);
-    let Some(wire) = chosen.map(|target| target.wire) else { return Vec::new() };
-    if wire == call.endpoint.dialect && !Signature::any_marked(&call.body) {
+    let Some((wire, takes)) = chosen.map(|target| (target.wire, target.takes_urls)) else {
+        return Vec::new();
+    };
+    let relayed = wire == call.endpoint.dialect && !Signature::any_marked(&call.body);
+    // A source by URL says so: most bodies that hold some link hold none.
+    if relayed && (takes || memchr::memmem::find(&call.body, b"\"url\"").is_none()) {
         return Vec::new();
     }
     // What is wrong with the request is told when it is prepared.
@@ -79,7 +85,7 @@ fn needed(call: &mut Call) -> Vec<(String, Wanted)> {
     if let Some(request) = call.decoded.as_deref_mut() {
         each_source(request, &mut |source, wanted| {
             if let Source::Url(url) = source
-                && !wire.takes_url(wanted == Wanted::Image, url)
+                && !(takes && wire.takes_url(wanted == Wanted::Image, url))
                 && !urls.iter().any(|(known, _)| known == url)
             {
                 urls.push((url.clone(), wanted));

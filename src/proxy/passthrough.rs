@@ -56,6 +56,8 @@ pub fn plan(
         peek: Peek::nothing(NO_MODEL),
         raw: Some((head.method.clone(), format!("{path}{query}").into())),
         decoded: None,
+        inlined: false,
+        betas: Vec::new(),
         task: None,
         single: false,
         list: false,

@@ -16,9 +16,9 @@ use translate::wire::BadRequest;
 use super::exchange::{Call, Exchange};
 use super::fault::Fault;
 use super::front;
-use super::headers::{Forward, credential};
+use super::headers::{Forward, betas, credential};
 use super::replay::{self, Stage};
-use super::{Gateway, body, count, passthrough, respond, signature};
+use super::{Gateway, body, count, invoke, passthrough, respond, signature};
 use crate::config::snapshot::{Key, Secret, Snapshot};
 use crate::route::endpoint::{self, Endpoint, Operation, Route};
 use crate::route::model::UnknownModel;
@@ -44,7 +44,7 @@ pub async fn run(gateway: &Gateway, session: &mut Session, exchange: &mut Exchan
     let on_path = match endpoint::find(&session.req_header().method, uri_path) {
         Route::Provider(asked) => asked,
         Route::Local(local) => {
-            let reply = crate::admin::answer(gateway, session, &snapshot, local);
+            let reply = crate::admin::answer(gateway, session, &snapshot, (local, &exchange.request_id));
             return finish(session, exchange, reply).await;
         }
         Route::MethodNotAllowed { allow } => {
@@ -124,6 +124,7 @@ struct Asked {
 /// From a complete body to a call with its plan.
 fn plan(gateway: &Gateway, session: &Session, snapshot: &Snapshot, asked: Asked) -> Result<Call, Fault> {
     let Asked { on_path, body, started } = asked;
+    let on_path = invoke::settled(gateway, snapshot, on_path, &body).map_err(|fault| *fault)?;
     let endpoint = on_path.endpoint;
     if let Some(path) = &on_path.raw {
         return passthrough::plan(session, snapshot, endpoint, (path, body, started));
@@ -151,12 +152,14 @@ fn plan(gateway: &Gateway, session: &Session, snapshot: &Snapshot, asked: Asked)
         .flatten()
         .filter(|key| !key.starts_with("sk-bf-"))
         .map(|key| Arc::new(Key::direct(Secret::new(key))));
-    let forward = Forward::choose(&session.req_header().headers, endpoint.dialect, direct_key.is_some());
+    let forward = Forward::choose(&session.req_header().headers, endpoint.service(), direct_key.is_some());
     Ok(Call {
         endpoint,
         model_asked: peek.model.as_ref().into(),
-        stream: peek.stream && matches!(endpoint.operation, Operation::Chat | Operation::Completions),
+        stream: peek.stream && endpoint.operation.streams(),
         include_usage: peek.include_usage || endpoint.dialect != Wire::OpenAiChat,
+        inlined: false,
+        betas: relay::betas_asked(&body, &peek.members, betas(&session.req_header().headers)),
         task: None,
         raw: None,
         single: on_path.single,
@@ -262,7 +265,8 @@ fn check_operation(plan: &Plan, endpoint: Endpoint) -> Result<(), Fault> {
     }
 }
 
-fn model_not_found(name: &str, unknown: &UnknownModel) -> Fault {
+/// The fault of a model name that leads nowhere.
+pub fn model_not_found(name: &str, unknown: &UnknownModel) -> Fault {
     let message = match unknown {
         UnknownModel::ProviderNotConfigured { provider, env } => {
             let how = env.map_or_else(

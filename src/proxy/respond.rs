@@ -70,32 +70,38 @@ pub async fn send(session: &mut Session, exchange: &mut Exchange, reply: Reply) 
 /// The reply that tells the caller of `fault`, in the dialect of the path.
 #[must_use]
 pub fn fault_reply(fault: &Fault, exchange: &Exchange, path: &str) -> Reply {
-    let dialect = dialect(exchange, path);
-    let mut body = dialect.codec().encode_failure(&fault.failure, &exchange.request_id);
+    let mut reply = failure_reply(fault, dialect(exchange, path), &exchange.request_id);
     if exchange.extra_fields() {
-        let mut spliced = Vec::with_capacity(body.len() + 256);
+        let mut spliced = Vec::with_capacity(reply.body.len() + 256);
         let fields = super::extra_fields::of_exchange(exchange);
-        if translate::relay::splice_extra_fields(&body, &fields, &mut spliced) {
-            body = spliced;
+        if translate::relay::splice_extra_fields(&reply.body, &fields, &mut spliced) {
+            reply.body = spliced.into();
         }
-    }
-    let mut reply = Reply::json(fault.failure.status, body);
-    reply.headers.extend(fault.headers.iter().cloned());
-    let told = fault.headers.iter().any(|(name, _)| name == "request-id");
-    if dialect == Wire::Anthropic && !told {
-        reply = reply.with(HeaderName::from_static("request-id"), &exchange.request_id);
-    }
-    if dialect == Wire::BedrockConverse {
-        let kind = translate::wire::bedrock_converse::error_type(&fault.failure);
-        reply = reply.with(HeaderName::from_static("x-amzn-errortype"), kind);
-        reply = reply.with(HeaderName::from_static("x-amzn-requestid"), &exchange.request_id);
-    }
-    if let Some(wait) = fault.retry_after_ms {
-        reply = reply.with(header::RETRY_AFTER, &wait.div_ceil(1000).to_string());
     }
     if !exchange.attempts.is_empty() {
         let attempts = exchange.attempts.len().to_string();
         reply = reply.with(HeaderName::from_static("x-bf-attempts"), &attempts);
+    }
+    reply
+}
+
+/// A fault as `dialect` tells of it.
+#[must_use]
+pub fn failure_reply(fault: &Fault, dialect: Wire, request_id: &str) -> Reply {
+    let body = dialect.codec().encode_failure(&fault.failure, request_id);
+    let mut reply = Reply::json(fault.failure.status, body);
+    reply.headers.extend(fault.headers.iter().cloned());
+    let told = fault.headers.iter().any(|(name, _)| name == "request-id");
+    if dialect == Wire::Anthropic && !told {
+        reply = reply.with(HeaderName::from_static("request-id"), request_id);
+    }
+    if dialect == Wire::BedrockConverse {
+        let kind = translate::wire::bedrock_converse::error_type(&fault.failure);
+        reply = reply.with(HeaderName::from_static("x-amzn-errortype"), kind);
+        reply = reply.with(HeaderName::from_static("x-amzn-requestid"), request_id);
+    }
+    if let Some(wait) = fault.retry_after_ms {
+        reply = reply.with(header::RETRY_AFTER, &wait.div_ceil(1000).to_string());
     }
     reply
 }

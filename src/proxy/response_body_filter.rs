@@ -11,7 +11,7 @@ use govern::verdict::FaultClass;
 use pingora_error::{Error, ErrorSource, ErrorType, Result};
 use translate::ir::{FailureKind, Part};
 use translate::relay::{Flow, splice_extra_fields};
-use translate::wire::{BadResponse, Observation};
+use translate::wire::{BadResponse, Observation, retry_delay_ms};
 
 use super::attempt::{Answer, Attempt};
 use super::exchange::{Call, Exchange};
@@ -47,14 +47,7 @@ pub fn run(body: &mut Option<Bytes>, end_of_stream: bool, exchange: &mut Exchang
         Answer::Whole(_) | Answer::Stream(_) if slow => too_slow(exchange, &mut attempt),
         Answer::Refused(buffer) => refused(buffer, &chunk, end_of_stream).map(|()| None),
         Answer::Whole(_) => whole(exchange, &mut attempt, &chunk, end_of_stream),
-        Answer::Passed { bytes } => {
-            if exchange.call.as_ref().is_some_and(|call| call.raw.is_some()) {
-                let idle = attempt.provider.network.stream_idle_timeout;
-                deadline(exchange, Limit::Idle, idle, exchange.total_deadline());
-            }
-            *bytes = bytes.saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
-            Ok((!chunk.is_empty()).then_some(chunk))
-        }
+        Answer::Passed { .. } => passed(exchange, &mut attempt, chunk),
         Answer::Stream(_) => stream(exchange, &mut attempt, &chunk, end_of_stream),
         Answer::Awaited | Answer::Sent(_) => Ok(None),
     };
@@ -122,6 +115,28 @@ fn too_slow(exchange: &mut Exchange, attempt: &mut Attempt) -> Result<Option<Byt
     Ok(Some(out.into()))
 }
 
+/// A part of an answer that is relayed unread.
+fn passed(exchange: &mut Exchange, attempt: &mut Attempt, chunk: Bytes) -> Result<Option<Bytes>, Refusal> {
+    let Answer::Passed { bytes, meter } = &mut attempt.answer else { return Ok(None) };
+    if meter.is_some() || exchange.call.as_ref().is_some_and(|call| call.raw.is_some()) {
+        let idle = attempt.provider.network.stream_idle_timeout;
+        deadline(exchange, Limit::Idle, idle, exchange.total_deadline());
+    }
+    if let Some(meter) = meter {
+        meter.push(&chunk);
+        let failed = meter.failure.as_ref().filter(|_| exchange.fault.is_none());
+        match failed.cloned().map(in_band) {
+            // Nothing of it went out: another target may answer.
+            Some(broken) if *bytes == 0 => return Err(fault(broken)),
+            // The caller reads of it in the stream itself.
+            broken => exchange.fault = exchange.fault.take().or(broken),
+        }
+        attempt.clock.first_token.get_or_insert_with(Instant::now);
+    }
+    *bytes = bytes.saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
+    Ok((!chunk.is_empty()).then_some(chunk))
+}
+
 fn refused(buffer: &mut BytesMut, chunk: &[u8], end: bool) -> Result<(), Refusal> {
     let room = REFUSAL_LIMIT.saturating_sub(buffer.len());
     buffer.extend_from_slice(chunk.get(..room.min(chunk.len())).unwrap_or_default());
@@ -145,7 +160,8 @@ pub fn refusal(attempt: &Attempt) -> Fault {
     {
         return fault;
     }
-    let mut fault = Fault::answered(failure, attempt.retry_after_ms);
+    let pause = attempt.retry_after_ms.or_else(|| retry_delay_ms(body));
+    let mut fault = Fault::answered(failure, pause);
     fault.headers.clone_from(&attempt.refusal_headers);
     fault
 }
@@ -164,7 +180,8 @@ fn whole(
         buffer.extend_from_slice(chunk);
         if !end && buffer.len() > WHOLE_LIMIT && attempt.upstream.relay {
             let so_far = std::mem::take(buffer).freeze();
-            attempt.answer = Answer::Passed { bytes: u64::try_from(so_far.len()).unwrap_or(u64::MAX) };
+            let bytes = u64::try_from(so_far.len()).unwrap_or(u64::MAX);
+            attempt.answer = Answer::Passed { bytes, meter: None };
             return Ok(Some(so_far));
         }
         if buffer.len() > WHOLE_LIMIT && !attempt.upstream.relay {
@@ -205,6 +222,10 @@ fn check_whole(
     let relayed_text = attempt.upstream.relay && call.endpoint.operation == Operation::Completions;
     let codec = if relayed_text { call.endpoint.codec() } else { target.wire.codec() };
     let style = target.quirks.usage;
+    if call.endpoint.operation == Operation::Invoke {
+        let usage = attempt.told_usage;
+        return Ok((body, Observation { content: true, usage, done: true, ..Observation::default() }));
+    }
     if attempt.upstream.relay {
         let mut seen = codec.observe_response(&body)?;
         seen.usage = seen.usage.map(|usage| style.apply(usage));

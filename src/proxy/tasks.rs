@@ -76,16 +76,20 @@ pub fn embed(
 pub fn rerank(
     call: &mut Call,
     provider: &Provider,
-    model: &Arc<str>,
+    model: &str,
     target: Target,
 ) -> Result<Upstream, BadRequest> {
     let format = rerank::Format::of(provider.wire, provider.spec.name);
     let kind = Format::Rerank(format);
-    if format == rerank::Format::Cohere {
+    let asked = match call.endpoint.dialect {
+        Wire::BedrockConverse => rerank::Format::Bedrock,
+        _ => rerank::Format::Cohere,
+    };
+    if format == asked {
         return Ok(relayed(call, model, target, kind));
     }
     if !matches!(call.task, Some(Task::Rerank(_))) {
-        let request = rerank::decode_request(rerank::Format::Cohere, &call.body)?;
+        let request = rerank::decode_request(asked, &call.body)?;
         call.task = Some(Task::Rerank(Box::new(request)));
     }
     let Some(Task::Rerank(request)) = &call.task else {
@@ -158,7 +162,7 @@ fn relayed(call: &Call, model: &str, target: Target, format: Format) -> Upstream
         std::borrow::Cow::Owned(body) => Bytes::from(body),
     };
     let body = if target.wire == Wire::Gemini { renamed(body, model) } else { body };
-    Upstream { target, body, losses, relay: true, usage_is_ours: false, task: Some(format) }
+    Upstream { target, body, losses, relay: true, usage_is_ours: false, betas: None, task: Some(format) }
 }
 
 /// Gemini's embeddings name the model in the body as well as in the path.
@@ -170,5 +174,13 @@ pub fn renamed(body: Bytes, model: &str) -> Bytes {
 }
 
 fn made(body: Vec<u8>, losses: Losses, target: Target, format: Format) -> Upstream {
-    Upstream { target, body: body.into(), losses, relay: false, usage_is_ours: false, task: Some(format) }
+    Upstream {
+        target,
+        body: body.into(),
+        losses,
+        relay: false,
+        usage_is_ours: false,
+        betas: None,
+        task: Some(format),
+    }
 }

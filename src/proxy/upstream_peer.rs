@@ -237,7 +237,7 @@ async fn address(gateway: &Gateway, exchange: &mut Exchange) -> Result<Option<Bo
         }
         return Err(Error::create(PLANNED, ErrorSource::Upstream, None, None));
     }
-    let at = attempt.key.endpoint.clone();
+    let at = attempt.upstream.target.elsewhere.clone().or_else(|| attempt.key.endpoint.clone());
     let at = at.as_deref().unwrap_or(&provider.endpoint);
     let (host, port) = peer::next_hop(&provider, at);
     match gateway.resolver.resolve(host, port, nth).await {

@@ -5,9 +5,11 @@ use http::{HeaderName, HeaderValue, Method, header};
 use pingora_error::{Error, ErrorType, OrErr, Result};
 use pingora_http::RequestHeader;
 use translate::frame::Framing;
+use translate::provider::BetaPlace;
 
 use super::attempt::Attempt;
 use super::exchange::{Call, Exchange};
+use super::headers::BETA;
 use crate::credential::{Credential, Outgoing};
 use crate::route::endpoint::Endpoint;
 
@@ -36,8 +38,15 @@ pub fn run(request: &mut RequestHeader, exchange: &mut Exchange) -> Result<()> {
             head.insert_header(header::ACCEPT, HeaderValue::from_static(accept))?;
         }
     }
+    // Where betas have a place, they are there and nowhere else.
+    let placed = call.raw.is_none() && attempt.upstream.target.betas.place != BetaPlace::Nowhere;
     for (name, value) in call.forward.to(attempt.upstream.relay) {
-        head.append_header(name.clone(), value.clone())?;
+        if !(placed && name == BETA) {
+            head.append_header(name.clone(), value.clone())?;
+        }
+    }
+    if let Some(betas) = &attempt.upstream.betas {
+        head.insert_header(BETA, betas.clone())?;
     }
     dedup_version(&mut head, call, attempt)?;
     for (name, value) in &attempt.provider.network.extra_headers {

@@ -10,6 +10,7 @@ use pingora_http::ResponseHeader;
 use translate::Wire;
 use translate::relay::{StreamPipe, StreamPipeOptions};
 use translate::wire::Echo;
+use translate::wire::bedrock_converse::told_by_headers;
 use translate::wire::gemini::JsonArray;
 use translate::wire::openai_responses::echo_of;
 
@@ -38,12 +39,18 @@ pub fn run(header: &mut ResponseHeader, exchange: &mut Exchange) -> Result<()> {
     attempt.status = header.status.as_u16();
     attempt.upstream_request_id = upstream_request_id(header);
     let raw = call.endpoint.operation == Operation::Passthrough;
+    let invoked = call.endpoint.operation == Operation::Invoke;
+    if invoked {
+        attempt.told_usage = told_by_headers(texts(header));
+    }
     attempt.answer = if raw {
         call.stage.allow_empty();
-        Answer::Passed { bytes: 0 }
+        Answer::Passed { bytes: 0, meter: None }
     } else if !header.status.is_success() {
         read_hints(header, attempt);
         Answer::Refused(BytesMut::new())
+    } else if invoked && call.stream {
+        Answer::Passed { bytes: 0, meter: Some(Box::default()) }
     } else if call.stream && !is_json(header) {
         let pipe = stream_pipe(call, attempt, &request_id);
         let list = call.list.then(JsonArray::new);
@@ -56,7 +63,7 @@ pub fn run(header: &mut ResponseHeader, exchange: &mut Exchange) -> Result<()> {
         (Answer::Stream(_), Some(ttft)) => (Limit::FirstToken, attempt.clock.began + ttft),
         (Answer::Stream(_), None) => (Limit::Idle, now + network.stream_idle_timeout),
         // Its pace is its own: only silence ends it.
-        _ if raw => (Limit::Idle, now + network.stream_idle_timeout),
+        (Answer::Passed { .. }, _) => (Limit::Idle, now + network.stream_idle_timeout),
         _ => (Limit::Request, attempt.clock.began + network.request_timeout),
     };
     set_deadline(&call.stage, limit, at, total);
@@ -69,6 +76,11 @@ fn is_json(header: &ResponseHeader) -> bool {
     content_type.is_some_and(|text| text.starts_with(b"application/json") || text.starts_with(b"text/html"))
 }
 
+/// The headers that are text.
+fn texts(header: &ResponseHeader) -> impl Iterator<Item = (&str, &str)> {
+    header.headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
+}
+
 fn upstream_request_id(header: &ResponseHeader) -> Option<Box<str>> {
     ["x-request-id", "request-id", "x-amzn-requestid", "apim-request-id"]
         .iter()
@@ -78,11 +90,7 @@ fn upstream_request_id(header: &ResponseHeader) -> Option<Box<str>> {
 }
 
 fn read_hints(response: &ResponseHeader, attempt: &mut Attempt) {
-    let pairs: Vec<(&str, &str)> = response
-        .headers
-        .iter()
-        .filter_map(|(name, value)| value.to_str().ok().map(|value| (name.as_str(), value)))
-        .collect();
+    let pairs: Vec<(&str, &str)> = texts(response).collect();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let hint =
         govern::retry_hint::read(pairs.iter().copied(), u64::try_from(now.as_millis()).unwrap_or(u64::MAX));

@@ -12,7 +12,7 @@ use translate::wire::Codec;
 
 mod paths;
 
-pub use paths::{all, dialect_of, find};
+pub use paths::{all, dialect_of, find, model_named};
 
 /// What a provider is asked to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,8 +23,18 @@ pub enum Operation {
     CountTokens,
     Embeddings,
     Rerank,
+    /// A model by its own body, untouched (Bedrock's `InvokeModel`).
+    Invoke,
     /// Whatever the path says at the provider, untouched.
     Passthrough,
+}
+
+impl Operation {
+    /// Its answer may be a stream.
+    #[must_use]
+    pub fn streams(self) -> bool {
+        matches!(self, Self::Chat | Self::Completions | Self::Invoke)
+    }
 }
 
 /// Which group of routes was used. It names the provider that bare model names belong to, and whether
@@ -112,6 +122,8 @@ impl Endpoint {
             (Operation::Embeddings, _) => "embedding",
             (Operation::Rerank, _) => "rerank",
             (Operation::CountTokens, _) => "count_tokens",
+            (Operation::Invoke, false) => "invoke_model",
+            (Operation::Invoke, true) => "invoke_model_stream",
             (Operation::Passthrough, _) => "passthrough",
         }
     }
@@ -137,6 +149,8 @@ pub enum Local {
     Health,
     Livez,
     Metrics,
+    /// One model of the list; [`model_named`] tells which.
+    Model(Family),
     Models(Family),
     Readyz,
     /// `/`: what this is and where to go.

@@ -10,7 +10,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use translate::Wire;
 use translate::count;
 use translate::frame::Framing;
-use translate::provider::{Quirks, Service};
+use translate::provider::{Betas, Quirks, Service};
 
 use crate::config::snapshot::{BaseUrl, Provider};
 use crate::route::endpoint::{Endpoint, Operation};
@@ -29,6 +29,12 @@ pub struct Target {
     pub headers: &'static [(&'static str, &'static str)],
     /// The form of a count, where one is asked for.
     pub count: Option<count::Format>,
+    /// What becomes of the betas a caller names.
+    pub betas: Betas,
+    /// Fetches files that its wire names by URL.
+    pub takes_urls: bool,
+    /// Where it is, when that is not where the provider's other operations are.
+    pub elsewhere: Option<Arc<BaseUrl>>,
 }
 
 /// What stays as it is in a path segment; a colon too, which Google's paths hold.
@@ -54,12 +60,23 @@ pub fn supports(provider: &Provider, endpoint: Endpoint) -> bool {
             has && allowed.is_none_or(|a| a.embedding)
         }
         Operation::Rerank => at.rerank_path.is_some() && allowed.is_none_or(|a| a.rerank),
+        Operation::Invoke => {
+            invoked(provider).is_some()
+                && allowed.is_none_or(|a| a.chat_completion || a.chat_completion_stream)
+        }
         Operation::Passthrough => true,
         // Asked, or else estimated.
         Operation::CountTokens => {
             allowed.is_none_or(|a| a.count_tokens || a.chat_completion || a.chat_completion_stream)
         }
     }
+}
+
+/// Which of the services takes models by their own bodies.
+fn invoked(provider: &Provider) -> Option<usize> {
+    let own = provider.wire == Wire::BedrockConverse;
+    let chunks = |service: &Service| service.framing == Framing::EventStreamChunks;
+    provider.spec.services.iter().position(chunks).filter(|_| own)
 }
 
 /// The target of a request for `model` at `at`; `None` where the provider has no such operation.
@@ -79,6 +96,9 @@ pub fn choose(
         quirks: &provider.spec.quirks,
         headers: provider.spec.headers,
         count: None,
+        betas: provider.spec.betas,
+        takes_urls: true,
+        elsewhere: None,
     };
     let path: &Arc<str> = match endpoint.operation {
         Operation::Chat => return Some(chat(provider, at, endpoint.dialect, model, stream)),
@@ -89,10 +109,17 @@ pub fn choose(
         },
         Operation::Rerank => at.rerank_path.as_ref()?,
         Operation::CountTokens => return counting(provider, at, endpoint.dialect, model),
+        Operation::Invoke => {
+            let nth = invoked(provider)?;
+            let paths = at.services.get(nth)?;
+            let path = paths.stream_path.as_ref().filter(|_| stream).unwrap_or(&paths.path);
+            return Some(Target { framing: Framing::EventStreamChunks, ..main() }.filled(path, model));
+        }
         // The caller names the path.
         Operation::Passthrough => &at.root,
     };
-    Some(Target { fixed: !path.contains(MODEL), ..main() }.filled(path, model))
+    let elsewhere = at.rerank_at.clone().filter(|_| endpoint.operation == Operation::Rerank);
+    Some(Target { fixed: !path.contains(MODEL), elsewhere, ..main() }.filled(path, model))
 }
 
 const MODEL: &str = "{model}";
@@ -119,6 +146,9 @@ fn chat(provider: &Provider, at: &BaseUrl, dialect: Wire, model: &str, stream: b
             quirks: &service.quirks,
             headers: service.headers,
             count: None,
+            betas: service.betas,
+            takes_urls: service.takes_urls,
+            elsewhere: None,
         }
         .filled(paths.stream_path.as_ref().filter(|_| stream).unwrap_or(&paths.path), model),
         None => {
@@ -131,6 +161,9 @@ fn chat(provider: &Provider, at: &BaseUrl, dialect: Wire, model: &str, stream: b
                 quirks: &provider.spec.quirks,
                 headers: provider.spec.headers,
                 count: None,
+                betas: provider.spec.betas,
+                takes_urls: true,
+                elsewhere: None,
             }
             .filled(path, model)
         }
@@ -148,10 +181,11 @@ fn counting(provider: &Provider, at: &BaseUrl, dialect: Wire, model: &str) -> Op
         let named = !service.models.is_empty() && service.serves(model);
         named && (!service.exact || service.wire == dialect)
     });
-    let (counting, path, headers) = match own {
-        Some((service, paths)) => (&service.counting, &paths.count_tokens_path, service.headers),
-        None => (&spec.counting, &at.count_tokens_path, spec.headers),
+    let (counting, path) = match own {
+        Some((service, paths)) => (&service.counting, &paths.count_tokens_path),
+        None => (&spec.counting, &at.count_tokens_path),
     };
+    let service = own.map(|(service, _)| service);
     let path = path.as_ref()?;
     if counting.is_some_and(|counting| !counting.counts(model)) {
         return None;
@@ -167,8 +201,11 @@ fn counting(provider: &Provider, at: &BaseUrl, dialect: Wire, model: &str) -> Op
         fixed: !path.contains(MODEL),
         framing: Framing::Sse,
         quirks,
-        headers,
+        headers: service.map_or(spec.headers, |service| service.headers),
         count: Some(format),
+        betas: service.map_or(spec.betas, |service| service.betas).for_counts(),
+        takes_urls: service.is_none_or(|service| service.takes_urls),
+        elsewhere: None,
     };
     Some(target.filled(path, format.model(model)))
 }

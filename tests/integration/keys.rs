@@ -116,3 +116,45 @@ fn model_lists_come_in_each_dialect() {
     assert_eq!(gateway.get("/bedrock/foundation-models").json()["modelSummaries"][1]["modelId"], "oa/small");
     assert!(upstream.hits().is_empty(), "a list is no reason to ask a provider");
 }
+
+#[test]
+fn one_model_is_shown_as_its_dialect_has_it_and_an_unknown_one_is_not_found() {
+    let upstream = Upstream::start(healthy);
+    let mut oa = provider(Wire::OpenAi, &upstream.url());
+    oa["keys"][0]["models"] = json!(["small", "meta-llama/Llama-3"]);
+    let any = provider(Wire::OpenAi, &upstream.url());
+    let gateway = Gateway::start(&json!({"providers": {"any": any, "oa": oa}}));
+    for path in ["/v1/models/oa/small", "/v1/models/oa%2Fsmall", "/openai/models/small"] {
+        let model = gateway.get(path).json();
+        let seen = (&model["id"], &model["object"], &model["owned_by"]);
+        assert_eq!(seen, (&json!("oa/small"), &json!("model"), &json!("oa")), "{path}");
+    }
+    let unlisted = gateway.get("/v1/models/any/newest").json();
+    assert_eq!(unlisted["id"], "any/newest", "a key without a list serves every name");
+    let slashes = gateway.get("/v1/models/meta-llama/Llama-3").json();
+    assert_eq!(slashes["id"], "oa/meta-llama/Llama-3");
+    let asked = Request::get("/v1/models/oa/small").header("anthropic-version", "2023-06-01");
+    for model in [gateway.ask(&asked).json(), gateway.get("/anthropic/v1/models/oa/small").json()] {
+        assert_eq!((&model["type"], &model["id"]), (&json!("model"), &json!("oa/small")));
+    }
+    let gemini = gateway.get("/v1beta/models/oa/small").json();
+    assert_eq!(gemini["name"], "models/oa/small");
+    assert_eq!(
+        gateway.get("/bedrock/foundation-models/oa%2Fsmall").json()["modelDetails"]["modelName"],
+        "small"
+    );
+
+    let unknown = |path: &str| {
+        let answer = gateway.get(path);
+        assert_eq!(answer.status(), 404, "{path}");
+        answer
+    };
+    assert_eq!(unknown("/v1/models/oa/smal").json()["error"]["code"], "model_not_found");
+    let anthropic = unknown("/anthropic/v1/models/nothing");
+    assert_eq!(anthropic.json()["error"]["type"], "not_found_error");
+    assert_eq!(anthropic.header("request-id"), anthropic.header("x-request-id"));
+    assert_eq!(unknown("/v1beta/models/nothing").json()["error"]["status"], "NOT_FOUND");
+    let bedrock = unknown("/bedrock/foundation-models/nothing");
+    assert_eq!(bedrock.header("x-amzn-errortype"), Some("ResourceNotFoundException"));
+    assert!(upstream.hits().is_empty(), "a name is no reason to ask a provider");
+}

@@ -31,6 +31,11 @@ impl Losses {
         }
     }
 
+    /// Takes back what was reported of `path`: it was carried after all.
+    pub fn withdraw(&mut self, path: &str) {
+        self.0.retain(|loss| loss.path != path);
+    }
+
     /// True when nothing was lost.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -19,7 +19,7 @@ use translate::Wire;
 
 /// As many exchanges as there are: a file that is moved or misnamed must not go unnoticed. Raise it with
 /// every file added.
-const AT_LEAST: usize = 1347;
+const AT_LEAST: usize = 1350;
 
 #[test]
 fn every_exchange_replays() {

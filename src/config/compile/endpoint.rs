@@ -67,6 +67,18 @@ impl Place {
     }
 }
 
+impl Place {
+    /// As [`Place::fill`], for names of resources: they begin with the region's partition.
+    fn fill_arn(&self, text: &str) -> String {
+        let partition = match self.region.split('-').collect::<Vec<_>>().as_slice() {
+            ["cn", ..] => "arn:aws-cn:",
+            ["us", "gov", ..] => "arn:aws-us-gov:",
+            _ => "arn:aws:",
+        };
+        text.replace("arn:aws:", partition).replace("{region}", &self.region)
+    }
+}
+
 /// The endpoint of an entry; `None` after a problem. `place` is that of its first key, or of the one asked for.
 pub(super) fn compile(compiler: &mut Compiler<'_>, entry: &Entry<'_>, place: &Place) -> Option<BaseUrl> {
     let (pointer, text) = base_text(compiler, entry, place)?;
@@ -94,13 +106,13 @@ pub(super) fn compile(compiler: &mut Compiler<'_>, entry: &Entry<'_>, place: &Pl
         Wire::Gemini => chat_path.replace(":generateContent", ":countTokens"),
         _ => base.join(&place.fill(counting.path)),
     });
-    let rerank_default = rerank_path(spec.wire, entry.name);
+    let rerank_default = spec.rerank.map(|own| own.path).or(rerank_path(spec.wire, entry.name));
     let services = spec.services.iter().map(|service| ServicePaths {
         path: join(service.path),
         stream_path: service.stream_path.map(join),
         count_tokens_path: service.counting.map(|counting| join(counting.path)),
     });
-    Some(BaseUrl {
+    let mut made = BaseUrl {
         root: Arc::from(base.path.as_str()),
         stream_path,
         services: services.collect(),
@@ -112,7 +124,18 @@ pub(super) fn compile(compiler: &mut Compiler<'_>, entry: &Entry<'_>, place: &Pl
         embeddings_path: embeddings.map(Arc::from).or_else(|| spec.embeddings_path.map(join)),
         count_tokens_path: count.or(count_default).map(Arc::from),
         chat_path: Arc::from(chat_path),
-    })
+        rerank_at: None,
+        rerank_model: spec.rerank.map(|own| Arc::from(place.fill_arn(own.model))),
+    };
+    made.rerank_at = spec.rerank.and_then(|own| on_other_host(&made, own.host)).map(Arc::new);
+    Some(made)
+}
+
+/// The same endpoint on a host of another name; `None` when the host does not hold what differs.
+fn on_other_host(base: &BaseUrl, (here, there): (&str, &str)) -> Option<BaseUrl> {
+    let swapped = |text: &str| Arc::from(text.replacen(here, there, 1));
+    let known = base.host.contains(here) && !base.host.contains(there);
+    known.then(|| BaseUrl { host: swapped(&base.host), authority: swapped(&base.authority), ..base.clone() })
 }
 
 /// Who reranks, and where: Cohere, and the engines and hosts that follow Jina's form.
@@ -358,6 +381,47 @@ mod tests {
         assert_eq!(parts("http://a.b:8080"), (false, "a.b".into(), 8080, "a.b:8080".into()));
         assert_eq!(parts("http://[::1]:99"), (false, "::1".into(), 99, "[::1]:99".into()));
         assert_eq!(parts("http://[::1]"), (false, "::1".into(), 80, "[::1]".into()));
+    }
+
+    #[test]
+    fn an_operation_on_another_host_has_everything_else_in_common() {
+        let base = |host: &str| {
+            let base = Base::parse(&format!("https://{host}/x")).unwrap();
+            BaseUrl {
+                tls: true,
+                host: Arc::from(base.host.as_str()),
+                port: base.port,
+                authority: Arc::from(base.authority.as_str()),
+                root: Arc::from("/x"),
+                chat_path: Arc::from("/c"),
+                stream_path: None,
+                services: Vec::new(),
+                embeddings_path: None,
+                rerank_path: None,
+                rerank_at: None,
+                rerank_model: None,
+                count_tokens_path: None,
+            }
+        };
+        let other = |host: &str| on_other_host(&base(host), ("a-runtime", "a-agent-runtime"));
+        let found = other("a-runtime.eu.example:8443").unwrap();
+        assert_eq!(
+            (&*found.host, &*found.authority, found.port),
+            ("a-agent-runtime.eu.example", "a-agent-runtime.eu.example:8443", 8443)
+        );
+        assert!(other("localhost").is_none());
+    }
+
+    #[test]
+    fn resources_are_named_with_their_partition() {
+        for (region, arn) in [
+            ("us-west-2", "arn:aws:x:us-west-2"),
+            ("cn-north-1", "arn:aws-cn:x:cn-north-1"),
+            ("us-gov-west-1", "arn:aws-us-gov:x:us-gov-west-1"),
+        ] {
+            let place = Place { region: region.into(), ..Place::default() };
+            assert_eq!(place.fill_arn("arn:aws:x:{region}"), arn);
+        }
     }
 
     #[test]

@@ -72,9 +72,6 @@ fn of_provider(compiler: &mut Compiler<'_>, pointer: &str, provider: &raw::Provi
             warn(compiler, &child(pointer, name), name);
         }
     }
-    if !provider.network_config.beta_header_overrides.is_empty() {
-        warn(compiler, &format!("{pointer}/network_config/beta_header_overrides"), "beta_header_overrides");
-    }
     let plain = fields(&raw::ProviderKey::default());
     for (index, key) in provider.keys.iter().enumerate() {
         let written = fields(key);

@@ -54,6 +54,7 @@ pub(super) fn compile(compiler: &mut Compiler<'_>, entry: &Entry<'_>, endpoint: 
         retry_backoff_max: Duration::from_millis(longest.unwrap_or(BACKOFF_MAX)),
         max_conns_per_host: raw.max_conns_per_host,
         extra_headers: headers(compiler, &entry.at("network_config/extra_headers"), &raw.extra_headers),
+        beta_overrides: raw.beta_header_overrides.clone(),
         insecure_skip_verify: raw.insecure_skip_verify,
         ca,
         enforce_http2: raw.enforce_http2,

@@ -188,6 +188,8 @@ mod tests {
             services: Vec::new(),
             embeddings_path,
             rerank_path,
+            rerank_at: None,
+            rerank_model: None,
             count_tokens_path,
         }
     }

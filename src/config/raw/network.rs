@@ -61,7 +61,8 @@ pub struct Network {
     pub ca_cert_pem: Option<String>,
     /// Speak HTTP/2 only.
     pub enforce_http2: bool,
-    /// Beta header prefixes to allow or deny. Not active in this version.
+    /// Beginnings of names of Anthropic's betas that this provider takes (`true`) or refuses (`false`), whatever is
+    /// known of it. The longest that fits counts.
     pub beta_header_overrides: BTreeMap<String, bool>,
 }
 

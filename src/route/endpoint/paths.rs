@@ -70,6 +70,7 @@ const SHOWN: &[&str] = &[
     "/bedrock/model/{model}/count-tokens",
     "/bedrock/model/{model}/invoke",
     "/bedrock/model/{model}/invoke-with-response-stream",
+    "/bedrock/rerank",
     "/cohere/v2/chat",
     "/cohere/v2/embed",
     "/cohere/v2/rerank",
@@ -134,14 +135,28 @@ pub fn find(method: &Method, path: &str) -> Route {
     if let Some(asked) = provider(path) {
         return posted(method, asked);
     }
-    if let Some((_, local)) = GETS.iter().find(|(known, _)| *known == path) {
+    let listed = GETS.iter().find(|(known, _)| *known == path).map(|(_, local)| *local);
+    // What is asked of a model stands behind a colon: an unknown action is no model that must be asked for otherwise.
+    let action = |name: &str| method == Method::POST && name.contains(':');
+    let one = || model_named(path).filter(|(_, name)| !action(name)).map(|(family, _)| Local::Model(family));
+    if let Some(local) = listed.or_else(one) {
         return if method == Method::GET || method == Method::HEAD {
-            Route::Local(*local)
+            Route::Local(local)
         } else {
             Route::MethodNotAllowed { allow: "GET, HEAD" }
         };
     }
     Route::NotFound { nearest: nearest(method, path) }
+}
+
+/// The model that stands behind the path of a list, decoded; its name may hold slashes.
+#[must_use]
+pub fn model_named(path: &str) -> Option<(Family, String)> {
+    let path = path.trim_end_matches('/');
+    GETS.iter().find_map(|(list, local)| match local {
+        Local::Models(family) => Some((*family, decoded(below(path, list)?.strip_prefix('/')?)?)),
+        _ => None,
+    })
 }
 
 /// Every path, with its method: for the start page and the docs.
@@ -241,9 +256,12 @@ fn gemini(path: &str) -> Option<Asked> {
     })
 }
 
-/// `/model/{id}/{action}`: the id may be an ARN, percent-encoded. `invoke` takes the model's own body:
-/// Claude's is the only one known here.
+/// `/model/{id}/{action}`: the id may be an ARN, percent-encoded. `invoke` takes the model's own body: it is
+/// taken for Claude's until it was looked at.
 fn bedrock(path: &str) -> Option<Asked> {
+    if path == "/rerank" {
+        return Some(fixed(Endpoint::new(Operation::Rerank, Wire::BedrockConverse, Family::Bedrock)));
+    }
     let (model, action) = path.strip_prefix("/model/")?.rsplit_once('/')?;
     let converse = Endpoint::new(Operation::Chat, Wire::BedrockConverse, Family::Bedrock);
     let invoke = Endpoint {
@@ -424,6 +442,28 @@ mod tests {
             assert!(matches!(find(&Method::POST, path), Route::NotFound { .. }), "{path}");
             assert_eq!(dialect_of(path), dialect, "{path}");
         }
+    }
+
+    #[test]
+    fn one_model_is_named_behind_the_path_of_its_list() {
+        for (path, family, model) in [
+            ("/v1/models/gpt-4o", Family::Unified, "gpt-4o"),
+            ("/v1/models/openai/gpt-4o/", Family::Unified, "openai/gpt-4o"),
+            ("/v1/models/meta-llama%2FLlama-3", Family::Unified, "meta-llama/Llama-3"),
+            ("/v1/models/anthropic.claude-v1:0", Family::Unified, "anthropic.claude-v1:0"),
+            ("/openai/models/gpt-4o", Family::OpenAi, "gpt-4o"),
+            ("/anthropic/v1/models/claude-opus-5", Family::Anthropic, "claude-opus-5"),
+            ("/v1beta/models/gemini-2.5-flash", Family::Gemini, "gemini-2.5-flash"),
+            ("/bedrock/foundation-models/amazon.nova-pro-v1%3A0", Family::Bedrock, "amazon.nova-pro-v1:0"),
+        ] {
+            assert_eq!(find(&Method::GET, path), Route::Local(Local::Model(family)), "{path}");
+            assert_eq!(model_named(path), Some((family, model.to_owned())), "{path}");
+        }
+        let ask = find(&Method::GET, "/v1beta/models/m:generateContent");
+        assert_eq!(ask, Route::MethodNotAllowed { allow: "POST" });
+        let delete = find(&Method::DELETE, "/v1/models/ft-1");
+        assert_eq!(delete, Route::MethodNotAllowed { allow: "GET, HEAD" });
+        assert_eq!(find(&Method::GET, "/v1/models/"), Route::Local(Local::Models(Family::Unified)));
     }
 
     #[test]

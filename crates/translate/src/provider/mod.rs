@@ -3,13 +3,16 @@
 //! Adding a provider is a row below `table/`; adding a rule for a model is a line in `models.json`.
 //! No other file of the project knows a vendor's name.
 
+mod betas;
 mod model;
 mod quirk;
 mod table;
 
+pub(crate) use betas::claude_version;
+pub use betas::{Beta, BetaFate, BetaPlace, BetaRule, Betas};
 pub use model::{ModelRules, SamplingRule, ThinkingStyle};
 pub use quirk::{CallIdForm, Fix, Quirks, ReasoningField, UsageStyle};
-pub use table::{Counting, CredentialScheme, ProviderSpec, Service, all, example_model, find};
+pub use table::{Counting, CredentialScheme, ProviderSpec, RerankAt, Service, all, example_model, find};
 
 /// Where a request goes, as encoders need to know it.
 #[derive(Debug, Clone, Copy)]

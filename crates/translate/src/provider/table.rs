@@ -10,7 +10,7 @@ mod local;
 
 use std::sync::LazyLock;
 
-use super::{Fix, Quirks, ReasoningField, UsageStyle};
+use super::{Betas, Fix, Quirks, ReasoningField, UsageStyle};
 use crate::Wire;
 use crate::count;
 use crate::frame::Framing;
@@ -51,6 +51,10 @@ pub struct Service {
     pub quirks: Quirks,
     /// Where it counts the tokens of its models' requests.
     pub counting: Option<Counting>,
+    /// What becomes of the betas a caller names.
+    pub betas: Betas,
+    /// Fetches files that its wire names by URL. False: they are sent inline.
+    pub takes_urls: bool,
 }
 
 impl Service {
@@ -80,6 +84,17 @@ impl Counting {
     }
 }
 
+/// Reranking that is not where a vendor's other operations are.
+#[derive(Debug, Clone, Copy)]
+pub struct RerankAt {
+    pub path: &'static str,
+    /// What stands in the host's name elsewhere, and what stands there instead. A host without the first is
+    /// the same for all operations.
+    pub host: (&'static str, &'static str),
+    /// How the body names a model, with `{region}` and `{model}`.
+    pub model: &'static str,
+}
+
 /// One vendor.
 #[derive(Debug, Clone, Copy)]
 pub struct ProviderSpec {
@@ -104,12 +119,16 @@ pub struct ProviderSpec {
     pub embeddings_path: Option<&'static str>,
     /// Where tokens are counted; `None`: nowhere, they are estimated here.
     pub counting: Option<Counting>,
+    /// Reranking, where it has a place of its own.
+    pub rerank: Option<RerankAt>,
     pub credential: CredentialScheme,
     /// Environment variables that may hold a key, first match wins.
     pub env: &'static [&'static str],
     /// Headers every call needs (`anthropic-version`).
     pub headers: &'static [(&'static str, &'static str)],
     pub quirks: Quirks,
+    /// As [`Service::betas`], for the main wire.
+    pub betas: Betas,
 }
 
 impl ProviderSpec {
@@ -120,6 +139,16 @@ impl ProviderSpec {
             return Some(&self.quirks);
         }
         self.services.iter().find(|service| service.wire == wire).map(|service| &service.quirks)
+    }
+
+    /// What becomes of betas at the vendor's service on `wire`.
+    #[must_use]
+    pub fn betas_on(&self, wire: Wire) -> Betas {
+        if self.wire == wire {
+            return self.betas;
+        }
+        let service = self.services.iter().find(|service| service.wire == wire);
+        service.map_or(Betas::NOWHERE, |service| service.betas)
     }
 }
 
@@ -193,10 +222,12 @@ const HOST: ProviderSpec = ProviderSpec {
     services: &[],
     embeddings_path: None,
     counting: None,
+    rerank: None,
     credential: CredentialScheme::Bearer,
     env: &[],
     headers: &[],
     quirks: PLAIN,
+    betas: Betas::NOWHERE,
 };
 
 /// The Responses API where a vendor serves it beside chat, under the same models.
@@ -210,6 +241,8 @@ const RESPONSES: Service = Service {
     headers: &[],
     quirks: Quirks { fixes: &[], ..EXACT },
     counting: None,
+    betas: Betas::NOWHERE,
+    takes_urls: true,
 };
 
 /// The Messages API where a vendor serves it beside chat.
@@ -217,6 +250,7 @@ const MESSAGES: Service = Service {
     wire: Wire::Anthropic,
     path: "/v1/messages",
     headers: &[("anthropic-version", "2023-06-01")],
+    betas: Betas::ALL,
     ..RESPONSES
 };
 

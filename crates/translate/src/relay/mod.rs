@@ -3,6 +3,7 @@
 //! Key order, white space and unknown fields survive, so a provider's prompt cache keeps hitting.
 //! Nothing here re-serialises a body.
 
+mod betas;
 mod edit;
 mod fixes;
 mod members;
@@ -12,6 +13,7 @@ mod request;
 mod response;
 mod stream;
 
+pub use betas::{BetaHost, Placed, betas_asked, place_betas};
 pub use fixes::apply_quirks;
 pub use members::Members;
 pub use named::rename_models;

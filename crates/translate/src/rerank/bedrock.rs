@@ -1,9 +1,44 @@
 //! Bedrock's `/rerank` on the agent runtime: one query, sources inline, the model by its ARN.
 
+use serde::Deserialize;
+
 use super::{Format, Request, write_rest};
 use crate::loss::Losses;
 use crate::wire::BadRequest;
 use crate::wire::tree::{Node, Object, to_bytes};
+
+/// The model of a body in this format: its ARN's last part, or what stands in the ARN's place.
+///
+/// # Errors
+/// [`BadRequest`] when the body names none.
+pub fn model_of(body: &[u8]) -> Result<String, BadRequest> {
+    const PATH: &str = "rerankingConfiguration.bedrockRerankingConfiguration.modelConfiguration.modelArn";
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Outer {
+        reranking_configuration: Middle,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Middle {
+        bedrock_reranking_configuration: Inner,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Inner {
+        model_configuration: Model,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Model {
+        model_arn: String,
+    }
+    let missing = || BadRequest::at(PATH, format!("`{PATH}` is missing, expected the ARN of a model"));
+    let outer: Outer = serde_json::from_slice(body).map_err(|_| missing())?;
+    let arn = outer.reranking_configuration.bedrock_reranking_configuration.model_configuration.model_arn;
+    let model = arn.split_once("foundation-model/").map_or(arn.as_str(), |(_, model)| model);
+    if model.is_empty() { Err(missing()) } else { Ok(model.to_owned()) }
+}
 
 pub(super) fn encode_request(
     request: &Request,

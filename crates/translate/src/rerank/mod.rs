@@ -8,6 +8,8 @@ mod bedrock;
 mod cohere;
 mod jina;
 
+pub use bedrock::model_of as bedrock_model;
+
 #[cfg(test)]
 mod tests;
 
@@ -28,7 +30,7 @@ use crate::wire::{BadRequest, BadResponse, Echo, failure_shapes, lend};
 /// The formats of reranking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Format {
-    /// Bedrock agent runtime `/rerank`; the model is an ARN. As upstream only.
+    /// Bedrock agent runtime `/rerank`; the model is an ARN. As dialect it is relayed only.
     Bedrock,
     /// Cohere `/v2/rerank`, `/v1/rerank`, and the gateway's own `/v1/rerank`.
     Cohere,
@@ -42,10 +44,11 @@ impl Format {
     /// Every format, in alphabetical order.
     pub const ALL: [Self; 4] = [Self::Bedrock, Self::Cohere, Self::Jina, Self::Voyage];
 
-    /// The format of a provider: Cohere's on its wire, else Jina's, which most follow.
+    /// The format of a provider: Bedrock's and Cohere's on their wires, else Jina's, which most follow.
     #[must_use]
     pub fn of(wire: Wire, provider: &str) -> Self {
         match (wire, provider) {
+            (Wire::BedrockConverse, _) => Self::Bedrock,
             (Wire::Cohere, _) => Self::Cohere,
             (_, "voyage") => Self::Voyage,
             _ => Self::Jina,
@@ -133,7 +136,8 @@ pub struct Ranked {
 /// [`BadRequest`] with the path of the first field that is not as the format has it.
 pub fn decode_request(format: Format, body: &[u8]) -> Result<Request, BadRequest> {
     if format == Format::Bedrock {
-        return Err(BadRequest::at("", "reranking is not asked for in this format"));
+        let message = "a body in Bedrock's format goes to Bedrock only: ask for other models in Cohere's";
+        return Err(BadRequest::at("", message));
     }
     let value: Json<'_> = json::read(body)
         .map_err(|error| BadRequest::at("", format!("the body is not valid JSON: {error}")))?;

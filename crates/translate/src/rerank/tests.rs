@@ -256,3 +256,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_model_of_a_body_in_bedrocks_format_is_the_last_part_of_its_arn() {
+    let body = |arn: &str| {
+        json!({"rerankingConfiguration": {"type": "BEDROCK_RERANKING_MODEL",
+            "bedrockRerankingConfiguration": {"modelConfiguration": {"modelArn": arn}}}})
+        .to_string()
+    };
+    let model = |arn: &str| super::bedrock_model(body(arn).as_bytes());
+    let arn = "arn:aws:bedrock:us-west-2::foundation-model/amazon.rerank-v1:0";
+    assert_eq!(model(arn).unwrap(), "amazon.rerank-v1:0");
+    assert_eq!(model("far/cohere.rerank-v3-5:0").unwrap(), "far/cohere.rerank-v3-5:0");
+    for bad in [body(""), "{}".to_owned(), "[".to_owned()] {
+        assert!(super::bedrock_model(bad.as_bytes()).unwrap_err().path.ends_with("modelArn"), "{bad}");
+    }
+}

@@ -28,6 +28,22 @@ pub(crate) fn recognise(status: u16, body: &[u8]) -> Option<Failure> {
     Some(reading.classify(status))
 }
 
+/// The pause an error body asks for, in milliseconds: Google's `RetryInfo`, whose `retryDelay` stands among the
+/// details (`"17s"`, `"3.5s"`) where others have a header.
+pub(crate) fn retry_delay_ms(body: &[u8]) -> Option<u64> {
+    memchr::memmem::find(body, b"\"retryDelay\"")?;
+    let value: Value = serde_json::from_slice(body).ok()?;
+    let error = value.get(0).unwrap_or(&value).get("error")?;
+    let delays = error.get("details")?.as_array()?.iter().filter_map(|entry| entry.get("retryDelay"));
+    delays.filter_map(|delay| duration_ms(delay.as_str()?)).max()
+}
+
+/// Seconds with a fraction and an `s`, rounded up. A day is the longest pause there is.
+fn duration_ms(text: &str) -> Option<u64> {
+    let seconds: f64 = text.strip_suffix('s')?.parse().ok()?;
+    (0.0..=86_400.0).contains(&seconds).then(|| (seconds * 1000.0).ceil() as u64)
+}
+
 /// Hides provider keys and bearer tokens.
 pub(crate) fn mask(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -381,4 +397,36 @@ fn settled(status: u16, named: Option<u16>, kind: FailureKind) -> u16 {
         FailureKind::Timeout => 504,
         FailureKind::Upstream => 502,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pause_among_googles_details_is_read() {
+        let body = |delay: &str| {
+            format!(
+                r#"{{"error":{{"code":429,"message":"m","status":"RESOURCE_EXHAUSTED","details":[
+                    {{"@type":"type.googleapis.com/google.rpc.Help","links":[]}},
+                    {{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":{delay}}}]}}}}"#
+            )
+        };
+        for (delay, expected) in [
+            ("\"17s\"", Some(17_000)),
+            ("\"3.5s\"", Some(3_500)),
+            ("\"0.000000001s\"", Some(1)),
+            ("\"0s\"", Some(0)),
+            ("\"-1s\"", None),
+            ("\"1e99s\"", None),
+            ("\"NaNs\"", None),
+            ("\"17\"", None),
+            ("17", None),
+        ] {
+            assert_eq!(retry_delay_ms(body(delay).as_bytes()), expected, "{delay}");
+            assert_eq!(retry_delay_ms(format!("[{}]", body(delay)).as_bytes()), expected, "[{delay}]");
+        }
+        assert_eq!(retry_delay_ms(b"\"retryDelay\" of no JSON"), None);
+        assert_eq!(retry_delay_ms(br#"{"retryDelay":"1s"}"#), None);
+    }
 }

@@ -135,6 +135,13 @@ impl Wire {
     }
 }
 
+/// The pause that a refusal's body asks for, in milliseconds, where a provider tells it there and not in a
+/// header.
+#[must_use]
+pub fn retry_delay_ms(body: &[u8]) -> Option<u64> {
+    failure_shapes::retry_delay_ms(body)
+}
+
 /// One wire: request, response, error, stream.
 pub trait Codec: Sync {
     /// Reads a caller's chat request.

@@ -1,13 +1,15 @@
 //! One exchange through the crate, as the gateway's shell does it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
 use translate::frame::{Frame, FrameParser, Framing, SseParser};
 use translate::ir::{Failure, FailureKind, Signature, Usage};
-use translate::provider::{self, Destination, ModelRules, Quirks};
+use translate::provider::{self, Betas, Destination, ModelRules, Quirks};
 use translate::relay::{
-    Flow, RequestEdits, StreamPipe, StreamPipeOptions, apply_quirks, peek, rewrite_request,
+    BetaHost, Flow, Members, RequestEdits, StreamPipe, StreamPipeOptions, apply_quirks, betas_asked, peek,
+    place_betas, rewrite_request,
 };
 use translate::wire::openai_responses::echo_of;
 use translate::wire::{BadRequest, BadResponse, Codec, Echo};
@@ -30,6 +32,7 @@ pub fn run(exchange: &Exchange, dialect: Wire, wire: Wire) -> Result<Outcome, St
         wire,
         provider: spec.name,
         quirks,
+        betas: spec.betas_on(wire),
         model: exchange.field("model").unwrap_or_default(),
         caller: dialect.codec(),
         upstream: wire.codec(),
@@ -54,6 +57,7 @@ struct Replay<'a> {
     wire: Wire,
     provider: &'static str,
     quirks: &'static Quirks,
+    betas: Betas,
     model: &'a str,
     caller: &'static dyn Codec,
     upstream: &'static dyn Codec,
@@ -83,6 +87,7 @@ impl Replay<'_> {
         };
         match encoded {
             Ok((upstream, echo)) => {
+                let upstream = self.with_betas(body, upstream);
                 let text = self.body_text(&upstream);
                 self.outcome.insert(Kind::UpstreamRequest, text);
                 Some(echo)
@@ -92,6 +97,15 @@ impl Replay<'_> {
                 None
             }
         }
+    }
+
+    /// The betas that the caller's body names, where the provider takes them in its own.
+    fn with_betas(&mut self, body: &[u8], upstream: Vec<u8>) -> Vec<u8> {
+        let members = Members::read(body).unwrap_or_default();
+        let asked = betas_asked(body, &members, std::iter::empty());
+        let to = BetaHost { betas: self.betas, overrides: &BTreeMap::new(), model: self.model };
+        let placed = place_betas(&upstream, &asked, &to, &mut self.losses);
+        placed.body.unwrap_or(upstream)
     }
 
     fn told_by_the_body(&mut self, body: &[u8]) -> Result<(Vec<u8>, Echo), BadRequest> {

@@ -1,11 +1,13 @@
 //! Clouds that serve models under the customer's own account: hosts and paths hold a region, a project or a
 //! resource, which the provider key's settings give.
 
-use super::{Counting, CredentialScheme, EXACT, HOST, MESSAGES, ProviderSpec, RESPONSES, Service, counting};
+use super::{
+    Counting, CredentialScheme, EXACT, HOST, MESSAGES, ProviderSpec, RESPONSES, RerankAt, Service, counting,
+};
 use crate::Wire;
 use crate::count::Format;
 use crate::frame::Framing;
-use crate::provider::{Fix, Quirks};
+use crate::provider::{Betas, Fix, Quirks};
 
 pub(super) const ROWS: &[ProviderSpec] = &[
     ProviderSpec {
@@ -37,9 +39,15 @@ pub(super) const ROWS: &[ProviderSpec] = &[
             quirks: Quirks { fixes: &[], ..EXACT },
         }),
         services: BEDROCK,
+        rerank: Some(RerankAt {
+            path: "/rerank",
+            host: ("bedrock-runtime", "bedrock-agent-runtime"),
+            model: "arn:aws:bedrock:{region}::foundation-model/{model}",
+        }),
         credential: CredentialScheme::Aws,
         env: &["AWS_BEARER_TOKEN_BEDROCK"],
         quirks: Quirks { fixes: &[], ..EXACT },
+        betas: Betas::CONVERSE,
         ..HOST
     },
     ProviderSpec {
@@ -86,6 +94,7 @@ const AZURE: &[Service] = &[
         models: &["claude"],
         exact: false,
         counting: counting(Format::Anthropic, "/anthropic/v1/messages/count_tokens"),
+        betas: Betas::AZURE,
         ..MESSAGES
     },
 ];
@@ -106,6 +115,8 @@ const BEDROCK: &[Service] = &[Service {
         path: "/model/{model}/count-tokens",
         quirks: Quirks { fixes: BEDROCK_CLAUDE, ..EXACT },
     }),
+    betas: Betas::INVOKE,
+    takes_urls: false,
     ..MESSAGES
 }];
 
@@ -135,6 +146,8 @@ const VERTEX: &[Service] = &[
                 ..EXACT
             },
         }),
+        betas: Betas::VERTEX,
+        takes_urls: false,
         ..MESSAGES
     },
     // Open models as a service: `meta/llama-4-maverick-17b-128e-instruct-maas`.

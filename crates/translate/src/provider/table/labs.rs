@@ -6,7 +6,7 @@ use super::{
 };
 use crate::Wire;
 use crate::count::Format;
-use crate::provider::{CallIdForm, Fix, Quirks, ReasoningField, UsageStyle};
+use crate::provider::{Betas, CallIdForm, Fix, Quirks, ReasoningField, UsageStyle};
 
 pub(super) const ROWS: &[ProviderSpec] = &[
     ProviderSpec {
@@ -27,6 +27,7 @@ pub(super) const ROWS: &[ProviderSpec] = &[
         env: &["ANTHROPIC_API_KEY"],
         headers: &[("anthropic-version", "2023-06-01")],
         quirks: Quirks { fixes: &[], ..EXACT },
+        betas: Betas::ALL,
         ..HOST
     },
     ProviderSpec {

@@ -2,6 +2,8 @@
 //! `global.`), as inference profiles and as ARNs of either; only the vendor's part counts. What ages with
 //! every model (limits, ways to reason) is `models.json`'s.
 
+use crate::provider::claude_version;
+
 /// The families that differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Family {
@@ -78,16 +80,6 @@ pub(super) fn caches_for_an_hour(model: &str) -> bool {
         Family::Unknown => true,
         _ => false,
     }
-}
-
-/// Major and minor version in a Claude id, whether they stand before or behind the model's name.
-fn claude_version(model: &str) -> Option<(u32, u32)> {
-    let lower = model.to_ascii_lowercase();
-    let (_, name) = lower.split_once("claude")?;
-    let short = |part: &str| part.parse::<u32>().ok().filter(|_| part.len() <= 2);
-    let mut parts = name.split(['-', '.', ':', '@']).skip_while(|part| short(part).is_none());
-    let major = parts.next().and_then(short)?;
-    Some((major, parts.next().and_then(short).unwrap_or(0)))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 mod blocks;
 mod error;
 mod family;
+mod invoke;
 mod media;
 mod names;
 mod observe;
@@ -27,6 +28,7 @@ use crate::loss::Losses;
 use crate::provider::Destination;
 
 pub use error::{error_type, refine};
+pub use invoke::{InvokedBody, Meter, UNDERSTOOD, told_by_headers};
 
 /// The codec.
 #[derive(Debug, Clone, Copy)]
