@@ -57,7 +57,10 @@ fn of_provider(provider: &Provider) -> Vec<String> {
     let place = match provider.mock {
         Some(_) => "built in".to_owned(),
         None => {
-            format!("{scheme}://{}{}", provider.endpoint.authority, path_only(&provider.endpoint.chat_path))
+            let at = &provider.endpoint;
+            // Without chat: where everything else begins.
+            let path = if at.chat_path.is_empty() { &at.root } else { &at.chat_path };
+            format!("{scheme}://{}{}", at.authority, path_only(path))
         }
     };
     let usable: Vec<&Key> =
@@ -67,7 +70,8 @@ fn of_provider(provider: &Provider) -> Vec<String> {
         [_] => "1 key".to_owned(),
         many => format!("{} keys", many.len()),
     };
-    let mut lines = vec![format!("{}: {}, {keys}, {place}", provider.name, provider.wire.name())];
+    let speaks = if provider.endpoint.chat_path.is_empty() { "no chat" } else { provider.wire.name() };
+    let mut lines = vec![format!("{}: {speaks}, {keys}, {place}", provider.name)];
     for key in &provider.keys {
         if let Some(reason) = &key.disabled {
             lines.push(format!("  key {:?} is disabled: {reason}", key.name));

@@ -19,7 +19,15 @@ impl Fixed {
     /// # Errors
     /// The key has characters that no header may hold.
     pub fn bearer(key: &Secret) -> Result<Self, Misconfigured> {
-        Self::made(header::AUTHORIZATION, &format!("Bearer {}", key.expose()))
+        Self::word("Bearer", key)
+    }
+
+    /// `Authorization: WORD KEY`, for vendors with a word of their own (`Token`, `Key`).
+    ///
+    /// # Errors
+    /// As `bearer`.
+    pub fn word(word: &str, key: &Secret) -> Result<Self, Misconfigured> {
+        Self::made(header::AUTHORIZATION, &format!("{word} {}", key.expose()))
     }
 
     /// A header of the provider's own: `x-api-key`, `api-key`; `x-goog-api-key` also in Vertex express mode.
@@ -66,6 +74,7 @@ mod tests {
         assert_eq!(bearer.value(), "Bearer ABSKQmVkcm9ja0FQSUtleS1hYmNk");
         let express = Fixed::header(HeaderName::from_static("x-goog-api-key"), &key).unwrap();
         assert_eq!(express.value(), "ABSKQmVkcm9ja0FQSUtleS1hYmNk");
+        assert_eq!(Fixed::word("Token", &key).unwrap().value(), "Token ABSKQmVkcm9ja0FQSUtleS1hYmNk");
         for shown in [format!("{bearer:?}"), format!("{express:?}"), format!("{:?}", bearer.value())] {
             assert!(!shown.contains("ABSK"), "{shown}");
         }

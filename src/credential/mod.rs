@@ -6,10 +6,12 @@
 
 pub mod aws;
 mod aws_http;
+mod aws_token;
 pub mod bearer;
 pub mod entra;
 mod gcp_federated;
 pub mod gcp_oauth;
+pub mod ibm;
 mod jwt;
 pub mod oauth;
 
@@ -33,11 +35,11 @@ use translate::provider::CredentialScheme;
 pub enum Credential {
     /// The provider asks for none.
     None,
-    /// An API key in a header: `Authorization: Bearer`, `x-api-key`, `api-key`, `x-goog-api-key`.
+    /// An API key in a header: `Authorization: Bearer` (or another word), `x-api-key`, `x-goog-api-key`.
     Fixed(Fixed),
     /// AWS keys that sign each request.
     SigV4(SigV4),
-    /// A short-lived token: Google, Microsoft Entra.
+    /// A short-lived token: Google, Microsoft Entra, IBM Cloud.
     OAuth(OAuth),
 }
 
@@ -77,9 +79,12 @@ impl Credential {
             CredentialScheme::Header(name) => Fixed::header(HeaderName::from_static(name), key),
             CredentialScheme::Azure => Fixed::header(HeaderName::from_static("api-key"), key),
             CredentialScheme::Google => Fixed::header(HeaderName::from_static("x-goog-api-key"), key),
-            CredentialScheme::Bearer | CredentialScheme::Optional | CredentialScheme::Aws => {
-                Fixed::bearer(key)
-            }
+            CredentialScheme::Word(word) => Fixed::word(word, key),
+            // A caller's own is the token, not the key it is exchanged for.
+            CredentialScheme::Bearer
+            | CredentialScheme::Optional
+            | CredentialScheme::Aws(_)
+            | CredentialScheme::Ibm => Fixed::bearer(key),
         };
         // A key that no header can carry is refused with the configuration.
         made.map_or(Self::None, Self::Fixed)

@@ -17,7 +17,7 @@ use aws_smithy_runtime_api::client::identity::Identity;
 use http::{HeaderName, HeaderValue};
 
 use super::slot::{Slot, Source};
-use super::{CredentialError, Outgoing};
+use super::{CredentialError, Outgoing, aws_token};
 
 /// How a path becomes its canonical form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +48,7 @@ impl PathForm {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scope {
     pub region: Arc<str>,
-    /// `bedrock` for all of Bedrock's hosts.
+    /// `bedrock` for all of Bedrock's runtime hosts.
     pub service: Arc<str>,
     pub path: PathForm,
     /// Also send the body's hash as `x-amz-content-sha256`: asked for by S3 and by proxies that verify.
@@ -56,10 +56,16 @@ pub struct Scope {
 }
 
 impl Scope {
+    /// A service in a region, by the name it is signed for.
+    #[must_use]
+    pub fn new(service: &str, region: impl Into<Arc<str>>) -> Self {
+        Self { region: region.into(), service: service.into(), path: PathForm::USUAL, hash_header: false }
+    }
+
     /// Bedrock in a region.
     #[must_use]
     pub fn bedrock(region: impl Into<Arc<str>>) -> Self {
-        Self { region: region.into(), service: "bedrock".into(), path: PathForm::USUAL, hash_header: false }
+        Self::new("bedrock", region)
     }
 }
 
@@ -88,7 +94,8 @@ impl SigV4 {
         &self.slot
     }
 
-    /// The headers that sign `request`: `authorization`, `x-amz-date`, and those of session and body.
+    /// The headers that sign `request`: `authorization`, `x-amz-date`, and those of session and body; or the
+    /// one with a token, where the service takes that alone.
     ///
     /// # Errors
     /// There are no keys at this moment, or the request has a path or header that is none.
@@ -97,6 +104,10 @@ impl SigV4 {
         let wrong = |e: &dyn std::fmt::Display| CredentialError::Unsignable(e.to_string());
         if !request.path_and_query.starts_with('/') {
             return Err(CredentialError::Unsignable("the path does not begin with a slash".into()));
+        }
+        if aws_token::wanted(&self.scope.service, request.path_and_query) {
+            let made = aws_token::authorization(&keys.value, &self.scope, whole_seconds(request.now))?;
+            return Ok(vec![made]);
         }
         let uri = format!("https://{}{}", request.host, request.path_and_query);
         let body = SignableBody::Bytes(request.body);

@@ -171,6 +171,8 @@ fn allowed_extra(name: &str) -> Option<HeaderName> {
             | "x-api-key"
             | "api-key"
             | "x-goog-api-key"
+            | "xi-api-key"
+            | "x-key"
     ) || name.starts_with("x-bf-");
     if denied { None } else { HeaderName::from_bytes(name.as_bytes()).ok() }
 }
@@ -194,6 +196,7 @@ mod tests {
             ("x-api-key", "sk-caller"),
             ("api-key", "sk-caller"),
             ("x-goog-api-key", "sk-caller"),
+            ("x-bf-eh-xi-api-key", "sk-caller"),
             ("cookie", "session=1"),
             ("user-agent", "claude-cli/1"),
             ("x-stainless-os", "Linux"),

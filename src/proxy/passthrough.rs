@@ -25,6 +25,16 @@ const PROVIDER: &str = "x-model-provider";
 /// What stands for a model that nobody looked for.
 const NO_MODEL: &str = "none";
 
+/// What the path tells, and what was sent.
+pub struct Asked<'a> {
+    /// The provider, where the path names it.
+    pub provider: Option<&'a str>,
+    /// The path at the provider.
+    pub path: &'a str,
+    pub body: Bytes,
+    pub started: Instant,
+}
+
 /// The call of a passthrough request.
 ///
 /// # Errors
@@ -33,12 +43,13 @@ pub fn plan(
     session: &Session,
     snapshot: &Snapshot,
     endpoint: Endpoint,
-    (path, body, started): (&str, Bytes, Instant),
+    asked: Asked<'_>,
 ) -> Result<Call, Fault> {
+    let Asked { path, body, started, .. } = asked;
     let head = session.req_header();
     let named = head.headers.get(PROVIDER).and_then(|value| value.to_str().ok());
     let own = || own_provider(endpoint.family, "", |name| snapshot.provider(name).is_some());
-    let name = named.unwrap_or_else(own);
+    let name = named.or(asked.provider).unwrap_or_else(own);
     let Some(provider) = snapshot.provider(name) else {
         let message = format!(
             "the provider `{name}` is not configured: add `providers.{name}`, or name another in {PROVIDER}"

@@ -127,7 +127,8 @@ fn plan(gateway: &Gateway, session: &Session, snapshot: &Snapshot, asked: Asked)
     let on_path = invoke::settled(gateway, snapshot, on_path, &body).map_err(|fault| *fault)?;
     let endpoint = on_path.endpoint;
     if let Some(path) = &on_path.raw {
-        return passthrough::plan(session, snapshot, endpoint, (path, body, started));
+        let asked = passthrough::Asked { provider: on_path.provider.as_deref(), path, body, started };
+        return passthrough::plan(session, snapshot, endpoint, asked);
     }
     let bad =
         |bad: BadRequest| Fault::request(FailureKind::InvalidRequest, 400, bad.message).param(&bad.path);
@@ -257,7 +258,8 @@ fn check_operation(plan: &Plan, endpoint: Endpoint) -> Result<(), Fault> {
                 _ => (FailureKind::InvalidRequest, 400),
             };
             let what = endpoint.request_type(false);
-            let message = format!("{} does not support {what} (unsupported_operation)", step.provider.name);
+            let (name, offers) = (&step.provider.name, target::offers(&step.provider));
+            let message = format!("{name} does not support {what} (unsupported_operation); it has: {offers}");
             let mut fault = Fault::request(kind, status, message);
             fault.failure.code = Some("unsupported_operation".to_owned());
             Err(fault)

@@ -42,16 +42,11 @@ pub fn embed(
     mut target: Target,
 ) -> Result<Upstream, BadRequest> {
     let asked = asked_embedding(call);
-    let format = match provider.wire {
-        Wire::OpenAiChat | Wire::OpenAiResponses | Wire::Anthropic => embed::Format::OpenAi,
-        Wire::Cohere => embed::Format::Cohere,
-        Wire::Gemini if asked == embed::Format::GeminiEmbedContent => asked,
-        Wire::Gemini => embed::Format::GeminiBatch,
-        Wire::BedrockConverse if model.contains("cohere.") => embed::Format::BedrockCohere,
-        Wire::BedrockConverse => embed::Format::BedrockTitan,
-    };
+    let single = asked == embed::Format::GeminiEmbedContent;
+    let format = embed::Format::of(provider.wire, provider.spec.embeddings_format, model, single);
     if format == embed::Format::GeminiEmbedContent {
-        target.path = target.path.replacen(":batchEmbedContents", ":embedContent", 1).into();
+        let path = target.path.replacen(":batchEmbedContents", ":embedContent", 1);
+        target.path = path.replacen(":predict", ":embedContent", 1).into();
         target.fixed = false;
     }
     let kind = Format::Embed(format);

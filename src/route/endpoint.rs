@@ -141,6 +141,8 @@ pub struct Asked {
     pub single: bool,
     /// The path at the provider, where nothing but that is known.
     pub raw: Option<String>,
+    /// The provider, where the path names it.
+    pub provider: Option<String>,
 }
 
 /// What the gateway answers itself.

@@ -13,7 +13,7 @@ use translate::frame::Framing;
 use translate::provider::{Betas, Quirks, Service};
 
 use crate::config::snapshot::{BaseUrl, Provider};
-use crate::route::endpoint::{Endpoint, Operation};
+use crate::route::endpoint::{Endpoint, Family, Operation};
 
 /// Where one attempt goes.
 #[derive(Debug, Clone)]
@@ -48,6 +48,7 @@ pub fn supports(provider: &Provider, endpoint: Endpoint) -> bool {
     let at = &provider.endpoint;
     let allowed = provider.allowed;
     match endpoint.operation {
+        Operation::Chat | Operation::Completions if at.chat_path.is_empty() => false,
         Operation::Chat if endpoint.dialect == Wire::OpenAiResponses => {
             allowed.is_none_or(|a| a.responses || a.chat_completion || a.chat_completion_stream)
         }
@@ -77,6 +78,18 @@ fn invoked(provider: &Provider) -> Option<usize> {
     let own = provider.wire == Wire::BedrockConverse;
     let chunks = |service: &Service| service.framing == Framing::EventStreamChunks;
     provider.spec.services.iter().position(chunks).filter(|_| own)
+}
+
+/// What can be asked of the provider, for people who asked for something else.
+#[must_use]
+pub fn offers(provider: &Provider) -> String {
+    let asked = |operation| supports(provider, Endpoint::new(operation, provider.wire, Family::Unified));
+    let known =
+        [(Operation::Chat, "chat"), (Operation::Embeddings, "embeddings"), (Operation::Rerank, "rerank")];
+    let mut offers: Vec<String> =
+        known.iter().filter(|(operation, _)| asked(*operation)).map(|(_, name)| (*name).to_owned()).collect();
+    offers.push(format!("its own API below /{}_passthrough", provider.name));
+    offers.join(", ")
 }
 
 /// The target of a request for `model` at `at`; `None` where the provider has no such operation.
@@ -238,6 +251,11 @@ fn fill(path: &str, model: &str, keep: &'static AsciiSet) -> String {
     } else {
         path.to_owned()
     };
+    // Nor is its publisher named twice (`google/gemini-2.5-flash`).
+    let own = model
+        .split_once('/')
+        .filter(|(publisher, _)| path.contains(&format!("/publishers/{publisher}/models/{MODEL}")));
+    let model = own.map_or(model, |(_, name)| name);
     path.replace(MODEL, &utf8_percent_encode(model, keep).to_string())
 }
 

@@ -15,6 +15,7 @@ mod keys;
 mod lifecycle;
 mod passthrough;
 mod protocol;
+mod providers;
 mod reload;
 mod requests;
 mod stage;

@@ -8,7 +8,7 @@ use crate::count;
 use crate::frame::{FrameParser, Framing, SseParser};
 use crate::ir::{Failure, FailureKind, Request, Usage};
 use crate::loss::Losses;
-use crate::provider::{self, Destination, ModelRules, ProviderSpec, Quirks, ReasoningField, UsageStyle};
+use crate::provider::{self, Destination, Fix, ModelRules, ProviderSpec, Quirks, ReasoningField, UsageStyle};
 use crate::relay::{
     Flow, Members, RequestEdits, StreamPipe, StreamPipeOptions, apply_quirks, peek, rewrite_request,
 };
@@ -238,6 +238,10 @@ fn relay_request(body: &[u8]) {
     for spec in provider::all() {
         let edited = rewrite(spec, "another");
         assert_object(&edited);
+        if spec.quirks.fixes.contains(&Fix::Take("model")) {
+            // It stands in the path.
+            continue;
+        }
         let again = peek(&edited);
         assert_eq!(again.as_ref().map(|peek| peek.model.as_ref()), Ok("another"), "the edits broke the body");
     }

@@ -16,6 +16,7 @@ use crate::config::snapshot::{Key, Secret};
 use crate::credential::aws::Aws;
 use crate::credential::entra::{self, Application, Entra, Managed, ManagedHost, Proof};
 use crate::credential::gcp_oauth::{Google, Place as GooglePlace, project_of};
+use crate::credential::ibm::{self, Iam};
 use crate::credential::sigv4::Scope;
 use crate::credential::{Credential, Misconfigured, OAuth};
 use crate::egress::http::Client;
@@ -35,7 +36,7 @@ pub(super) fn first_place(entry: &Entry<'_>) -> Place {
 /// The settings alone say who asks: no `value` is needed.
 pub(super) fn stands_alone(entry: &Entry<'_>, raw: &raw::ProviderKey) -> bool {
     match entry.spec.credential {
-        CredentialScheme::Aws => raw.bedrock_key_config.is_some(),
+        CredentialScheme::Aws(_) => raw.bedrock_key_config.is_some(),
         CredentialScheme::Azure => raw.azure_key_config.is_some(),
         CredentialScheme::Google => raw.vertex_key_config.is_some(),
         _ => false,
@@ -59,6 +60,22 @@ pub(super) fn unset(compiler: &Compiler<'_>, pointer: &str) -> Option<String> {
 /// A credential of one header, or none.
 pub(super) fn fixed(scheme: CredentialScheme, secret: Option<&Secret>) -> Arc<Credential> {
     Arc::new(secret.map_or(Credential::None, |secret| Credential::of_key(scheme, secret)))
+}
+
+/// A key that is not sent itself but exchanged for a token gets that token.
+pub(super) fn exchange(compiler: &mut Compiler<'_>, entry: &Entry<'_>, pointer: &str, key: &mut Key) {
+    let Some(secret) = key.secret.clone().filter(|_| entry.spec.credential == CredentialScheme::Ibm) else {
+        return;
+    };
+    let id = hash_of((entry.spec.name, secret.expose()));
+    let made = kept(id, || {
+        let client = Client::new(&[]).map_err(|error| Misconfigured(error.to_string()))?;
+        Ok(Credential::OAuth(OAuth::renewed_by(Iam::new(client, ibm::TOKENS, secret))))
+    });
+    match made {
+        Ok(credential) => key.credential = credential,
+        Err(wrong) => compiler.problem(pointer, At::Value, wrong.to_string()),
+    }
 }
 
 /// Gives a key its deployments, its own endpoint and the credential of its account.
@@ -85,10 +102,12 @@ pub(super) fn complete(
     if place != *first {
         key.endpoint = endpoint::compile(compiler, entry, &place).map(Arc::new);
     }
+    exchange(compiler, entry, pointer, key);
     if key.secret.is_some() || !stands_alone(entry, raw) {
         return;
     }
-    match kept(entry, raw, &place, || credential(compiler, entry, raw, &place)) {
+    let id = hash_of((entry.spec.name, &place.region, serde_json::to_string(raw).unwrap_or_default()));
+    match kept(id, || credential(compiler, entry, raw, &place)) {
         Ok(credential) => key.credential = credential,
         Err(wrong) => compiler.problem(pointer, At::Value, wrong.to_string()),
     }
@@ -129,18 +148,19 @@ fn place(entry: &Entry<'_>, raw: &raw::ProviderKey, index: usize) -> Place {
     place
 }
 
-/// The credential of the same account in the configuration before, with its token; else a new one. A reload
-/// must not fetch every token again.
+fn hash_of(account: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    account.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The credential of the same account (`id`) in the configuration before, with its token; else a new one. A
+/// reload must not fetch every token again.
 fn kept(
-    entry: &Entry<'_>,
-    raw: &raw::ProviderKey,
-    place: &Place,
+    id: u64,
     make: impl FnOnce() -> Result<Credential, Misconfigured>,
 ) -> Result<Arc<Credential>, Misconfigured> {
     static KNOWN: Mutex<Vec<(u64, Weak<Credential>)>> = Mutex::new(Vec::new());
-    let mut hasher = DefaultHasher::new();
-    (entry.spec.name, &place.region, serde_json::to_string(raw).unwrap_or_default()).hash(&mut hasher);
-    let id = hasher.finish();
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     known.retain(|(_, credential)| credential.strong_count() > 0);
     let found = known.iter().find(|(known, _)| *known == id).and_then(|(_, credential)| credential.upgrade());
@@ -161,7 +181,10 @@ fn credential(
     let client = Client::new(&[]).map_err(|error| Misconfigured(error.to_string()))?;
     let variable = |name: &str| compiler.environment.get(name);
     match entry.spec.credential {
-        CredentialScheme::Aws => aws(raw.bedrock_key_config.clone().unwrap_or_default(), place, client),
+        CredentialScheme::Aws(service) => {
+            let scope = Scope::new(service, place.region.as_str());
+            aws(raw.bedrock_key_config.clone().unwrap_or_default(), scope, client)
+        }
         CredentialScheme::Azure => azure(raw.azure_key_config.clone().unwrap_or_default(), client, variable),
         CredentialScheme::Google => {
             let config = raw.vertex_key_config.clone().unwrap_or_default();
@@ -175,7 +198,7 @@ fn credential(
     }
 }
 
-fn aws(config: raw::BedrockKey, place: &Place, client: Client) -> Result<Credential, Misconfigured> {
+fn aws(config: raw::BedrockKey, scope: Scope, client: Client) -> Result<Credential, Misconfigured> {
     let secret = |text: Option<String>| text.filter(|text| !text.is_empty()).map(Secret::new);
     let aws = Aws {
         access_key: secret(config.access_key),
@@ -187,7 +210,7 @@ fn aws(config: raw::BedrockKey, place: &Place, client: Client) -> Result<Credent
         session_name: config.session_name,
         sts_endpoint: None,
     };
-    aws.signing(Scope::bedrock(place.region.as_str()), client).map(Credential::SigV4)
+    aws.signing(scope, client).map(Credential::SigV4)
 }
 
 fn azure(

@@ -99,23 +99,27 @@ pub(super) fn compile(compiler: &mut Compiler<'_>, entry: &Entry<'_>, place: &Pl
     check_stream_override(compiler, entry, &base, chat.as_deref());
     let join = |path: &str| Arc::from(base.join(&place.fill(path)));
     let stream_path = spec.stream_path.filter(|_| chat.is_none()).map(join);
-    let chat_path = chat.unwrap_or_else(|| base.join(&place.fill(spec.chat_path)));
+    let own_chat = || if spec.has_chat() { base.join(&place.fill(spec.chat_path)) } else { String::new() };
+    let chat_path = chat.unwrap_or_else(own_chat);
     // Where chat is elsewhere, what stands beside it is there too.
     let count_default = spec.counting.map(|counting| match spec.wire {
         Wire::Anthropic => with_suffix(&chat_path, "/count_tokens"),
         Wire::Gemini => chat_path.replace(":generateContent", ":countTokens"),
         _ => base.join(&place.fill(counting.path)),
     });
-    let rerank_default = spec.rerank.map(|own| own.path).or(rerank_path(spec.wire, entry.name));
+    let rerank_default = spec.rerank.map(|own| own.path).or(spec.rerank_path);
+    // A base that goes into the operation's own path: other services stand beside that, not below it.
+    let below = base.without_shared(spec.chat_path);
+    let beside = |path: &str| Arc::from(below.join(&place.fill(path)));
     let services = spec.services.iter().map(|service| ServicePaths {
-        path: join(service.path),
-        stream_path: service.stream_path.map(join),
-        count_tokens_path: service.counting.map(|counting| join(counting.path)),
+        path: beside(service.path),
+        stream_path: service.stream_path.map(beside),
+        count_tokens_path: service.counting.map(|counting| beside(counting.path)),
     });
     let mut made = BaseUrl {
-        root: Arc::from(base.path.as_str()),
-        stream_path,
         services: services.collect(),
+        root: Arc::from(below.path.as_str()),
+        stream_path,
         rerank_path: rerank.map(Arc::from).or_else(|| rerank_default.map(join)),
         tls: base.tls,
         host: Arc::from(base.host.as_str()),
@@ -136,17 +140,6 @@ fn on_other_host(base: &BaseUrl, (here, there): (&str, &str)) -> Option<BaseUrl>
     let swapped = |text: &str| Arc::from(text.replacen(here, there, 1));
     let known = base.host.contains(here) && !base.host.contains(there);
     known.then(|| BaseUrl { host: swapped(&base.host), authority: swapped(&base.authority), ..base.clone() })
-}
-
-/// Who reranks, and where: Cohere, and the engines and hosts that follow Jina's form.
-fn rerank_path(wire: Wire, name: &str) -> Option<&'static str> {
-    match (wire, name) {
-        (Wire::Cohere, _) => Some("/v2/rerank"),
-        (_, "jina" | "jina_ai" | "vllm" | "sgl" | "voyage" | "voyageai" | "siliconflow" | "together") => {
-            Some("/v1/rerank")
-        }
-        _ => None,
-    }
 }
 
 /// The base URL as it is configured, and the field it came from.
@@ -288,6 +281,16 @@ impl Base {
         self
     }
 
+    /// The base without the segments at its end with which `operation` begins: `/v1`, `/api/paas/v4`.
+    fn without_shared(&self, operation: &str) -> Self {
+        let segments: Vec<&str> = operation.split('/').filter(|segment| !segment.is_empty()).collect();
+        let ends = (1..=segments.len()).rev().map(|n| {
+            segments.iter().take(n).fold(String::new(), |path, segment| format!("{path}/{segment}"))
+        });
+        let kept = ends.into_iter().find_map(|end| self.path.strip_suffix(end.as_str()));
+        Self { path: kept.unwrap_or(&self.path).to_owned(), ..self.clone() }
+    }
+
     /// The full path and query of an operation below this base.
     pub(super) fn join(&self, operation: &str) -> String {
         let (path, own_query) = operation.split_once('?').map_or((operation, None), |(p, q)| (p, Some(q)));
@@ -371,6 +374,20 @@ mod tests {
         let whole = Base::parse("http://h/p/v1/chat/completions").unwrap().without_operation(chat);
         assert_eq!(whole.join("/v1/embeddings"), "/p/v1/embeddings");
         assert_eq!(joined("http://h/v1", "/v1/x?a=1"), "/v1/x?a=1");
+    }
+
+    #[test]
+    fn what_stands_beside_chat_is_not_put_below_it() {
+        for (base, operation, path) in [
+            ("https://h/api/paas/v4", "/paas/v4/chat/completions", "/api"),
+            ("https://h/api", "/paas/v4/chat/completions", "/api"),
+            ("https://h/v1", "/v1/chat/completions", ""),
+            ("https://h/openai/v1", "/v1/chat/completions", "/openai"),
+            ("https://h/v1/x", "/v1/chat/completions", "/v1/x"),
+            ("https://h/x", "", "/x"),
+        ] {
+            assert_eq!(Base::parse(base).unwrap().without_shared(operation).path, path, "{base}");
+        }
     }
 
     #[test]

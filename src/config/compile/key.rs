@@ -57,7 +57,9 @@ fn without_list(compiler: &mut Compiler<'_>, entry: &Entry<'_>) -> Vec<Arc<Key>>
             compiler.warn(&entry.pointer, format!("{variable} holds characters that a header cannot carry"));
             continue;
         }
-        return vec![Arc::new(plain(entry, variable, Some(Secret::new(text))))];
+        let mut key = plain(entry, variable, Some(Secret::new(text)));
+        account::exchange(compiler, entry, &entry.pointer, &mut key);
+        return vec![Arc::new(key)];
     }
     if entry.keyless() {
         return vec![Arc::new(plain(entry, "keyless", None))];

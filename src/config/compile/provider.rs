@@ -115,7 +115,9 @@ fn spec(
         None => (pointer.to_owned(), "no provider of this name is known"),
     };
     let problem = compiler.document.problem(&at, At::Name, message);
-    let advice = match preset::near(name) {
+    // Who configures a provider of their own has not misspelt one of ours.
+    let near = preset::near(name).filter(|_| custom.is_none());
+    let advice = match near {
         Some(near) => format!("did you mean {near:?}?"),
         None => "say with custom_provider_config.base_provider_type whose wire format it speaks".to_owned(),
     };

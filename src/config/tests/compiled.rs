@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
+use crate::credential::Credential;
 
 #[test]
 fn defaults_are_the_documented_ones() {
@@ -307,6 +308,69 @@ fn accounts_in_clouds_have_their_own_place_names_and_proof() {
     let again = json(text, &nothing());
     let (old, new) = (&bedrock.keys[0].credential, &again.provider("bedrock").unwrap().keys[0].credential);
     assert!(Arc::ptr_eq(old, new), "a reload keeps the credential of the same account");
+}
+
+#[test]
+fn vectors_of_vertex_are_below_each_keys_own_place() {
+    let text = r#"{"providers": {"vertex": {"keys": [
+        {"name": "express", "value": "AIza", "vertex_key_config": {}},
+        {"name": "metadata", "vertex_key_config": {"project_id": "p1", "region": "europe-west4"}},
+        {"name": "account", "vertex_key_config": {"region": "eu", "auth_credentials":
+            "{\"type\": \"authorized_user\", \"client_id\": \"c\", \"client_secret\": \"s\",
+              \"refresh_token\": \"r\", \"quota_project_id\": \"p2\"}", "project_id": "p2"}}
+    ]}}}"#;
+    let snapshot = json(text, &nothing());
+    let vertex = snapshot.provider("vertex").unwrap();
+    let place = |nth: usize| {
+        let endpoint = vertex.keys[nth].endpoint.as_deref().unwrap_or(&vertex.endpoint);
+        (endpoint.host.to_string(), endpoint.embeddings_path.as_deref().unwrap().to_owned())
+    };
+    let predict = "publishers/google/models/{model}:predict";
+    assert_eq!(place(0), ("aiplatform.googleapis.com".into(), format!("/v1/{predict}")));
+    let project = format!("/v1/projects/p1/locations/europe-west4/{predict}");
+    assert_eq!(place(1), ("europe-west4-aiplatform.googleapis.com".into(), project));
+    let eu = format!("/v1/projects/p2/locations/eu/{predict}");
+    assert_eq!(place(2), ("aiplatform.eu.rep.googleapis.com".into(), eu));
+    assert!(vertex.keys.iter().all(|key| key.disabled.is_none()));
+}
+
+#[test]
+fn accounts_of_other_clouds_have_their_hosts_and_proofs() {
+    let text = r#"{"providers": {
+        "bedrock_mantle": {"keys": [{"name": "a", "bedrock_key_config":
+            {"access_key": "AKID", "secret_key": "s", "region": "eu-west-1"}}]},
+        "anthropic_aws": {"keys": [{"name": "a", "value": "k", "bedrock_key_config": {"region": "us-west-2"}}]},
+        "watsonx": {"keys": [{"name": "a", "value": "ibm-key"}],
+            "network_config": {"base_url": "https://us-south.ml.cloud.ibm.com"}},
+        "zai": {"keys": [{"value": "k"}], "network_config": {"base_url": "https://open.bigmodel.cn/api/paas/v4"}}
+    }}"#;
+    let snapshot = json(text, &nothing());
+    let provider = |name: &str| snapshot.provider(name).unwrap();
+    let mantle = provider("bedrock_mantle");
+    assert_eq!(&*mantle.endpoint.host, "bedrock-mantle.eu-west-1.api.aws");
+    assert!(matches!(&*mantle.keys[0].credential, Credential::SigV4(_)));
+    let claude = provider("anthropic_aws");
+    assert_eq!(&*claude.endpoint.host, "aws-external-anthropic.us-west-2.api.aws");
+    assert!(matches!(&*claude.keys[0].credential, Credential::Fixed(_)));
+    assert!(matches!(&*provider("watsonx").keys[0].credential, Credential::OAuth(_)));
+    let again = json(text, &nothing());
+    let renewed = &again.provider("watsonx").unwrap().keys[0].credential;
+    assert!(Arc::ptr_eq(&provider("watsonx").keys[0].credential, renewed), "a reload keeps the token");
+    let zai = &provider("zai").endpoint;
+    assert_eq!(&*zai.chat_path, "/api/paas/v4/chat/completions");
+    assert_eq!(&*zai.services[0].path, "/api/anthropic/v1/messages");
+}
+
+#[test]
+fn a_provider_without_chat_is_found_by_its_variable_and_has_no_path_for_it() {
+    let environment = Environment::fixed([("ELEVENLABS_API_KEY", "xi"), ("VOYAGE_API_KEY", "pa")]);
+    let snapshot = json("{}", &environment);
+    let eleven = snapshot.provider("elevenlabs").unwrap();
+    assert_eq!((&*eleven.endpoint.chat_path, &*eleven.endpoint.root), ("", ""));
+    let voyage = snapshot.provider("voyageai").unwrap();
+    assert_eq!(voyage.endpoint.rerank_path.as_deref(), Some("/v1/rerank"));
+    let summary = crate::config::check::summary(&snapshot).join("\n");
+    assert!(summary.contains("elevenlabs: no chat, 1 key, https://api.elevenlabs.io"), "{summary}");
 }
 
 #[test]

@@ -215,6 +215,47 @@ fn model_ids_are_encoded_twice_in_what_bedrock_signs() {
     }
 }
 
+/// The form that AWS's own token generator gives them.
+#[test]
+fn openai_paths_of_sagemaker_get_a_token_made_of_a_signed_url_and_others_a_signature() {
+    use base64::Engine as _;
+    let request = |path_and_query| Outgoing {
+        method: "POST",
+        host: "runtime.sagemaker.us-west-2.amazonaws.com",
+        path_and_query,
+        headers: &[("content-type", "application/json")],
+        body: b"{}",
+        now: SystemTime::UNIX_EPOCH + Duration::from_millis(1_763_800_000_750),
+    };
+    let session =
+        Credentials::new("AKIDEXAMPLE", keys().secret_access_key(), Some("t+/=".into()), None, "test");
+    let signing = SigV4::fixed(Scope::new("sagemaker", "us-west-2"), session);
+    let made = signing.sign(&request("/endpoints/e/openai/v1/chat/completions")).unwrap();
+    let [(name, value)] = &made[..] else { panic!("{made:?}") };
+    assert!(name == "authorization" && value.is_sensitive());
+    let token = value.to_str().unwrap().strip_prefix("Bearer sagemaker-api-key-").unwrap();
+    let text = base64::engine::general_purpose::STANDARD.decode(token).unwrap();
+    let text = String::from_utf8(text).unwrap();
+    let query = text.strip_prefix("sagemaker.amazonaws.com/?").unwrap().strip_suffix("&Version=1").unwrap();
+    let (date, scope) = ("20251122T082640Z", "20251122/us-west-2/sagemaker/aws4_request");
+    let signed = format!(
+        "Action=CallWithBearerToken&X-Amz-Algorithm=AWS4-HMAC-SHA256\
+         &X-Amz-Credential=AKIDEXAMPLE%2F20251122%2Fus-west-2%2Fsagemaker%2Faws4_request&X-Amz-Date={date}\
+         &X-Amz-Expires=900&X-Amz-Security-Token=t%2B%2F%3D&X-Amz-SignedHeaders=host"
+    );
+    let canonical = format!("POST\n/\n{signed}\nhost:sagemaker.amazonaws.com\n\nhost\n{}", body_sha256(b""));
+    let signature = format!("X-Amz-Signature={}", by_hand(&canonical, date, scope));
+    let mut expected: Vec<&str> = signed.split('&').chain([signature.as_str()]).collect();
+    expected.sort_unstable();
+    let mut given: Vec<&str> = query.split('&').collect();
+    given.sort_unstable();
+    assert_eq!(given, expected);
+
+    let signed = signing.sign(&request("/endpoints/e/invocations")).unwrap();
+    let authorization = signed.iter().find(|(name, _)| name == "authorization").unwrap().1.to_str().unwrap();
+    assert!(authorization.starts_with("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/"), "{authorization}");
+}
+
 #[test]
 fn a_request_that_is_none_is_an_error_and_no_panic() {
     let base = Outgoing {

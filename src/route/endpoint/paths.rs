@@ -10,7 +10,8 @@ use super::{Asked, Endpoint, Family, Local, Operation, Route, posted};
 /// Other base URLs of the same endpoints, for frameworks that want one of their own.
 const FRAMEWORKS: [&str; 4] = ["/cursor", "/langchain", "/litellm", "/pydanticai"];
 
-/// Prefixes below which a provider's whole API is, and whose it is.
+/// Prefixes below which a provider's whole API is, and whose it is. Those of a family know its endpoints; any
+/// other provider has one too: `/<name>_passthrough`.
 const PASSTHROUGHS: [(&str, Family, Wire); 3] = [
     ("/anthropic_passthrough", Family::Anthropic, Wire::Anthropic),
     ("/genai_passthrough", Family::Gemini, Wire::Gemini),
@@ -106,6 +107,9 @@ pub fn dialect_of(path: &str) -> Wire {
     if let Some((_, _, dialect)) = PASSTHROUGHS.iter().find(|(prefix, _, _)| below(path, prefix).is_some()) {
         return *dialect;
     }
+    if let Some((name, _)) = named_passthrough(path) {
+        return translate::provider::find(&name).map_or(Wire::OpenAiChat, |row| row.wire);
+    }
     if let Some((_, family)) = FAMILIES.iter().find(|(prefix, _)| below(path, prefix).is_some()) {
         return match family {
             Family::Anthropic => Wire::Anthropic,
@@ -168,10 +172,18 @@ pub fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
 /// are, with any method.
 fn passthrough(method: &Method, path: &str) -> Option<Route> {
     const ALLOW: &str = "DELETE, GET, HEAD, PATCH, POST, PUT";
-    let (rest, family, dialect) = PASSTHROUGHS
+    let of_family = PASSTHROUGHS
         .iter()
-        .find_map(|(prefix, family, dialect)| Some((below(path, prefix)?, *family, *dialect)))?;
+        .find_map(|(prefix, family, dialect)| Some((below(path, prefix)?, *family, *dialect)));
+    let (provider, (rest, family, dialect)) = match of_family {
+        Some(found) => (None, found),
+        None => {
+            let (name, rest) = named_passthrough(path)?;
+            (Some(name), (rest, Family::OpenAi, dialect_of(path)))
+        }
+    };
     if method == Method::POST
+        && provider.is_none()
         && let Some(asked) = in_family(rest, family)
     {
         return Some(Route::Provider(asked));
@@ -180,7 +192,14 @@ fn passthrough(method: &Method, path: &str) -> Option<Route> {
         return Some(Route::MethodNotAllowed { allow: ALLOW });
     }
     let endpoint = Endpoint::new(Operation::Passthrough, dialect, family);
-    Some(Route::Provider(Asked { raw: Some(rest.to_owned()), ..fixed(endpoint) }))
+    Some(Route::Provider(Asked { raw: Some(rest.to_owned()), provider, ..fixed(endpoint) }))
+}
+
+/// The provider and the path there of `/<name>_passthrough/…`.
+fn named_passthrough(path: &str) -> Option<(String, &str)> {
+    let segment = path.strip_prefix('/')?.split('/').next()?;
+    let rest = path.get(segment.len() + 1..).filter(|rest| rest.starts_with('/'))?;
+    Some((decoded(segment.strip_suffix("_passthrough")?)?, rest))
 }
 
 fn provider(path: &str) -> Option<Asked> {
@@ -230,7 +249,7 @@ fn in_family(rest: &str, family: Family) -> Option<Asked> {
 }
 
 fn fixed(endpoint: Endpoint) -> Asked {
-    Asked { endpoint, model: None, stream: None, single: false, raw: None }
+    Asked { endpoint, model: None, stream: None, single: false, raw: None, provider: None }
 }
 
 /// `/v1beta/models/{model}:{action}`, also under `/v1` and `/v1beta1`; the model may hold slashes.
@@ -247,13 +266,8 @@ fn gemini(path: &str) -> Option<Asked> {
         _ => return None,
     };
     let endpoint = Endpoint::new(operation, Wire::Gemini, Family::Gemini);
-    Some(Asked {
-        endpoint,
-        model: Some(decoded(model)?),
-        stream,
-        single: action == "embedContent",
-        raw: None,
-    })
+    let single = action == "embedContent";
+    Some(Asked { model: Some(decoded(model)?), stream, single, ..fixed(endpoint) })
 }
 
 /// `/model/{id}/{action}`: the id may be an ARN, percent-encoded. `invoke` takes the model's own body: it is
@@ -276,7 +290,7 @@ fn bedrock(path: &str) -> Option<Asked> {
         "invoke-with-response-stream" => (invoke, true),
         _ => return None,
     };
-    Some(Asked { endpoint, model: Some(decoded(model)?), stream: Some(stream), single: false, raw: None })
+    Some(Asked { model: Some(decoded(model)?), stream: Some(stream), ..fixed(endpoint) })
 }
 
 /// `/openai/deployments/{deployment}/chat/completions`: as Azure's SDKs call it.
@@ -291,7 +305,7 @@ fn azure(path: &str, family: Family) -> Option<Asked> {
     };
     let family = if family == Family::Unified { Family::OpenAi } else { family };
     let endpoint = Endpoint::new(operation, Wire::OpenAiChat, family);
-    Some(Asked { endpoint, model: Some(decoded(model)?), stream: None, single: false, raw: None })
+    Some(Asked { model: Some(decoded(model)?), ..fixed(endpoint) })
 }
 
 /// OpenAI's paths are written with and without their version.
@@ -420,6 +434,27 @@ mod tests {
         assert_eq!(dialect_of("/genai_passthrough/v1beta/x"), Wire::Gemini);
         let patch = find(&Method::TRACE, "/openai_passthrough/v1/files");
         assert!(matches!(patch, Route::MethodNotAllowed { .. }));
+    }
+
+    #[test]
+    fn every_provider_has_a_passthrough_of_its_name() {
+        let Route::Provider(voices) = find(&Method::GET, "/elevenlabs_passthrough/v1/voices") else {
+            panic!()
+        };
+        assert_eq!(
+            (voices.provider.as_deref(), voices.raw.as_deref()),
+            (Some("elevenlabs"), Some("/v1/voices"))
+        );
+        assert_eq!(voices.endpoint.operation, Operation::Passthrough);
+        let mine = asked("/my%2Bown_passthrough/v1/chat/completions");
+        assert_eq!(
+            (mine.endpoint.operation, mine.provider.as_deref()),
+            (Operation::Passthrough, Some("my+own"))
+        );
+        assert_eq!(dialect_of("/cohere_passthrough/x"), Wire::Cohere);
+        for path in ["/_passthrough/x", "/elevenlabs_passthrough", "/v1/elevenlabs_passthrough/x"] {
+            assert!(matches!(find(&Method::GET, path), Route::NotFound { .. }), "{path}");
+        }
     }
 
     #[test]

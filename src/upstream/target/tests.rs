@@ -31,6 +31,9 @@ fn models_are_encoded_as_their_hosts_want_them() {
     );
     assert_eq!(fill("/v1beta/models/{model}:x", "a/b@1", PATH), "/v1beta/models/a/b@1:x");
     assert_eq!(fill("/v1beta/models/{model}:x", "tunedModels/t", PATH), "/v1beta/tunedModels/t:x");
+    let google = "/v1/publishers/google/models/{model}:predict";
+    assert_eq!(fill(google, "google/g", PATH), "/v1/publishers/google/models/g:predict");
+    assert_eq!(fill(google, "meta/g", PATH), "/v1/publishers/google/models/meta/g:predict");
     assert_eq!(fill("/v1/x?a=1", "m", PATH), "/v1/x?a=1");
 }
 

@@ -158,7 +158,7 @@ fn report(request: &Request, losses: &mut Losses) {
     lose(Format::GeminiBatch, &given, losses);
 }
 
-fn word(task: &Task) -> Option<&str> {
+pub(super) fn word(task: &Task) -> Option<&str> {
     Some(match task {
         Task::SearchDocument => "RETRIEVAL_DOCUMENT",
         Task::SearchQuery => "RETRIEVAL_QUERY",

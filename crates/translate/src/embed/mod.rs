@@ -10,6 +10,8 @@ mod gemini;
 mod openai;
 mod titan;
 mod vector;
+mod vertex;
+mod voyage;
 
 #[cfg(test)]
 mod tests;
@@ -42,25 +44,50 @@ pub enum Format {
     GeminiEmbedContent,
     /// Gemini `models/{model}:batchEmbedContents`.
     GeminiBatch,
+    /// Jina `/v1/embeddings`: as [`Self::OpenAi`], with tasks. As upstream only.
+    Jina,
     /// OpenAI `/v1/embeddings`.
     OpenAi,
+    /// Vertex AI `models/{model}:predict`. As upstream only.
+    VertexPredict,
+    /// Voyage `/v1/embeddings`: as [`Self::OpenAi`], with names of its own. As upstream only.
+    Voyage,
 }
 
 impl Format {
     /// Every format, in alphabetical order.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 9] = [
         Self::BedrockCohere,
         Self::BedrockTitan,
         Self::Cohere,
         Self::GeminiEmbedContent,
         Self::GeminiBatch,
+        Self::Jina,
         Self::OpenAi,
+        Self::VertexPredict,
+        Self::Voyage,
     ];
+
+    /// The format in which vectors of `model` are asked for: `own`, where the provider's row names one, else that
+    /// of its wire. `single`: the caller asks in the format of one content per call, which Gemini takes as it is.
+    #[must_use]
+    pub fn of(wire: Wire, own: Option<Self>, model: &str, single: bool) -> Self {
+        match (wire, own) {
+            (_, Some(Self::VertexPredict)) if vertex::takes_contents(model) => Self::GeminiEmbedContent,
+            (_, Some(own)) => own,
+            (Wire::Gemini, None) if single => Self::GeminiEmbedContent,
+            (Wire::Gemini, None) => Self::GeminiBatch,
+            (Wire::Cohere, None) => Self::Cohere,
+            (Wire::BedrockConverse, None) if model.contains("cohere.") => Self::BedrockCohere,
+            (Wire::BedrockConverse, None) => Self::BedrockTitan,
+            (Wire::OpenAiChat | Wire::OpenAiResponses | Wire::Anthropic, None) => Self::OpenAi,
+        }
+    }
 
     /// The model is told by the request's path: [`decode_request`] leaves it empty.
     #[must_use]
     pub fn model_in_path(self) -> bool {
-        !matches!(self, Self::Cohere | Self::OpenAi)
+        !matches!(self, Self::Cohere | Self::Jina | Self::OpenAi | Self::Voyage)
     }
 
     /// The most inputs one call takes; `None` when the format sets no bound of its own.
@@ -75,8 +102,8 @@ impl Format {
         match self {
             Self::BedrockCohere | Self::BedrockTitan => Wire::BedrockConverse,
             Self::Cohere => Wire::Cohere,
-            Self::GeminiEmbedContent | Self::GeminiBatch => Wire::Gemini,
-            Self::OpenAi => Wire::OpenAiChat,
+            Self::GeminiEmbedContent | Self::GeminiBatch | Self::VertexPredict => Wire::Gemini,
+            Self::Jina | Self::OpenAi | Self::Voyage => Wire::OpenAiChat,
         }
     }
 
@@ -86,7 +113,10 @@ impl Format {
             Self::BedrockCohere | Self::BedrockTitan => "bedrock",
             Self::Cohere => "cohere",
             Self::GeminiEmbedContent | Self::GeminiBatch => "gemini",
+            Self::Jina => "jina",
             Self::OpenAi => "openai",
+            Self::VertexPredict => "vertex",
+            Self::Voyage => "voyage",
         }
     }
 }
@@ -147,14 +177,16 @@ pub enum Task {
 }
 
 impl Task {
-    /// Cohere's and Gemini's words, in any case.
+    /// Cohere's, Gemini's and Jina's words, in any case.
     fn parse(word: &str) -> Self {
         match word.to_ascii_lowercase().as_str() {
-            "search_document" | "retrieval_document" | "document" | "passage" => Self::SearchDocument,
-            "search_query" | "retrieval_query" | "query" => Self::SearchQuery,
+            "search_document" | "retrieval_document" | "document" | "passage" | "retrieval.passage" => {
+                Self::SearchDocument
+            }
+            "search_query" | "retrieval_query" | "query" | "retrieval.query" => Self::SearchQuery,
             "classification" => Self::Classification,
-            "clustering" => Self::Clustering,
-            "semantic_similarity" => Self::Similarity,
+            "clustering" | "separation" => Self::Clustering,
+            "semantic_similarity" | "text-matching" => Self::Similarity,
             "question_answering" => Self::QuestionAnswering,
             "fact_verification" => Self::FactVerification,
             "code_retrieval_query" => Self::CodeQuery,
@@ -219,7 +251,11 @@ pub fn decode_request(format: Format, body: &[u8]) -> Result<Request, BadRequest
         Format::GeminiEmbedContent => gemini::decode_single(fields)?,
         Format::GeminiBatch => gemini::decode_batch(fields)?,
         Format::Cohere => cohere::decode_request(fields)?,
-        Format::BedrockCohere | Format::BedrockTitan => {
+        Format::BedrockCohere
+        | Format::BedrockTitan
+        | Format::Jina
+        | Format::VertexPredict
+        | Format::Voyage => {
             return Err(BadRequest::at("", "embeddings are not asked for in this format"));
         }
     };
@@ -249,6 +285,8 @@ pub fn encode_request(
         Format::GeminiBatch => gemini::encode_batch(request, model, losses),
         Format::Cohere | Format::BedrockCohere => cohere::encode_request(format, request, model, losses),
         Format::BedrockTitan => titan::encode_request(request, losses),
+        Format::VertexPredict => vertex::encode_request(request, losses),
+        Format::Jina | Format::Voyage => voyage::encode_request(format, request, model, losses),
     }
 }
 
@@ -259,10 +297,11 @@ pub fn encode_request(
 pub fn decode_response(format: Format, body: &[u8]) -> Result<Response, BadResponse> {
     let value: Value = json::read(body).map_err(|error| BadResponse::NotJson(error.to_string()))?;
     let read = match format {
-        Format::OpenAi => openai::decode_response(value),
+        Format::Jina | Format::OpenAi | Format::Voyage => openai::decode_response(value),
         Format::GeminiEmbedContent | Format::GeminiBatch => gemini::decode_response(value),
         Format::Cohere | Format::BedrockCohere => cohere::decode_response(format, value),
         Format::BedrockTitan => titan::decode_response(value),
+        Format::VertexPredict => vertex::decode_response(value),
     };
     read.ok_or_else(|| match failure_shapes::recognise(200, body) {
         Some(failure) => BadResponse::Failure(failure),
@@ -273,8 +312,10 @@ pub fn decode_response(format: Format, body: &[u8]) -> Result<Response, BadRespo
 /// Writes an answer for the caller who sent `request`, in that request's format.
 pub fn encode_response(response: &Response, request: &Request, echo: &Echo, losses: &mut Losses) -> Vec<u8> {
     match request.dialect {
-        Format::OpenAi => openai::encode_response(response, request, echo, losses),
-        Format::GeminiEmbedContent | Format::GeminiBatch => {
+        Format::Jina | Format::OpenAi | Format::Voyage => {
+            openai::encode_response(response, request, echo, losses)
+        }
+        Format::GeminiEmbedContent | Format::GeminiBatch | Format::VertexPredict => {
             gemini::encode_response(response, request, losses)
         }
         Format::Cohere | Format::BedrockCohere | Format::BedrockTitan => {
@@ -299,8 +340,10 @@ pub fn observe_response(format: Format, body: &[u8]) -> Result<Option<Usage>, Ba
         raw.and_then(|raw| serde_json::from_str::<Value>(raw.get()).ok()).unwrap_or_default()
     };
     Ok(match format {
-        Format::OpenAi => openai::usage(&read(outline.usage)),
-        Format::GeminiEmbedContent | Format::GeminiBatch => gemini::usage(&read(outline.usage_metadata)),
+        Format::Jina | Format::OpenAi | Format::Voyage => openai::usage(&read(outline.usage)),
+        Format::GeminiEmbedContent | Format::GeminiBatch | Format::VertexPredict => {
+            gemini::usage(&read(outline.usage_metadata))
+        }
         Format::Cohere | Format::BedrockCohere => cohere::usage(&read(outline.meta)),
         Format::BedrockTitan => counted(count(Some(&read(outline.tokens)))),
     })
@@ -381,6 +424,7 @@ fn not_empty(inputs: Vec<Input>, path: &Path<'_>) -> Result<Vec<Input>, BadReque
 fn truncate(fields: &mut Fields<'_>) -> Result<Option<Truncate>, BadRequest> {
     match fields.take("truncate") {
         None => Ok(None),
+        Some(Value::Bool(cut)) => Ok(Some(if cut { Truncate::End } else { Truncate::None })),
         Some(Value::String(word)) => match word.to_ascii_uppercase().as_str() {
             "NONE" => Ok(Some(Truncate::None)),
             "START" | "LEFT" => Ok(Some(Truncate::Start)),

@@ -19,7 +19,7 @@ use crate::wire::tree::{Node, Object, to_bytes};
 use crate::wire::{BadRequest, Echo};
 
 /// Names under which callers tell other providers' tasks in this format.
-const TASKS: [&str; 3] = ["input_type", "task_type", "taskType"];
+const TASKS: [&str; 4] = ["input_type", "task", "task_type", "taskType"];
 
 pub(super) fn decode_request(mut fields: Fields<'_>) -> Result<Request, BadRequest> {
     let mut request = Request::of(Format::OpenAi);

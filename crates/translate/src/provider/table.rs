@@ -7,12 +7,14 @@ mod clouds;
 mod hosts;
 mod labs;
 mod local;
+mod media;
 
 use std::sync::LazyLock;
 
 use super::{Betas, Fix, Quirks, ReasoningField, UsageStyle};
 use crate::Wire;
 use crate::count;
+use crate::embed;
 use crate::frame::Framing;
 
 /// How a provider key travels upstream.
@@ -22,12 +24,16 @@ pub enum CredentialScheme {
     Bearer,
     /// The key alone in the named header (`x-api-key`, `api-key`).
     Header(&'static str),
+    /// `Authorization: WORD KEY`, where the word is not Bearer (`Token`, `Key`).
+    Word(&'static str),
     /// No key is needed; one that is configured goes as Bearer.
     Optional,
-    /// A Bedrock API key as Bearer, or requests signed with AWS credentials (SigV4).
-    Aws,
+    /// An API key as Bearer, or requests signed with AWS credentials (SigV4) for the named service.
+    Aws(&'static str),
     /// `api-key: KEY`, or a Bearer token of Microsoft Entra.
     Azure,
+    /// A key of IBM Cloud, exchanged for a Bearer token.
+    Ibm,
     /// An API key in `x-goog-api-key` (express mode), or a Bearer token of a Google service account.
     Google,
 }
@@ -108,8 +114,8 @@ pub struct ProviderSpec {
     /// Scheme, host and path before the operation's path; `None` when the config must give it.
     pub base_url: Option<&'static str>,
     pub wire: Wire,
-    /// Path of chat below the base URL (`/v1/chat/completions`, `/v1/messages`). `{model}` is the model;
-    /// `{region}`, `{project}` and `{api_version}` come from the provider key's settings.
+    /// Path of chat below the base URL (`/v1/chat/completions`, `/v1/messages`); empty: there is no chat.
+    /// `{model}` is the model; `{region}`, `{project}` and `{api_version}` come from the provider key's settings.
     pub chat_path: &'static str,
     /// Path of streamed chat, where it is another one.
     pub stream_path: Option<&'static str>,
@@ -121,6 +127,10 @@ pub struct ProviderSpec {
     pub counting: Option<Counting>,
     /// Reranking, where it has a place of its own.
     pub rerank: Option<RerankAt>,
+    /// Their format, where it is not that of the wire.
+    pub embeddings_format: Option<embed::Format>,
+    /// Path of reranking below the base URL, where the vendor has it.
+    pub rerank_path: Option<&'static str>,
     pub credential: CredentialScheme,
     /// Environment variables that may hold a key, first match wins.
     pub env: &'static [&'static str],
@@ -132,6 +142,12 @@ pub struct ProviderSpec {
 }
 
 impl ProviderSpec {
+    /// Whether it can be asked for chat. Its own API is there for those who call it by its own paths.
+    #[must_use]
+    pub fn has_chat(&self) -> bool {
+        !self.chat_path.is_empty()
+    }
+
     /// The quirks of the vendor's service on `wire`; `None` when it speaks it nowhere.
     #[must_use]
     pub fn quirks_on(&self, wire: Wire) -> Option<&Quirks> {
@@ -186,13 +202,16 @@ pub fn find(name: &str) -> Option<&'static ProviderSpec> {
 }
 
 static ROWS: LazyLock<Vec<ProviderSpec>> = LazyLock::new(|| {
-    let mut rows = [clouds::ROWS, labs::ROWS, hosts::ROWS, local::ROWS].concat();
+    let mut rows = [clouds::ROWS, labs::ROWS, hosts::ROWS, local::ROWS, media::ROWS].concat();
     rows.sort_by_key(|row| row.name);
     rows
 });
 
 const CHAT: &str = "/v1/chat/completions";
 const EMBEDDINGS: Option<&str> = Some("/v1/embeddings");
+const RERANK: Option<&str> = Some("/v1/rerank");
+/// There is no chat.
+const NO_CHAT: &str = "";
 
 /// Takes what OpenAI takes.
 const EXACT: Quirks = Quirks {
@@ -223,6 +242,8 @@ const HOST: ProviderSpec = ProviderSpec {
     embeddings_path: None,
     counting: None,
     rerank: None,
+    embeddings_format: None,
+    rerank_path: None,
     credential: CredentialScheme::Bearer,
     env: &[],
     headers: &[],
@@ -311,12 +332,54 @@ mod tests {
             let counts = |counting: Option<Counting>| counting.map(|counting| counting.path);
             let services = row.services.iter();
             let services = services.flat_map(|s| [Some(s.path), s.stream_path, counts(s.counting)]);
-            let paths = [Some(row.chat_path), row.stream_path, row.embeddings_path, counts(row.counting)];
+            let chat = Some(row.chat_path).filter(|_| row.has_chat());
+            let paths = [chat, row.stream_path, row.embeddings_path, row.rerank_path, counts(row.counting)];
             let paths = paths.into_iter();
             for path in paths.chain(services).flatten() {
                 assert!(path.starts_with('/') && !path.ends_with('/'), "{}: {path}", row.name);
             }
         }
+    }
+
+    #[test]
+    fn placeholders_are_those_that_are_filled() {
+        const MODEL: &str = "{model}";
+        const OF_KEYS: [&str; 3] = ["{region}", "{project}", "{api_version}"];
+        let without = |text: &str, known: &[&str]| {
+            known.iter().fold(text.to_owned(), |text, known| text.replace(known, ""))
+        };
+        for row in all() {
+            let base = without(row.base_url.unwrap_or_default(), &OF_KEYS);
+            assert!(!base.contains(['{', '}']), "{}: {base}", row.name);
+            let services = row.services.iter().flat_map(|service| [Some(service.path), service.stream_path]);
+            let paths = [Some(row.chat_path), row.stream_path, row.embeddings_path, row.rerank_path];
+            for path in paths.into_iter().chain(services).flatten() {
+                let rest = without(&without(path, &OF_KEYS), &[MODEL]);
+                assert!(!rest.contains(['{', '}']), "{}: {path}", row.name);
+            }
+        }
+    }
+
+    #[test]
+    fn headers_are_written_as_they_are_compared() {
+        let plain =
+            |name: &str| name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        for row in all() {
+            let services = row.services.iter().flat_map(|service| service.headers);
+            assert!(row.headers.iter().chain(services).all(|(name, _)| plain(name)), "{}", row.name);
+            if let CredentialScheme::Header(name) = row.credential {
+                assert!(plain(name), "{}: {name}", row.name);
+            }
+        }
+    }
+
+    #[test]
+    fn who_has_no_chat_has_no_services_of_it() {
+        for row in all().iter().filter(|row| !row.has_chat()) {
+            assert!(row.services.is_empty() && row.stream_path.is_none(), "{}", row.name);
+            assert!(row.base_url.is_some(), "{}", row.name);
+        }
+        assert!(!find("elevenlabs").unwrap().has_chat() && find("openai").unwrap().has_chat());
     }
 
     #[test]

@@ -341,8 +341,9 @@ fn nodes(texts: Vec<Cow<'_, str>>) -> Vec<Node<'_>> {
 /// Any format's answer: they differ in names only.
 fn read(format: Format, value: Value) -> Option<Response> {
     let Value::Object(mut body) = value else { return None };
-    let name = if format == Format::Voyage { "data" } else { "results" };
-    let Some(Value::Array(list)) = body.shift_remove(name) else { return None };
+    // Hosts that follow Jina's question do not all follow its answer.
+    let list = body.shift_remove("results").or_else(|| body.shift_remove("data"));
+    let Some(Value::Array(list)) = list else { return None };
     let results = list.into_iter().map(ranked).collect::<Option<_>>()?;
     let (usage, meta) = (body.shift_remove("usage").unwrap_or_default(), body.shift_remove("meta"));
     let meta = meta.unwrap_or_default();

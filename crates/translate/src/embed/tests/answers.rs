@@ -13,10 +13,12 @@ const PACKED: &str = "AICFPACAfCMAAIC/gGAKOQ==";
 
 fn provider(format: Format) -> Value {
     match format {
-        Format::OpenAi => json!({"object": "list", "model": "text-embedding-3-small",
+        Format::Jina | Format::OpenAi | Format::Voyage => {
+            json!({"object": "list", "model": "text-embedding-3-small",
             "data": [{"object": "embedding", "index": 1, "embedding": [1.0]},
                 {"object": "embedding", "index": 0, "embedding": FLOATS}],
-            "usage": {"prompt_tokens": 8, "total_tokens": 8}}),
+            "usage": {"prompt_tokens": 8, "total_tokens": 8}})
+        }
         Format::GeminiEmbedContent => json!({"embedding": {"values": FLOATS}}),
         Format::GeminiBatch => json!({"embeddings": [{"values": FLOATS}, {"values": [1.0]}],
             "usageMetadata": {"promptTokenCount": 8}}),
@@ -27,6 +29,13 @@ fn provider(format: Format) -> Value {
             "response_type": "embeddings_floats"}),
         Format::BedrockTitan => json!({"embedding": FLOATS, "inputTextTokenCount": 8,
             "embeddingsByType": {"float": FLOATS}}),
+        Format::VertexPredict => {
+            let one = |values: Value, tokens: u64| {
+                json!({"embeddings": {"values": values,
+                "statistics": {"truncated": false, "token_count": tokens}}})
+            };
+            json!({"predictions": [one(json!(FLOATS), 3), one(json!([1.0]), 5)]})
+        }
     }
 }
 
@@ -140,6 +149,20 @@ fn what_is_no_answer_is_told() {
             assert!(matches!(observe_response(format, body.as_bytes()), Err(BadResponse::Failure(_))));
         }
     }
+}
+
+#[test]
+fn what_vertex_tells_beside_its_vectors_is_kept() {
+    let body = json!({"predictions": [
+        {"embeddings": {"values": [1.0], "statistics": {"truncated": true, "token_count": 4.0}}}],
+        "metadata": {"billableCharacterCount": 11}, "deployedModelId": ""});
+    let response = decode_response(Format::VertexPredict, body.to_string().as_bytes()).unwrap();
+    assert_eq!(response.usage.unwrap().input_uncached, 4);
+    assert_eq!(response.extra.fields["truncated"], json!([0]));
+    let mut losses = Losses::default();
+    encode_response(&response, &caller(Format::OpenAi, None), &echo(), &mut losses);
+    let told: Vec<&str> = losses.as_slice().iter().map(|loss| loss.path.as_str()).collect();
+    assert!(told.contains(&"truncated") && told.iter().any(|path| path.starts_with("metadata")), "{told:?}");
 }
 
 #[test]

@@ -102,6 +102,76 @@ fn one_text_at_a_time_is_refused_where_several_come() {
 }
 
 #[test]
+fn vertex_is_asked_in_instances_and_its_newer_models_in_contents() {
+    let request = decode(Format::OpenAi, &openai()).unwrap();
+    let (body, losses) = written(Format::VertexPredict, &request);
+    assert_eq!(
+        body,
+        json!({"instances": [{"content": "The food was delicious"}, {"content": "and the waiter…"}],
+            "parameters": {"outputDimensionality": 256}})
+    );
+    assert_eq!(losses, ["user"]);
+    let titled = json!({"content": {"parts": [{"text": "a"}]}, "taskType": "RETRIEVAL_DOCUMENT", "title": "t",
+        "autoTruncate": false});
+    let (body, losses) =
+        written(Format::VertexPredict, &decode(Format::GeminiEmbedContent, &titled).unwrap());
+    assert_eq!(
+        body,
+        json!({"instances": [{"content": "a", "task_type": "RETRIEVAL_DOCUMENT", "title": "t"}],
+            "parameters": {"autoTruncate": false}})
+    );
+    assert!(losses.is_empty(), "{losses:?}");
+    let (body, losses) = written(Format::VertexPredict, &decode(Format::Cohere, &cohere()).unwrap());
+    assert_eq!(body["parameters"], json!({"outputDimensionality": 256, "autoTruncate": true}));
+    assert_eq!((&body["instances"][1]["task_type"], losses.len()), (&json!("RETRIEVAL_DOCUMENT"), 0));
+    let of = |model| Format::of(crate::Wire::Gemini, Some(Format::VertexPredict), model, false);
+    assert_eq!(of("text-embedding-005"), Format::VertexPredict);
+    assert_eq!(of("google/gemini-embedding-001"), Format::VertexPredict);
+    assert_eq!(of("gemini-embedding-2"), Format::GeminiEmbedContent);
+}
+
+#[test]
+fn voyage_and_jina_are_asked_in_their_own_names() {
+    let asked = json!({"model": "m", "input": ["a", "b"], "dimensions": 256, "encoding_format": "base64",
+        "input_type": "search_query", "truncate": "END", "user": "u", "late_chunking": true});
+    let request = decode(Format::OpenAi, &asked).unwrap();
+    let (body, losses) = written(Format::Voyage, &request);
+    assert_eq!(
+        body,
+        json!({"model": "target", "input": ["a", "b"], "input_type": "query", "output_dimension": 256,
+            "truncation": true, "late_chunking": true})
+    );
+    assert_eq!(losses, ["user"]);
+    let (body, _) = written(Format::Jina, &request);
+    assert_eq!(
+        body,
+        json!({"model": "target", "input": ["a", "b"], "task": "retrieval.query", "dimensions": 256,
+            "truncate": true, "late_chunking": true})
+    );
+    // As their own callers write it.
+    let own = json!({"model": "m", "input": "a", "task": "retrieval.passage", "truncate": false});
+    let request = decode(Format::OpenAi, &own).unwrap();
+    assert_eq!((request.task.clone(), request.truncate), (Some(Task::SearchDocument), Some(Truncate::None)));
+    assert_eq!(written(Format::Jina, &request).0["task"], "retrieval.passage");
+    assert_eq!(written(Format::Voyage, &request).0["input_type"], "document");
+    let cluster = decode(Format::OpenAi, &json!({"model": "m", "input": "a", "input_type": "clustering"}));
+    let (body, losses) = written(Format::Voyage, &cluster.unwrap());
+    assert_eq!((body, losses), (json!({"model": "target", "input": ["a"]}), vec!["task".to_owned()]));
+}
+
+#[test]
+fn jina_takes_images_in_the_place_of_texts() {
+    let image = |source| Request {
+        inputs: vec![Input { pieces: vec![Piece::Image(source)], title: None }],
+        ..Request::of(Format::Cohere)
+    };
+    let url = image(Source::Url("https://x/y.png".into()));
+    assert_eq!(written(Format::Jina, &url).0["input"], json!([{"image": "https://x/y.png"}]));
+    assert_eq!(refusal(Format::Voyage, &url).path, "input[0]");
+    assert_eq!(refusal(Format::VertexPredict, &url).path, "input[0]");
+}
+
+#[test]
 fn tokens_go_to_their_own_kind_only() {
     for (input, count) in [(json!([1, 2]), 1), (json!([[1, 2], [3]]), 2)] {
         let request = decode(Format::OpenAi, &json!({"model": "m", "input": input})).unwrap();
@@ -194,6 +264,8 @@ fn complaints_name_the_path() {
         (Format::GeminiEmbedContent, json!({"content": {"parts": [{}]}}), "content.parts[0].text"),
         (Format::GeminiEmbedContent, json!({"content": {"parts": []}}), "content.parts"),
         (Format::BedrockTitan, json!({"inputText": "a"}), ""),
+        (Format::VertexPredict, json!({"instances": []}), ""),
+        (Format::Voyage, json!({"model": "m", "input": "a"}), ""),
     ];
     for (format, body, path) in cases {
         assert_eq!(decode(format, &body).unwrap_err().path, path, "{body}");

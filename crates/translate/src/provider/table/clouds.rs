@@ -1,15 +1,33 @@
 //! Clouds that serve models under the customer's own account: hosts and paths hold a region, a project or a
 //! resource, which the provider key's settings give.
 
+use super::labs::MISTRAL;
 use super::{
-    Counting, CredentialScheme, EXACT, HOST, MESSAGES, ProviderSpec, RESPONSES, RerankAt, Service, counting,
+    Counting, CredentialScheme, EXACT, HOST, MESSAGES, PLAIN, ProviderSpec, RESPONSES, RerankAt, Service,
+    counting, without_openai_fields,
 };
 use crate::Wire;
 use crate::count::Format;
+use crate::embed;
 use crate::frame::Framing;
 use crate::provider::{Betas, Fix, Quirks};
 
 pub(super) const ROWS: &[ProviderSpec] = &[
+    ProviderSpec {
+        name: "anthropic_aws",
+        aliases: &["claude_platform_aws"],
+        display_name: "Claude Platform on AWS",
+        // Also needs the header `anthropic-workspace-id`, which the config gives.
+        // https://docs.aws.amazon.com/claude-platform/latest/userguide/making-requests.html
+        base_url: Some("https://aws-external-anthropic.{region}.api.aws"),
+        wire: Wire::Anthropic,
+        chat_path: "/v1/messages",
+        credential: CredentialScheme::Aws("aws-external-anthropic"),
+        env: &["ANTHROPIC_AWS_API_KEY"],
+        headers: MESSAGES.headers,
+        quirks: Quirks { fixes: &[], ..EXACT },
+        ..HOST
+    },
     ProviderSpec {
         name: "azure",
         aliases: &["azure_openai"],
@@ -44,10 +62,56 @@ pub(super) const ROWS: &[ProviderSpec] = &[
             host: ("bedrock-runtime", "bedrock-agent-runtime"),
             model: "arn:aws:bedrock:{region}::foundation-model/{model}",
         }),
-        credential: CredentialScheme::Aws,
+        credential: CredentialScheme::Aws("bedrock"),
         env: &["AWS_BEARER_TOKEN_BEDROCK"],
         quirks: Quirks { fixes: &[], ..EXACT },
         betas: Betas::CONVERSE,
+        ..HOST
+    },
+    ProviderSpec {
+        name: "bedrock_mantle",
+        display_name: "Amazon Bedrock (Mantle)",
+        base_url: Some("https://bedrock-mantle.{region}.api.aws"),
+        services: MANTLE,
+        credential: CredentialScheme::Aws("bedrock-mantle"),
+        env: &["BEDROCK_MANTLE_API_KEY"],
+        quirks: EXACT,
+        ..HOST
+    },
+    ProviderSpec {
+        name: "oci",
+        aliases: &["oci_genai", "oracle"],
+        display_name: "OCI Generative AI",
+        // `https://inference.generativeai.<region>.oci.oraclecloud.com/20231130/actions`: the config gives it.
+        // With the service's own API keys; requests signed by an OCI user are of another API.
+        // https://docs.oracle.com/iaas/Content/generative-ai/api-keys.htm
+        services: &[RESPONSES],
+        env: &["OCI_GENAI_API_KEY"],
+        ..HOST
+    },
+    ProviderSpec {
+        name: "sagemaker",
+        aliases: &["aws_sagemaker"],
+        display_name: "Amazon SageMaker AI",
+        // The model is an endpoint of the account; its container speaks OpenAI's form, and knows no such name.
+        // https://docs.aws.amazon.com/sagemaker/latest/dg/realtime-endpoints-openai-compatible.html
+        base_url: Some("https://runtime.sagemaker.{region}.amazonaws.com"),
+        chat_path: "/endpoints/{model}/openai/v1/chat/completions",
+        credential: CredentialScheme::Aws("sagemaker"),
+        env: &["SAGEMAKER_BEARER_TOKEN"],
+        quirks: SAGEMAKER,
+        ..HOST
+    },
+    ProviderSpec {
+        name: "snowflake",
+        aliases: &["snowflake_cortex"],
+        display_name: "Snowflake Cortex",
+        // `https://<account>.snowflakecomputing.com/api/v2/cortex`: the config gives it. The key is a
+        // programmatic access token; for others the header `x-snowflake-authorization-token-type` tells.
+        // https://docs.snowflake.com/en/user-guide/snowflake-cortex/cortex-rest-api
+        services: &[Service { models: &["claude"], ..MESSAGES }],
+        env: &["SNOWFLAKE_PAT"],
+        quirks: EXACT,
         ..HOST
     },
     ProviderSpec {
@@ -65,9 +129,26 @@ pub(super) const ROWS: &[ProviderSpec] = &[
             "/v1/projects/{project}/locations/{region}/publishers/google/models/{model}:countTokens",
         ),
         services: VERTEX,
+        embeddings_path: Some(
+            "/v1/projects/{project}/locations/{region}/publishers/google/models/{model}:predict",
+        ),
+        embeddings_format: Some(embed::Format::VertexPredict),
         credential: CredentialScheme::Google,
         env: &["VERTEX_API_KEY"],
         quirks: Quirks { fixes: &[], ..EXACT },
+        ..HOST
+    },
+    ProviderSpec {
+        name: "watsonx",
+        aliases: &["ibm_watsonx"],
+        display_name: "IBM watsonx.ai (model gateway)",
+        // `https://<region>.ml.cloud.ibm.com`: the config gives it. The service's own chat wants the project
+        // in each body; the gateway of the account is OpenAI's form.
+        // https://www.ibm.com/docs/en/watsonx/saas?topic=generation-inferencing-gateway-models
+        chat_path: "/ml/gateway/v1/chat/completions",
+        embeddings_path: Some("/ml/gateway/v1/embeddings"),
+        credential: CredentialScheme::Ibm,
+        env: &["WATSONX_API_KEY", "WATSONX_APIKEY"],
         ..HOST
     },
 ];
@@ -120,6 +201,42 @@ const BEDROCK: &[Service] = &[Service {
     ..MESSAGES
 }];
 
+/// Claude is served in its own API only, OpenAI's newest below a prefix of their own.
+/// https://docs.aws.amazon.com/bedrock/latest/userguide/inference-responses-api.html
+const MANTLE: &[Service] = &[
+    Service {
+        path: "/anthropic/v1/messages",
+        models: &["anthropic.", "claude"],
+        exact: false,
+        quirks: Quirks { fixes: &[Fix::Drop("inference_geo"), Fix::Drop("service_tier")], ..EXACT },
+        ..MESSAGES
+    },
+    Service { path: "/openai/v1/responses", models: &["openai.gpt-5"], ..RESPONSES },
+    Service {
+        wire: Wire::OpenAiChat,
+        path: "/openai/v1/chat/completions",
+        models: &["openai.gpt-5"],
+        exact: false,
+        quirks: EXACT,
+        ..RESPONSES
+    },
+    RESPONSES,
+];
+
+const SAGEMAKER: Quirks = Quirks {
+    fixes: without_openai_fields![
+        Fix::Take("model"),
+        Fix::Put("model", "\"\""),
+        Fix::DeveloperToSystem,
+        Fix::Drop("metadata"),
+        Fix::Drop("prediction"),
+        Fix::Drop("prompt_cache_key"),
+        Fix::Drop("web_search_options"),
+        Fix::Drop("service_tier"),
+    ],
+    ..PLAIN
+};
+
 const VERTEX: &[Service] = &[
     Service {
         path: "/v1/projects/{project}/locations/{region}/publishers/anthropic/models/{model}:rawPredict",
@@ -154,9 +271,21 @@ const VERTEX: &[Service] = &[
     Service {
         wire: Wire::OpenAiChat,
         path: "/v1/projects/{project}/locations/{region}/endpoints/openapi/chat/completions",
-        models: &["-maas", "meta/", "mistralai/", "qwen/", "deepseek-ai/", "openai/"],
+        models: &["-maas", "meta/", "qwen/", "deepseek-ai/", "openai/", "xai/"],
         exact: false,
         quirks: EXACT,
+        ..RESPONSES
+    },
+    // Mistral's own models, with its name before theirs or without.
+    Service {
+        wire: Wire::OpenAiChat,
+        path: "/v1/projects/{project}/locations/{region}/publishers/mistralai/models/{model}:rawPredict",
+        stream_path: Some(
+            "/v1/projects/{project}/locations/{region}/publishers/mistralai/models/{model}:streamRawPredict",
+        ),
+        models: &["mistral-", "ministral-", "codestral-"],
+        exact: false,
+        quirks: MISTRAL,
         ..RESPONSES
     },
 ];

@@ -1,6 +1,8 @@
 //! Clouds that serve models of others.
 
-use super::{EMBEDDINGS, EXACT, HOST, MESSAGES, PLAIN, ProviderSpec, RESPONSES, without_openai_fields};
+use super::{
+    EMBEDDINGS, EXACT, HOST, MESSAGES, PLAIN, ProviderSpec, RERANK, RESPONSES, Service, without_openai_fields,
+};
 use crate::provider::{Fix, Quirks, ReasoningField};
 
 pub(super) const ROWS: &[ProviderSpec] = &[
@@ -76,7 +78,9 @@ pub(super) const ROWS: &[ProviderSpec] = &[
         aliases: &["fireworks_ai"],
         display_name: "Fireworks AI",
         base_url: Some("https://api.fireworks.ai/inference"),
+        services: &[RESPONSES, MESSAGES],
         embeddings_path: EMBEDDINGS,
+        rerank_path: RERANK,
         env: &["FIREWORKS_API_KEY", "FIREWORKS_AI_API_KEY"],
         quirks: FIREWORKS,
         ..HOST
@@ -87,6 +91,20 @@ pub(super) const ROWS: &[ProviderSpec] = &[
         display_name: "FriendliAI",
         base_url: Some("https://api.friendli.ai/serverless"),
         env: &["FRIENDLI_TOKEN", "FRIENDLI_API_KEY"],
+        ..HOST
+    },
+    ProviderSpec {
+        name: "github_copilot",
+        aliases: &["copilot"],
+        display_name: "GitHub Copilot",
+        // Which paths serve a model is the model's own matter. The key is a token for this API, which its
+        // owner gets; no editor's name is given here.
+        base_url: Some("https://api.githubcopilot.com"),
+        chat_path: "/chat/completions",
+        services: COPILOT,
+        embeddings_path: Some("/embeddings"),
+        env: &["GITHUB_COPILOT_API_TOKEN"],
+        quirks: EXACT,
         ..HOST
     },
     ProviderSpec {
@@ -113,6 +131,7 @@ pub(super) const ROWS: &[ProviderSpec] = &[
         name: "huggingface",
         aliases: &["hf", "hugging_face"],
         display_name: "Hugging Face",
+        // `network_config.extra_headers` may name who pays: `X-HF-Bill-To`.
         base_url: Some("https://router.huggingface.co"),
         env: &["HUGGINGFACE_API_KEY", "HF_TOKEN"],
         ..HOST
@@ -164,12 +183,28 @@ pub(super) const ROWS: &[ProviderSpec] = &[
         ..HOST
     },
     ProviderSpec {
+        name: "monsterapi",
+        aliases: &["monster", "monster_api"],
+        display_name: "MonsterAPI",
+        base_url: Some("https://llm.monsterapi.ai"),
+        env: &["MONSTER_API_KEY"],
+        ..HOST
+    },
+    ProviderSpec {
         name: "nebius",
         aliases: &["nebius_ai"],
         display_name: "Nebius Token Factory",
         base_url: Some("https://api.tokenfactory.nebius.com"),
         embeddings_path: EMBEDDINGS,
         env: &["NEBIUS_API_KEY"],
+        ..HOST
+    },
+    ProviderSpec {
+        name: "nextbit",
+        aliases: &["nextbit256"],
+        display_name: "NextBit",
+        base_url: Some("https://api.nextbit256.com"),
+        env: &["NEXTBIT_API_KEY"],
         ..HOST
     },
     ProviderSpec {
@@ -204,6 +239,7 @@ pub(super) const ROWS: &[ProviderSpec] = &[
         display_name: "OpenRouter",
         base_url: Some("https://openrouter.ai/api"),
         embeddings_path: EMBEDDINGS,
+        rerank_path: RERANK,
         services: &[RESPONSES, MESSAGES],
         env: &["OPENROUTER_API_KEY"],
         quirks: OPENROUTER,
@@ -256,6 +292,7 @@ pub(super) const ROWS: &[ProviderSpec] = &[
         display_name: "SiliconFlow",
         base_url: Some("https://api.siliconflow.com"),
         embeddings_path: EMBEDDINGS,
+        rerank_path: RERANK,
         env: &["SILICONFLOW_API_KEY"],
         ..HOST
     },
@@ -265,6 +302,7 @@ pub(super) const ROWS: &[ProviderSpec] = &[
         display_name: "Together AI",
         base_url: Some("https://api.together.xyz"),
         embeddings_path: EMBEDDINGS,
+        rerank_path: RERANK,
         env: &["TOGETHER_API_KEY", "TOGETHERAI_API_KEY"],
         quirks: TOGETHER,
         ..HOST
@@ -295,6 +333,9 @@ pub(super) const ROWS: &[ProviderSpec] = &[
         ..HOST
     },
 ];
+
+const COPILOT: &[Service] =
+    &[Service { path: "/responses", ..RESPONSES }, Service { models: &["claude"], ..MESSAGES }];
 
 const CEREBRAS: Quirks = Quirks {
     fixes: without_openai_fields![

@@ -1,11 +1,12 @@
 //! Vendors that serve models of their own.
 
 use super::{
-    CHAT, CredentialScheme, EMBEDDINGS, EXACT, HOST, PLAIN, ProviderSpec, RESPONSES, counting,
-    without_openai_fields,
+    CHAT, CredentialScheme, EMBEDDINGS, EXACT, HOST, MESSAGES, NO_CHAT, PLAIN, ProviderSpec, RERANK,
+    RESPONSES, Service, counting, without_openai_fields,
 };
 use crate::Wire;
 use crate::count::Format;
+use crate::embed;
 use crate::provider::{Betas, CallIdForm, Fix, Quirks, ReasoningField, UsageStyle};
 
 pub(super) const ROWS: &[ProviderSpec] = &[
@@ -38,6 +39,7 @@ pub(super) const ROWS: &[ProviderSpec] = &[
         wire: Wire::Cohere,
         chat_path: "/v2/chat",
         embeddings_path: Some("/v2/embed"),
+        rerank_path: Some("/v2/rerank"),
         env: &["COHERE_API_KEY", "CO_API_KEY"],
         quirks: COHERE,
         ..HOST
@@ -56,6 +58,7 @@ pub(super) const ROWS: &[ProviderSpec] = &[
         display_name: "DeepSeek",
         base_url: Some("https://api.deepseek.com"),
         chat_path: "/chat/completions",
+        services: CLAUDES_API,
         env: &["DEEPSEEK_API_KEY"],
         quirks: DEEPSEEK,
         ..HOST
@@ -86,6 +89,18 @@ pub(super) const ROWS: &[ProviderSpec] = &[
         ..HOST
     },
     ProviderSpec {
+        name: "jina",
+        aliases: &["jina_ai"],
+        display_name: "Jina AI",
+        base_url: Some("https://api.jina.ai"),
+        chat_path: NO_CHAT,
+        embeddings_path: EMBEDDINGS,
+        embeddings_format: Some(embed::Format::Jina),
+        rerank_path: RERANK,
+        env: &["JINA_API_KEY", "JINA_AI_API_KEY"],
+        ..HOST
+    },
+    ProviderSpec {
         name: "krutrim",
         display_name: "Krutrim Cloud",
         base_url: Some("https://cloud.olakrutrim.com"),
@@ -96,6 +111,7 @@ pub(super) const ROWS: &[ProviderSpec] = &[
         name: "minimax",
         display_name: "MiniMax",
         base_url: Some("https://api.minimax.io"),
+        services: CLAUDES_API,
         env: &["MINIMAX_API_KEY"],
         quirks: Quirks { reasoning_echo: ReasoningField::Details, ..PLAIN },
         ..HOST
@@ -114,6 +130,7 @@ pub(super) const ROWS: &[ProviderSpec] = &[
         aliases: &["kimi"],
         display_name: "Moonshot AI",
         base_url: Some("https://api.moonshot.ai"),
+        services: CLAUDES_API,
         env: &["MOONSHOT_API_KEY"],
         ..HOST
     },
@@ -165,6 +182,18 @@ pub(super) const ROWS: &[ProviderSpec] = &[
         ..HOST
     },
     ProviderSpec {
+        name: "voyage",
+        aliases: &["voyageai", "voyage_ai"],
+        display_name: "Voyage AI",
+        base_url: Some("https://api.voyageai.com"),
+        chat_path: NO_CHAT,
+        embeddings_path: EMBEDDINGS,
+        embeddings_format: Some(embed::Format::Voyage),
+        rerank_path: RERANK,
+        env: &["VOYAGE_API_KEY", "VOYAGEAI_API_KEY"],
+        ..HOST
+    },
+    ProviderSpec {
         name: "xai",
         aliases: &["grok"],
         display_name: "xAI",
@@ -178,13 +207,17 @@ pub(super) const ROWS: &[ProviderSpec] = &[
         name: "zai",
         aliases: &["zhipu"],
         display_name: "Z.ai",
-        base_url: Some("https://api.z.ai/api/paas"),
-        chat_path: "/v4/chat/completions",
-        embeddings_path: Some("/v4/embeddings"),
+        base_url: Some("https://api.z.ai/api"),
+        chat_path: "/paas/v4/chat/completions",
+        services: CLAUDES_API,
+        embeddings_path: Some("/paas/v4/embeddings"),
         env: &["ZAI_API_KEY", "ZHIPUAI_API_KEY"],
         ..HOST
     },
 ];
+
+/// Claude's API for its tools, below a prefix. Their keys are taken as Bearer there too.
+const CLAUDES_API: &[Service] = &[Service { path: "/anthropic/v1/messages", ..MESSAGES }];
 
 /// The wire's encoder writes what it takes and nothing else.
 const COHERE: Quirks = Quirks { fixes: &[], reasoning_echo: ReasoningField::None, ..PLAIN };
@@ -226,7 +259,7 @@ const GEMINI: Quirks = Quirks {
 
 /// Refuses fields it does not know; usage comes in the last chunk without asking. Reasoning goes back
 /// as content chunks, which is no field.
-const MISTRAL: Quirks = Quirks {
+pub(super) const MISTRAL: Quirks = Quirks {
     fixes: without_openai_fields![
         Fix::Rename("max_completion_tokens", "max_tokens"),
         Fix::Rename("seed", "random_seed"),

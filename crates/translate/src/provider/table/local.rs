@@ -1,8 +1,8 @@
 //! Servers that users run themselves, and the mock that is built in. The config gives their base URL.
 
 use super::{
-    Counting, CredentialScheme, EMBEDDINGS, EXACT, HOST, MESSAGES, PLAIN, ProviderSpec, RESPONSES, counting,
-    without_openai_fields,
+    Counting, CredentialScheme, EMBEDDINGS, EXACT, HOST, MESSAGES, PLAIN, ProviderSpec, RERANK, RESPONSES,
+    counting, without_openai_fields,
 };
 use crate::count::Format;
 use crate::provider::{Fix, Quirks, ReasoningField};
@@ -44,6 +44,8 @@ pub(super) const ROWS: &[ProviderSpec] = &[
         aliases: &["sglang"],
         display_name: "SGLang",
         counting: COUNTING,
+        services: &[RESPONSES],
+        rerank_path: RERANK,
         env: &["SGLANG_API_KEY"],
         quirks: ENGINE,
         ..LOCAL
@@ -54,6 +56,7 @@ pub(super) const ROWS: &[ProviderSpec] = &[
         display_name: "vLLM",
         services: &[RESPONSES],
         counting: COUNTING,
+        rerank_path: RERANK,
         env: &["VLLM_API_KEY"],
         quirks: Quirks { reasoning_echo: ReasoningField::Reasoning, ..ENGINE },
         ..LOCAL
