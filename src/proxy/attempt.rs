@@ -17,7 +17,7 @@ use translate::wire::{BadRequest, Observation};
 use super::exchange::Call;
 use super::tasks;
 use crate::config::snapshot::{BaseUrl, Key, Provider};
-use crate::route::endpoint::Operation;
+use crate::route::endpoint::{Operation, stored};
 use crate::route::plan::Step;
 use crate::telemetry::access_log::AttemptRecord;
 use crate::upstream::capacity::Slot;
@@ -127,6 +127,16 @@ pub struct Streaming {
 }
 
 impl Streaming {
+    /// From here on everything goes out as it comes: what was held stands before `out`.
+    pub fn release(&mut self, out: &mut Vec<u8>) {
+        self.released = true;
+        if !self.held.is_empty() {
+            let mut held = std::mem::take(&mut self.held);
+            held.append(out);
+            *out = held;
+        }
+    }
+
     /// What goes out, in the form the caller wants: events, or one list of them.
     pub fn outgoing(&mut self, out: Vec<u8>) -> Vec<u8> {
         let Some(list) = &mut self.list else { return out };
@@ -224,7 +234,7 @@ pub fn prepare(call: &mut Call, step: &Step, key: &Key) -> Result<Upstream, BadR
             let model = named.map_or_else(|| model.to_string(), |named| named.replace("{model}", model));
             return tasks::rerank(call, provider, &model, target);
         }
-        Operation::Passthrough => return Ok(passed(call, at, target)),
+        Operation::Passthrough => return Ok(passed(call, provider, (at, model), target)),
         Operation::Invoke => return Ok(relayed(call, model, target)),
         Operation::Chat | Operation::Completions | Operation::CountTokens => {}
     }
@@ -279,13 +289,26 @@ fn relayed(call: &Call, model: &str, target: Target) -> Upstream {
 }
 
 /// Nothing is known of it but where it goes.
-fn passed(call: &Call, at: &BaseUrl, mut target: Target) -> Upstream {
+fn passed(call: &Call, provider: &Provider, (at, model): (&BaseUrl, &str), mut target: Target) -> Upstream {
     if let Some((_, path)) = &call.raw {
-        target.path = format!("{}{path}", at.root).into();
+        // Kept answers are below the API that made them, wherever this provider has it.
+        let api = target::path_of(provider, at, Wire::OpenAiResponses);
+        target.path = match api.filter(|_| call.endpoint.dialect == Wire::OpenAiResponses) {
+            Some(api) => stored::at(path, api),
+            None => format!("{}{path}", at.root),
+        }
+        .into();
         target.fixed = false;
     }
-    let body = call.body.clone();
-    let losses = Losses::default();
+    let mut losses = Losses::default();
+    // Where the caller named a model, the provider has its own name for it.
+    let body = match provider.spec.quirks_on(call.endpoint.dialect) {
+        Some(quirks) if !call.peek.model_span.is_empty() => {
+            let edits = RequestEdits { model, ask_usage: false, quirks, drop: &[] };
+            Bytes::from(rewrite_request(&call.body, &call.peek, &edits, &mut losses).into_owned())
+        }
+        _ => call.body.clone(),
+    };
     Upstream { target, body, losses, relay: true, usage_is_ours: false, betas: None, task: None }
 }
 

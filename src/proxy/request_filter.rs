@@ -128,7 +128,7 @@ fn plan(gateway: &Gateway, session: &Session, snapshot: &Snapshot, asked: Asked)
     let endpoint = on_path.endpoint;
     if let Some(path) = &on_path.raw {
         let asked = passthrough::Asked { provider: on_path.provider.as_deref(), path, body, started };
-        return passthrough::plan(session, snapshot, endpoint, asked);
+        return passthrough::plan(session, (snapshot, gateway.catalog), endpoint, asked);
     }
     let bad =
         |bad: BadRequest| Fault::request(FailureKind::InvalidRequest, 400, bad.message).param(&bad.path);

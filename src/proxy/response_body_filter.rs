@@ -232,6 +232,9 @@ fn check_whole(
         return Ok((body, seen));
     }
     let mut response = codec.decode_response(&body)?;
+    if let Some(failure) = response.failure() {
+        return Err(BadResponse::Failure(failure));
+    }
     response.usage = response.usage.map(|usage| style.apply(usage));
     let parts = || response.choices.iter().flat_map(|choice| choice.parts.iter());
     let seen = Observation {
@@ -298,11 +301,8 @@ fn stream(
     let seen = streaming.pipe.seen();
     let finished = seen.finish.is_some();
     if !streaming.released && (seen.content || finished) && seen.failure.is_none() {
-        streaming.released = true;
+        streaming.release(&mut out);
         attempt.clock.first_token = Some(Instant::now());
-        let mut held = std::mem::take(&mut streaming.held);
-        held.append(&mut out);
-        out = held;
         deadline(exchange, Limit::Idle, idle, total);
     } else if alive && (streaming.released || attempt.provider.network.ttft_timeout.is_none()) {
         deadline(exchange, Limit::Idle, idle, total);
@@ -314,6 +314,11 @@ fn stream(
         close(exchange, attempt, &mut out)?;
     }
     let Answer::Stream(streaming) = &mut attempt.answer else { return Ok(None) };
+    if streaming.ended && !streaming.released {
+        // The finish itself came with the end of the body, and nothing before it: a whole answer all the same.
+        streaming.release(&mut out);
+        attempt.clock.first_token = Some(Instant::now());
+    }
     if !streaming.released {
         streaming.held.append(&mut out);
         if streaming.held.len() > HELD_LIMIT {
@@ -340,12 +345,11 @@ fn close(exchange: &mut Exchange, attempt: &mut Attempt, out: &mut Vec<u8>) -> R
         extra_fields::of_answer(exchange, attempt, losses)
     });
     let Answer::Stream(streaming) = &mut attempt.answer else { return Ok(()) };
-    let failure = streaming.pipe.seen().failure.clone();
-    if failure.is_none() && streaming.pipe.end(extra.as_deref(), out) {
+    if streaming.pipe.seen().failure.is_none() && streaming.pipe.end(extra.as_deref(), out) {
         streaming.ended = true;
         return Ok(());
     }
-    let broken = match failure {
+    let broken = match streaming.pipe.seen().failure.clone() {
         Some(failure) => in_band(failure),
         None => Fault::new(FaultClass::BadAnswer, "the stream ended without a finish reason"),
     };

@@ -11,6 +11,7 @@ use translate::frame::Framing;
 use translate::wire::Codec;
 
 mod paths;
+pub mod stored;
 
 pub use paths::{all, dialect_of, find, model_named};
 

@@ -135,6 +135,13 @@ pub fn choose(
     Some(Target { fixed: !path.contains(MODEL), elsewhere, ..main() }.filled(path, model))
 }
 
+/// Where the provider has chat on `wire` beside its main one: full path and query.
+#[must_use]
+pub fn path_of<'p>(provider: &Provider, at: &'p BaseUrl, wire: Wire) -> Option<&'p str> {
+    let mut services = provider.spec.services.iter().zip(&at.services);
+    services.find(|(service, _)| service.wire == wire).map(|(_, paths)| &*paths.path)
+}
+
 const MODEL: &str = "{model}";
 
 fn chat(provider: &Provider, at: &BaseUrl, dialect: Wire, model: &str, stream: bool) -> Target {

@@ -61,6 +61,43 @@ fn any_method_and_path_go_to_the_provider_with_its_key() {
 }
 
 #[test]
+fn a_response_in_the_background_was_paid_and_could_not_be_fetched() {
+    let (upstream, gateway) = stage();
+    for (method, path, at) in [
+        ("GET", "/v1/responses/resp_1?include=x", "/v1/responses/resp_1?include=x"),
+        ("DELETE", "/openai/v1/responses/resp_1", "/v1/responses/resp_1"),
+        ("POST", "/litellm/v1/responses/resp_1/cancel", "/v1/responses/resp_1/cancel"),
+        ("GET", "/openai/responses/resp_1/input_items", "/v1/responses/resp_1/input_items"),
+    ] {
+        let answer = gateway.ask(&Request::post(path, "").method(method));
+        assert_eq!(answer.status(), 200, "{path}: {}", answer.text());
+        assert_eq!((&answer.json()["method"], &answer.json()["path"]), (&json!(method), &json!(at)));
+    }
+    let other = Request::get("/v1/responses/resp_1").header("x-model-provider", "other");
+    assert_eq!(gateway.ask(&other).json()["path"], "/base/v1/responses/resp_1");
+    for hit in upstream.hits() {
+        assert_eq!(hit.header("authorization"), Some("Bearer provider-key"));
+    }
+}
+
+#[test]
+fn a_conversation_was_not_made_short() {
+    let (_upstream, gateway) = stage();
+    for (model, at, sent) in [
+        ("openai/gpt-4o", "/v1/responses/compact", "gpt-4o"),
+        ("gpt-4o", "/v1/responses/compact", "gpt-4o"),
+        ("other/gpt-4o", "/base/v1/responses/compact", "gpt-4o"),
+    ] {
+        let body = json!({"model": model, "input": [], "instructions": "x"});
+        let answer = gateway.ask(&Request::json("/v1/responses/compact", &body));
+        assert_eq!(answer.status(), 200, "{model}: {}", answer.text());
+        assert_eq!(answer.json()["path"], at, "{model}");
+        let expected = json!({"model": sent, "input": [], "instructions": "x"}).to_string();
+        assert_eq!(answer.json()["body"].as_str().unwrap(), expected);
+    }
+}
+
+#[test]
 fn answers_come_back_as_they_were_given() {
     let (_upstream, gateway) = stage();
     let gone = gateway.get("/openai_passthrough/v1/gone");

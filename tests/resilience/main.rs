@@ -13,3 +13,4 @@ mod rig;
 mod silence;
 mod statuses;
 mod streams;
+mod unsaid;

@@ -5,7 +5,7 @@ use percent_encoding::percent_decode_str;
 use translate::Wire;
 use translate::frame::Framing;
 
-use super::{Asked, Endpoint, Family, Local, Operation, Route, posted};
+use super::{Asked, Endpoint, Family, Local, Operation, Route, posted, stored};
 
 /// Other base URLs of the same endpoints, for frameworks that want one of their own.
 const FRAMEWORKS: [&str; 4] = ["/cursor", "/langchain", "/litellm", "/pydanticai"];
@@ -139,6 +139,9 @@ pub fn find(method: &Method, path: &str) -> Route {
     if let Some(asked) = provider(path) {
         return posted(method, asked);
     }
+    if let Some(route) = kept(method, path) {
+        return route;
+    }
     let listed = GETS.iter().find(|(known, _)| *known == path).map(|(_, local)| *local);
     // What is asked of a model stands behind a colon: an unknown action is no model that must be asked for otherwise.
     let action = |name: &str| method == Method::POST && name.contains(':');
@@ -165,7 +168,20 @@ pub fn model_named(path: &str) -> Option<(Family, String)> {
 
 /// Every path, with its method: for the start page and the docs.
 pub fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
-    SHOWN.iter().map(|path| ("POST", *path)).chain(GETS.iter().map(|(path, _)| ("GET", *path)))
+    let posts = SHOWN.iter().map(|path| ("POST", *path));
+    posts.chain(stored::SHOWN.iter().copied()).chain(GETS.iter().map(|(path, _)| ("GET", *path)))
+}
+
+/// Answers that a provider keeps, under every prefix that `/v1/responses` has.
+fn kept(method: &Method, path: &str) -> Option<Route> {
+    let short = without_framework(path);
+    let (rest, family) = match below(short, "/openai") {
+        Some(rest) => (rest, Family::OpenAi),
+        None if short.len() < path.len() => (short, Family::OpenAi),
+        None => (short, Family::Unified),
+    };
+    let bare = || below(rest, "/responses").filter(|_| family == Family::OpenAi);
+    stored::find(method, below(rest, stored::BASE).or_else(bare)?, family)
 }
 
 /// A family's own paths below its passthrough prefix are those endpoints; all others go to the provider as they
@@ -362,7 +378,7 @@ mod tests {
     fn every_shown_path_is_found_by_its_own_method() {
         for (method, path) in all() {
             let method: Method = method.parse().unwrap();
-            let path = path.replace("{model}", "m");
+            let path = path.replace("{model}", "m").replace("{id}", "resp_1");
             assert!(matches!(find(&method, &path), Route::Provider(_) | Route::Local(_)), "{method} {path}");
         }
     }
@@ -455,6 +471,34 @@ mod tests {
         for path in ["/_passthrough/x", "/elevenlabs_passthrough", "/v1/elevenlabs_passthrough/x"] {
             assert!(matches!(find(&Method::GET, path), Route::NotFound { .. }), "{path}");
         }
+    }
+
+    #[test]
+    fn a_response_in_the_background_was_paid_and_could_not_be_fetched() {
+        for prefix in ["", "/openai", "/litellm", "/cursor", "/langchain/openai", "/pydanticai"] {
+            for versioned in ["/v1/responses", "/responses"].iter().skip(usize::from(prefix.is_empty())) {
+                for (method, rest) in [
+                    (Method::GET, "/resp_1"),
+                    (Method::DELETE, "/resp_1"),
+                    (Method::POST, "/resp_1/cancel"),
+                    (Method::GET, "/resp_1/input_items"),
+                    (Method::POST, "/compact"),
+                ] {
+                    let path = format!(
+                        "{prefix}{}{rest}",
+                        if prefix.is_empty() { "/v1/responses" } else { versioned }
+                    );
+                    let Route::Provider(asked) = find(&method, &path) else { panic!("{method} {path}") };
+                    assert_eq!(asked.endpoint.operation, Operation::Passthrough, "{path}");
+                    assert_eq!(asked.raw.as_deref(), Some(&*format!("/v1/responses{rest}")), "{path}");
+                    let own = if prefix.is_empty() { Family::Unified } else { Family::OpenAi };
+                    assert_eq!(asked.endpoint.family, own, "{path}");
+                }
+            }
+        }
+        let posted = find(&Method::POST, "/v1/responses/resp_1");
+        assert_eq!(posted, Route::MethodNotAllowed { allow: "DELETE, GET" });
+        assert!(matches!(find(&Method::GET, "/responses/resp_1"), Route::NotFound { .. }));
     }
 
     #[test]

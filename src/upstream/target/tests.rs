@@ -23,6 +23,23 @@ fn a_server_that_is_allowed_chat_only_is_not_asked_for_responses() {
 }
 
 #[test]
+fn models_of_responses_alone_were_asked_for_chat() {
+    let text = r#"{"providers": {"openai": {"keys": [{"value": "k"}]}}}"#;
+    let document = Document::parse("c.json", text, Format::Json).unwrap();
+    let snapshot = compile(&document, &Environment::fixed([]), 1).unwrap().snapshot;
+    let provider = snapshot.provider("openai").unwrap();
+    for dialect in [Wire::OpenAiChat, Wire::Anthropic, Wire::Gemini, Wire::OpenAiResponses] {
+        let endpoint = Endpoint::new(Operation::Chat, dialect, Family::Unified);
+        let target = |model| choose(provider, &provider.endpoint, endpoint, model, true).unwrap();
+        let codex = target("gpt-5-codex");
+        assert_eq!((codex.wire, &*codex.path), (Wire::OpenAiResponses, "/v1/responses"), "{dialect:?}");
+        if dialect != Wire::OpenAiResponses {
+            assert_eq!(target("gpt-5").wire, Wire::OpenAiChat);
+        }
+    }
+}
+
+#[test]
 fn models_are_encoded_as_their_hosts_want_them() {
     let bedrock = "arn:aws:bedrock:eu-west-1:1:inference-profile/eu.anthropic.claude-v1:0";
     assert_eq!(

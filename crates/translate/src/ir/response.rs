@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Extra, Part, Usage};
+use super::{Extra, Failure, FailureKind, Part, Usage};
 
 /// What the model answered.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -17,6 +17,31 @@ pub struct Response {
     pub usage: Option<Usage>,
     pub service_tier: Option<String>,
     pub extra: Extra,
+}
+
+impl Response {
+    /// What went wrong, when every choice says that the provider failed inside of it. No dialect has a word that
+    /// its callers would take for that.
+    #[must_use]
+    pub fn failure(&self) -> Option<Failure> {
+        let ends = self.choices.iter().map(|choice| choice.finish.as_ref().and_then(Finish::failure));
+        ends.collect::<Option<Vec<_>>>()?.into_iter().next()
+    }
+}
+
+impl Finish {
+    /// What went wrong, when the provider failed inside the answer.
+    #[must_use]
+    pub fn failure(&self) -> Option<Failure> {
+        (self.reason == FinishReason::Error).then(|| Failure {
+            status: 502,
+            kind: FailureKind::Upstream,
+            message: format!("the provider broke its answer off: {}", self.native),
+            native_type: None,
+            code: None,
+            param: None,
+        })
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -10,6 +10,7 @@ use std::sync::OnceLock;
 use serde::Deserialize;
 
 use crate::Wire;
+use crate::ir::Effort;
 
 /// How a model is asked to reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -58,6 +59,8 @@ pub struct ModelRules {
     pub openai_reasoning: bool,
     /// Takes `reasoning_effort` (OpenAI wire). `None`: nobody listed it, the provider's quirks decide.
     pub takes_effort: Option<bool>,
+    /// The lowest effort it knows (OpenAI wires). `None`: nobody listed it, any goes.
+    pub lowest_effort: Option<Effort>,
     /// Refuses an earlier tool call that comes without its reasoning (OpenAI wire).
     pub needs_reasoning_echo: bool,
 }
@@ -76,6 +79,19 @@ impl ModelRules {
                 rules
             }
         })
+    }
+
+    /// The effort to send for `wanted`: the nearest that the model knows (OpenAI wires).
+    #[must_use]
+    pub fn fit_effort(&self, wanted: Effort) -> Effort {
+        let most = if self.xhigh_effort { Effort::XHigh } else { Effort::High };
+        let capped = wanted.min(most);
+        match self.lowest_effort {
+            Some(lowest) if capped < lowest => lowest,
+            // Those that can be told not to reason have no `minimal`.
+            Some(Effort::None) if capped == Effort::Minimal => Effort::Low,
+            _ => capped,
+        }
     }
 
     /// One pass over the list.
@@ -98,6 +114,7 @@ impl ModelRules {
             developer_role: found.developer_role.unwrap_or_default(),
             openai_reasoning: found.openai_reasoning.unwrap_or_default(),
             takes_effort: found.takes_effort,
+            lowest_effort: found.lowest_effort,
             needs_reasoning_echo: found.needs_reasoning_echo.unwrap_or_default(),
         }
     }
@@ -176,6 +193,7 @@ struct Entry {
     developer_role: Option<bool>,
     openai_reasoning: Option<bool>,
     takes_effort: Option<bool>,
+    lowest_effort: Option<Effort>,
     needs_reasoning_echo: Option<bool>,
 }
 
@@ -201,6 +219,7 @@ impl Entry {
         self.developer_role = self.developer_role.or(later.developer_role);
         self.openai_reasoning = self.openai_reasoning.or(later.openai_reasoning);
         self.takes_effort = self.takes_effort.or(later.takes_effort);
+        self.lowest_effort = self.lowest_effort.or(later.lowest_effort);
         self.needs_reasoning_echo = self.needs_reasoning_echo.or(later.needs_reasoning_echo);
         later.models.iter().any(|pattern| pattern == "*")
     }
@@ -224,7 +243,7 @@ fn family_name(lower: &str) -> Cow<'_, str> {
 }
 
 /// Whether `*` in the pattern can be replaced so that it becomes the name.
-fn glob(pattern: &str, name: &str) -> bool {
+pub(super) fn glob(pattern: &str, name: &str) -> bool {
     let Some((head, mut rest)) = pattern.split_once('*') else { return pattern == name };
     let Some(mut name) = name.strip_prefix(head) else { return false };
     while let Some((middle, after)) = rest.split_once('*') {
@@ -379,6 +398,35 @@ mod tests {
             assert_eq!(takes(provider, model), Some(false), "{model}");
         }
         assert_eq!(takes("vllm", "qwen3"), None);
+    }
+
+    #[test]
+    fn thinking_turned_off_was_an_effort_that_the_model_refused() {
+        use Effort::{High, Low, Max, Medium, Minimal, None, XHigh};
+        for (model, none, minimal, max) in [
+            ("gpt-5", Minimal, Minimal, High),
+            ("gpt-5-2025-08-07", Minimal, Minimal, High),
+            ("openai/gpt-5-mini", Minimal, Minimal, High),
+            ("gpt-5-codex", Low, Low, High),
+            ("gpt-5.1-codex-mini", Low, Low, High),
+            ("gpt-5.1-codex-max", Low, Low, XHigh),
+            ("gpt-5.3-codex", Low, Low, XHigh),
+            ("o3", Low, Low, High),
+            ("o4-mini-2025-04-16", Low, Low, High),
+            ("gpt-5-pro", High, High, High),
+            ("gpt-5.2-pro", Medium, Medium, XHigh),
+            ("gpt-5.1", None, Low, High),
+            ("gpt-5.2-2025-12-11", None, Low, XHigh),
+            ("gpt-oss-120b", Low, Low, High),
+            ("qwen3", None, Minimal, XHigh),
+        ] {
+            for wire in [Wire::OpenAiChat, Wire::OpenAiResponses] {
+                let rules = ModelRules::of("openai", wire, model);
+                let fit = [None, Minimal, Max].map(|effort| rules.fit_effort(effort));
+                assert_eq!(fit, [none, minimal, max], "{model}");
+                assert_eq!(rules.fit_effort(High), High);
+            }
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod media;
 
 use std::sync::LazyLock;
 
+use super::model::glob;
 use super::{Betas, Fix, Quirks, ReasoningField, UsageStyle};
 use crate::Wire;
 use crate::count;
@@ -46,7 +47,7 @@ pub struct Service {
     pub path: &'static str,
     /// Path of streams, where it is another one.
     pub stream_path: Option<&'static str>,
-    /// Only models whose name holds one of these; empty: every model.
+    /// Only models whose name holds one of these, or is like one with a `*` for any text; empty: every model.
     pub models: &'static [&'static str],
     /// Only for callers of this very wire: their bytes go through as they are. Others use the main one.
     pub exact: bool,
@@ -67,7 +68,8 @@ impl Service {
     /// Whether it serves `model`.
     #[must_use]
     pub fn serves(&self, model: &str) -> bool {
-        self.models.is_empty() || self.models.iter().any(|part| model.contains(part))
+        let fits = |part: &&str| if part.contains('*') { glob(part, model) } else { model.contains(part) };
+        self.models.is_empty() || self.models.iter().any(fits)
     }
 }
 
@@ -264,6 +266,22 @@ const RESPONSES: Service = Service {
     counting: None,
     betas: Betas::NOWHERE,
     takes_urls: true,
+};
+
+/// OpenAI's models that have no other: they are asked there whoever calls.
+const RESPONSES_ONLY: Service = Service {
+    models: &[
+        "codex-mini*",
+        "computer-use-preview*",
+        "gpt-5*-codex*",
+        "gpt-5*-pro",
+        "gpt-5*-pro-20*",
+        "o1-pro*",
+        "o3-pro*",
+        "o*-deep-research*",
+    ],
+    exact: false,
+    ..RESPONSES
 };
 
 /// The Messages API where a vendor serves it beside chat.

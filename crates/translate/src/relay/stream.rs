@@ -15,6 +15,7 @@ use crate::loss::Losses;
 use crate::provider::UsageStyle;
 use crate::wire::{
     Codec, Echo, FrameVerdict, Observation, StreamDecoder, StreamEncoder, Wire, bedrock_converse,
+    openai_responses,
 };
 
 #[cfg(test)]
@@ -371,6 +372,9 @@ impl Lane {
         if self.to == self.spoken && begun.is_some_and(|translation| translation.encoder.fail(failure, out)) {
             return;
         }
+        if self.translation.is_none() && self.to == self.spoken && !self.seen.head.id.is_empty() {
+            return out.extend_from_slice(&openai_responses::failure_after(failure, &self.seen));
+        }
         // Chunks carry exceptions beside the events of any wire.
         let codec = if self.to == self.spoken { self.caller } else { Wire::BedrockConverse.codec() };
         out.extend_from_slice(&codec.encode_stream_failure(failure, request_id));
@@ -406,6 +410,7 @@ impl Lane {
             }
             watch::note(&mut self.seen, &event);
             match event {
+                Event::Finish { .. } if self.seen.failure.is_some() => {}
                 Event::End | Event::Failure(_) => {}
                 Event::Usage(usage) => self.encode_one(&Event::Usage(self.usage_style.apply(usage)), out),
                 event => self.encode_one(&event, out),

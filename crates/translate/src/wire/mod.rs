@@ -273,6 +273,19 @@ pub struct Observation {
     /// Choices opened and finished so far (bit per choice index below 64).
     pub choices_open: u64,
     pub choices_finished: u64,
+    /// Of streams whose events are numbered and repeat the answer's head.
+    pub head: Head,
+}
+
+/// What an event of ours must go on with, at the end of a stream that was relayed so far.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Head {
+    /// The answer's id; empty where nothing is repeated.
+    pub id: String,
+    /// When it was made, seconds since 1970.
+    pub created: Option<u64>,
+    /// The number of the next event.
+    pub next: u64,
 }
 
 /// What a relay does with a frame it looked at.

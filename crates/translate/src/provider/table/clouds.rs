@@ -3,8 +3,8 @@
 
 use super::labs::MISTRAL;
 use super::{
-    Counting, CredentialScheme, EXACT, HOST, MESSAGES, PLAIN, ProviderSpec, RESPONSES, RerankAt, Service,
-    counting, without_openai_fields,
+    Counting, CredentialScheme, EXACT, HOST, MESSAGES, PLAIN, ProviderSpec, RESPONSES, RESPONSES_ONLY,
+    RerankAt, Service, counting, without_openai_fields,
 };
 use crate::Wire;
 use crate::count::Format;
@@ -170,6 +170,7 @@ macro_rules! hosted_claude {
 
 const AZURE: &[Service] = &[
     Service { path: "/openai/v1/responses", ..RESPONSES },
+    Service { path: "/openai/v1/responses", ..RESPONSES_ONLY },
     Service {
         path: "/anthropic/v1/messages",
         models: &["claude"],

@@ -2,7 +2,7 @@
 
 use super::{
     CHAT, CredentialScheme, EMBEDDINGS, EXACT, HOST, MESSAGES, NO_CHAT, PLAIN, ProviderSpec, RERANK,
-    RESPONSES, Service, counting, without_openai_fields,
+    RESPONSES, RESPONSES_ONLY, Service, counting, without_openai_fields,
 };
 use crate::Wire;
 use crate::count::Format;
@@ -139,7 +139,7 @@ pub(super) const ROWS: &[ProviderSpec] = &[
         display_name: "OpenAI",
         base_url: Some("https://api.openai.com"),
         chat_path: CHAT,
-        services: &[RESPONSES],
+        services: &[RESPONSES, RESPONSES_ONLY],
         embeddings_path: EMBEDDINGS,
         counting: counting(Format::OpenAiResponses, "/v1/responses/input_tokens"),
         env: &["OPENAI_API_KEY"],

@@ -11,6 +11,13 @@ pub(super) fn note(seen: &mut Observation, event: &Event) {
         Event::PartDelta { choice, delta, .. } => part_delta(seen, *choice, delta),
         Event::Finish { choice, finish } => {
             open(seen, *choice);
+            if seen.choices_open == bit(*choice)
+                && let Some(failure) = finish.failure()
+            {
+                // No dialect has a word for it: it ends like any stream that broke off.
+                seen.failure = Some(failure);
+                return;
+            }
             seen.choices_finished |= bit(*choice);
             if seen.choices_open & !seen.choices_finished == 0 {
                 seen.finish = Some(finish.reason);

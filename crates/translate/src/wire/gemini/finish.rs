@@ -75,6 +75,15 @@ pub(super) fn words(finish: &Finish) -> (&str, Option<String>) {
     (word, message)
 }
 
+/// The same where a call may have been left out (`cut`): then the answer did not end well.
+pub(super) fn words_of(finish: &Finish, cut: bool) -> (&str, Option<String>) {
+    let well = matches!(finish.reason, FinishReason::Stop | FinishReason::ToolCalls);
+    match words(finish) {
+        (_, message) if cut && well => ("MALFORMED_FUNCTION_CALL", message),
+        words => words,
+    }
+}
+
 /// Why the word does not say what happened; `None` when it does.
 pub(super) fn untold(finish: &Finish) -> Option<&'static str> {
     let failed = finish.reason == FinishReason::Error && !is_own(&finish.native);

@@ -29,10 +29,18 @@ pub(super) fn read(value: Json<'_>, at: &Path<'_>, out: &mut Vec<Part>) -> Resul
     if kind == "text" {
         return text(fields, thought, signature, out);
     }
-    if thought {
+    let sketch = thought && matches!(kind, "inlineData" | "inline_data");
+    if thought && !sketch {
         fields.put("thought", true.into());
     }
     let part = match kind {
+        // A picture on the way to the answer is none of the answer: for this wire to read.
+        _ if sketch => {
+            let value = fields.take(kind).unwrap_or_default();
+            let mut outer = rest(fields);
+            outer.insert("thought".into(), true.into());
+            opaque(outer, "inlineData", value)
+        }
         "functionCall" | "function_call" => call(fields, kind)?,
         "functionResponse" | "function_response" => result(fields, kind)?,
         "inlineData" | "inline_data" => inline(fields, kind)?,
@@ -196,7 +204,7 @@ fn inline(mut fields: Fields<'_>, kind: &'static str) -> Result<Part, BadRequest
     let data = standard(inner.required_text("data")?);
     let key = spelled(&inner, "displayName", "display_name");
     let name = inner.text(key)?;
-    let left = rest(inner);
+    let mut left = rest(inner);
     if let Some(format) = audio_format(&media_type)
         && name.is_none()
         && left.is_empty()
@@ -210,9 +218,15 @@ fn inline(mut fields: Fields<'_>, kind: &'static str) -> Result<Part, BadRequest
     if media_type.starts_with("audio/") || media_type.starts_with("video/") {
         return Ok(opaque(rest(fields), kind, whole));
     }
+    let is_image = media_type.starts_with("image/");
+    let name = if is_image { keep_name(name, &mut left) } else { name };
     fields.keep_nested("inlineData", left);
     let source = Source::Base64 { media_type, data };
-    Ok(media(source, name, extra(fields)))
+    let extra = extra(fields);
+    Ok(match is_image {
+        true => Part::Image(Image { source, detail: None, cache: None, extra }),
+        false => Part::Document(Document { source, name, cache: None, extra }),
+    })
 }
 
 fn file(mut fields: Fields<'_>, kind: &'static str) -> Result<Part, BadRequest> {
@@ -237,21 +251,20 @@ fn file(mut fields: Fields<'_>, kind: &'static str) -> Result<Part, BadRequest> 
     if let Some(media_type) = media_type.filter(|given| media_type_of(&uri) != Some(given)) {
         left.insert("mimeType".into(), media_type.into());
     }
+    let name = if is_image { keep_name(name, &mut left) } else { name };
     fields.keep_nested("fileData", left);
     let source = if is_public(&uri) { Source::Url(uri) } else { Source::File(uri) };
     let extra = extra(fields);
     Ok(match is_image {
-        true if name.is_none() => Part::Image(Image { source, detail: None, cache: None, extra }),
-        _ => Part::Document(Document { source, name, cache: None, extra }),
+        true => Part::Image(Image { source, detail: None, cache: None, extra }),
+        false => Part::Document(Document { source, name, cache: None, extra }),
     })
 }
 
-fn media(source: Source, name: Option<String>, extra: Extra) -> Part {
-    let is_image = matches!(&source, Source::Base64 { media_type, .. } if media_type.starts_with("image/"));
-    match is_image && name.is_none() {
-        true => Part::Image(Image { source, detail: None, cache: None, extra }),
-        false => Part::Document(Document { source, name, cache: None, extra }),
-    }
+/// An image has no name in the pivot: this wire alone has one.
+fn keep_name(name: Option<String>, left: &mut Map<String, Value>) -> Option<String> {
+    left.extend(name.map(|name| ("displayName".to_owned(), name.into())));
+    None
 }
 
 fn opaque(mut rest: Map<String, Value>, kind: &str, value: Value) -> Part {

@@ -97,6 +97,11 @@ impl<'a> Parts<'a> {
         self.list
     }
 
+    /// What was signed does not come.
+    pub(super) fn unsign(&mut self) {
+        self.pending = None;
+    }
+
     fn settle(&mut self) {
         if let Some(signature) = self.pending.take() {
             self.list.push(Object::new().with("text", "").with("thoughtSignature", signature).into());
@@ -131,6 +136,19 @@ pub(super) fn audio_format(media_type: &str) -> Option<&str> {
         other => other,
     })
 }
+
+/// The arguments of a call in an answer; `None` when they are no whole object. Clients run what they get: a call
+/// that was cut off, or never was one, must not look like one.
+pub(super) fn whole_args(arguments: &str) -> Option<Node<'_>> {
+    if arguments.trim().is_empty() {
+        return Some(Object::new().into());
+    }
+    let raw = serde_json::from_str::<&RawValue>(arguments).ok()?;
+    raw.get().starts_with('{').then_some(Node::Raw(raw))
+}
+
+/// Why a call of an answer is left out.
+pub(super) const CUT_CALL: &str = "the arguments are no whole JSON object: the call was left out";
 
 /// A call's arguments as the object this wire wants. A JSON object is spliced in as it stands; no text is
 /// no arguments; anything else is wrapped.

@@ -62,6 +62,46 @@ pub(super) fn push_call(parts: &mut Vec<Part>, call: ToolCall, signature: Option
     parts.push(Part::ToolCall(call));
 }
 
+/// Gives Gemini's signatures that name no part the parts that Gemini signs: the first call of a turn, else the
+/// images (the last `images` parts that are one), latest with latest; what is left stays before the text. Clients
+/// that send back `reasoning_details` alone say no more.
+pub(super) fn settle(parts: &mut Vec<Part>, images: usize) {
+    let first = parts.iter().position(|part| matches!(part, Part::ToolCall(_)));
+    match first {
+        Some(call) if before(parts, call).is_none() => {
+            if let Some(lone) = lone_before(parts, call) {
+                let part = parts.remove(lone);
+                // It stood before: everything moved up by one.
+                parts.insert(call - 1, part);
+            }
+        }
+        Some(_) => {}
+        None => {
+            let mut end = parts.len();
+            for _ in 0..images {
+                let last = parts.get(..end).and_then(|known| known.iter().rposition(is_image));
+                let Some(image) = last else { return };
+                let Some(lone) = lone_before(parts, image) else { return };
+                let part = parts.remove(lone);
+                parts.insert(image - 1, part);
+                end = image - 1;
+            }
+        }
+    }
+}
+
+fn is_image(part: &Part) -> bool {
+    matches!(part, Part::Image(_))
+}
+
+/// The last reasoning before `end` that Gemini signed and that signs no call.
+fn lone_before(parts: &[Part], end: usize) -> Option<usize> {
+    let known = parts.get(..end)?;
+    (0..known.len())
+        .rev()
+        .find(|at| before(known, at + 1).is_some() && !matches!(known.get(at + 1), Some(Part::ToolCall(_))))
+}
+
 /// Gemini's signature of the reasoning that stands directly before the part at `index`.
 pub(super) fn before(parts: &[Part], index: usize) -> Option<&str> {
     let before = index.checked_sub(1).and_then(|before| parts.get(before))?;

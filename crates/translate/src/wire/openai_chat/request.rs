@@ -6,9 +6,11 @@
 
 mod decode;
 mod encode;
+mod json_word;
 mod turns_in;
 mod turns_out;
 
 pub(super) use decode::decode;
 pub(super) use encode::encode;
 pub(in crate::wire) use encode::{CLIENT_TOOLS, MAX_USER, effort_of, fnv1a};
+pub(in crate::wire) use json_word::{LINE as JSON_LINE, REASON as JSON_REASON, is_missing as no_json_word};

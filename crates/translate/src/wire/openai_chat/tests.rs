@@ -30,6 +30,7 @@ pub(super) const PLAIN_RULES: ModelRules = ModelRules {
     developer_role: true,
     openai_reasoning: false,
     takes_effort: None,
+    lowest_effort: None,
     needs_reasoning_echo: false,
 };
 

@@ -96,8 +96,20 @@ pub(super) fn unwrap(arguments: &str) -> Cow<'_, str> {
                 _ => arguments.into(),
             },
         },
+        Err(_) => cut(arguments).map_or_else(|| arguments.into(), Cow::Owned),
         _ => arguments.into(),
     }
+}
+
+/// The text so far in arguments of the form that were cut off; `None` for text of another form.
+fn cut(arguments: &str) -> Option<String> {
+    let inner = arguments.trim_start().strip_prefix('{')?.trim_start();
+    let named = inner.strip_prefix("\"input\"")?.trim_start();
+    let text = named.strip_prefix(':')?.trim_start().strip_prefix('"')?;
+    // What was cut may have been an escape: the longest is that of a pair of surrogates.
+    let ends = text.char_indices().rev().map(|(at, _)| at).take(12);
+    let read = |end: usize| serde_json::from_str(&format!("\"{}\"", text.get(..end)?)).ok();
+    std::iter::once(text.len()).chain(ends).find_map(read)
 }
 
 /// A grammar cannot be enforced elsewhere: the model is told of it.
@@ -119,6 +131,20 @@ mod tests {
         assert_eq!(unwrap(&wrap(text)), text);
         let pieces: String = text.chars().map(|c| escaped(&c.to_string())).collect();
         assert_eq!(format!("{OPENING}{pieces}{CLOSING}"), wrap(text));
+    }
+
+    #[test]
+    fn a_call_that_was_cut_became_its_own_arguments_as_text() {
+        for (arguments, text) in [
+            ("{\"input\":\"*** Begin Patch\\n+a", "*** Begin Patch\n+a"),
+            (" { \"input\" : \"a\\", "a"),
+            ("{\"input\":\"a\\ud83e\\udd", "a"),
+            ("{\"input\":\"a\\\\", "a\\"),
+            ("{\"input\":\"", ""),
+            ("{ not json", "{ not json"),
+        ] {
+            assert_eq!(unwrap(arguments), text, "{arguments}");
+        }
     }
 
     #[test]

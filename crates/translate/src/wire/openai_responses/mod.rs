@@ -42,6 +42,11 @@ const NO_COUNTERPART: &str = "has no counterpart on openai_responses";
 #[derive(Debug, Clone, Copy)]
 pub struct OpenAiResponses;
 
+/// The end of a relayed stream that failed: it goes on with the numbers and the names of what was seen of it.
+pub(crate) fn failure_after(failure: &Failure, seen: &Observation) -> Vec<u8> {
+    stream::encode_failure_after(failure, seen)
+}
+
 impl Codec for OpenAiResponses {
     fn decode_request(&self, body: &[u8]) -> Result<Request, BadRequest> {
         request::decode(body)

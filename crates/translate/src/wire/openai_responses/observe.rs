@@ -28,11 +28,22 @@ pub(super) fn frame(frame: &Frame<'_>, seen: &mut Observation) -> FrameVerdict {
         "" => frame.event,
         kind => kind,
     };
+    let verdict = event(kind, &step, frame, seen);
+    // A failure is not relayed: what is written instead takes its number.
+    if let Some(number) = step.sequence.0
+        && verdict != FrameVerdict::Failure
+    {
+        seen.head.next = number.saturating_add(1);
+    }
+    verdict
+}
+
+fn event(kind: &str, step: &Step<'_>, frame: &Frame<'_>, seen: &mut Observation) -> FrameVerdict {
     match kind {
         "" | "error" => odd(frame, seen),
-        "response.created" | "response.in_progress" | "response.queued" => answer(&step, seen, false),
+        "response.created" | "response.in_progress" | "response.queued" => answer(step, seen, false),
         "response.completed" | "response.incomplete" | "response.cancelled" | "response.failed" => {
-            answer(&step, seen, true)
+            answer(step, seen, true)
         }
         "response.output_item.added" | "response.output_item.done" => {
             if let Some(item) = step.item.and_then(|raw| serde_json::from_str::<Item<'_>>(raw.get()).ok()) {
@@ -148,6 +159,10 @@ fn note_chars(item: &Item<'_>, seen: &mut Observation) {
 fn note_answer(answer: &Outline<'_>, seen: &mut Observation) {
     if seen.model.is_none() && !answer.model.get().is_empty() {
         seen.model = Some(answer.model.get().to_owned());
+    }
+    if seen.head.id.is_empty() {
+        seen.head.id = answer.id.get().to_owned();
+        seen.head.created = answer.created_at.0;
     }
 }
 

@@ -13,4 +13,4 @@ mod row;
 mod write;
 
 pub(super) use decode::Decoder;
-pub(super) use encode::{Encoder, encode_failure};
+pub(super) use encode::{Encoder, encode_failure, encode_failure_after};

@@ -16,6 +16,7 @@ object! {
     /// One event of a stream.
     Step<'a> {
         "type" => kind: Str<'a>,
+        "sequence_number" => sequence: Count,
         "output_index" => output_index: Count,
         "content_index" => content_index: Count,
         "summary_index" => summary_index: Count,
@@ -35,7 +36,7 @@ object! {
         "message" => message: Str<'a>,
     }
     // Numbers and names that the other fields imply, and padding against guesses from an event's length.
-    ignores ["sequence_number", "item_id", "annotation_index", "name", "param", "obfuscation", "output_text"]
+    ignores ["item_id", "annotation_index", "name", "param", "obfuscation", "output_text"]
 }
 
 object! {

@@ -177,6 +177,12 @@ impl<'a, 'l> Turns<'a, 'l> {
         match part {
             Part::Text(text) => self.text(speaker, text, place),
             Part::Refusal(text) => self.plain(speaker, text.as_str().into(), place),
+            Part::Image(_) if speaker == Speaker::Assistant => {
+                self.losses.report(
+                    place.to_string(),
+                    "an image of the model's cannot be sent back to this provider",
+                );
+            }
             Part::Image(_) | Part::Document(_) => {
                 let block = self.media(part, place)?;
                 self.push(speaker, Kind::Other, block);

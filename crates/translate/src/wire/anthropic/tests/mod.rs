@@ -37,6 +37,7 @@ const FREE: ModelRules = ModelRules {
     developer_role: false,
     openai_reasoning: false,
     takes_effort: None,
+    lowest_effort: None,
     needs_reasoning_echo: false,
 };
 

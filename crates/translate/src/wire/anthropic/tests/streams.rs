@@ -391,6 +391,7 @@ fn watching_sees_what_decoding_sees() {
         output_chars: 7,
         choices_open: 1,
         choices_finished: 1,
+        head: Default::default(),
     };
     assert_eq!(seen, expected);
 }

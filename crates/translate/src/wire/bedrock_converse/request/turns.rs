@@ -163,6 +163,11 @@ impl<'a, 'l> Turns<'a, 'l> {
                 }
                 return Ok(());
             }
+            Part::Image(_) if speaker == Speaker::Assistant => {
+                self.losses
+                    .report(path.to_string(), "an image of the model's cannot be sent back to this provider");
+                return Ok(());
+            }
             Part::Image(image) => {
                 let node = media::image(image, path, self.losses)?;
                 self.marked(Kind::Other, node, image.cache.as_ref(), path)

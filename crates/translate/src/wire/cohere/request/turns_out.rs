@@ -211,6 +211,9 @@ impl<'l, 'm> Turns<'l, 'm> {
                     content.extend(self.content_part(part, &at)?);
                 }
                 Part::Thinking(thinking) => content.extend(self.thinking(thinking, &at)),
+                Part::Image(_) => self
+                    .losses
+                    .report(at.to_string(), "an image of the model's cannot be sent back to this provider"),
                 _ => content.extend(self.content_part(part, &at)?),
             }
         }

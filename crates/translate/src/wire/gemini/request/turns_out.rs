@@ -50,6 +50,8 @@ struct Turn<'a> {
     results: Vec<(usize, Node<'a>)>,
     /// The first call's place among the parts, when it has no signature.
     unsigned_call: Option<usize>,
+    /// The places of the model's images without a signature.
+    unsigned_images: Vec<usize>,
     called: bool,
     /// Said in one message with results.
     along: bool,
@@ -114,6 +116,7 @@ impl<'a, 'l> Turns<'a, 'l> {
         self.flush_media();
         if self.third {
             self.sign_calls();
+            self.sign_images();
         }
         let starts_with_calls = self.turns.first().is_some_and(|turn| turn.called);
         if self.turns.is_empty() || starts_with_calls {
@@ -188,11 +191,11 @@ impl<'a, 'l> Turns<'a, 'l> {
             Some(turn) if turn.kind == Kind::Model => turn.parts.settled_len(),
             _ => 0,
         };
-        let (mut called, mut unsigned) = (false, None);
+        let (mut called, mut unsigned, mut images) = (false, None, Vec::new());
         let mut following = message.parts.iter().skip(1);
         for (index, part) in message.parts.iter().enumerate() {
             let at = inside.item(index);
-            let call_follows = matches!(following.next(), Some(Part::ToolCall(_)));
+            let call_follows = matches!(following.next(), Some(Part::ToolCall(_) | Part::Image(_)));
             match part {
                 Part::Thinking(thinking) => self.thinking(thinking, &mut parts, call_follows, &at),
                 Part::RedactedThinking { .. } => {
@@ -206,11 +209,18 @@ impl<'a, 'l> Turns<'a, 'l> {
                     called = true;
                     parts.push(object);
                 }
+                Part::Image(_) => {
+                    if !parts.is_signed() {
+                        images.push(before + parts.len());
+                    }
+                    self.said(part, &mut parts, &at)?;
+                }
                 _ => self.said(part, &mut parts, &at)?,
             }
         }
         if !parts.is_empty() {
             let turn = self.turn(Kind::Model);
+            turn.unsigned_images.append(&mut images);
             if !turn.called {
                 turn.unsigned_call = unsigned;
             }
@@ -382,6 +392,20 @@ impl<'a, 'l> Turns<'a, 'l> {
     }
 }
 
+impl Turns<'_, '_> {
+    /// Images that the model made are checked in every turn.
+    fn sign_images(&mut self) {
+        for turn in &mut self.turns {
+            for index in std::mem::take(&mut turn.unsigned_images) {
+                let Some(part) = turn.parts.object_mut(index) else { continue };
+                part.set("thoughtSignature", PLACEHOLDER);
+                let reason = "an image without a signature of gemini: Google's placeholder for such was sent";
+                self.losses.report("messages", reason);
+            }
+        }
+    }
+}
+
 /// The object this wire wants for an answer: the answer itself when it is one.
 fn response(text: Cow<'_, str>, is_error: Option<bool>) -> Node<'_> {
     if is_error == Some(true) {
@@ -401,6 +425,7 @@ impl<'a> Turn<'a> {
             parts: Parts::default(),
             results: Vec::new(),
             unsigned_call: None,
+            unsigned_images: Vec::new(),
             called: false,
             along: false,
         }

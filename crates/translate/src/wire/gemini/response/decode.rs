@@ -29,6 +29,10 @@ pub(in crate::wire::gemini) fn decode(body: &[u8]) -> Result<Response, BadRespon
             None => return Err(not_an_answer(body)),
         }
     }
+    if response.choices.iter().all(|choice| choice.finish.is_none()) {
+        // Cut off: to name an end would be to invent it.
+        return Err(BadResponse::WrongShape("it has no finish reason".to_owned()));
+    }
     let (usage, left) = usage.transpose()?.unzip();
     response.usage = usage;
     let searches = response.choices.iter().map(|choice| searches(&choice.extra)).sum();

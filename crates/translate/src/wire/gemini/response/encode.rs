@@ -7,7 +7,9 @@ use crate::loss::Losses;
 use crate::wire::Echo;
 use crate::wire::fields::{Path, lose_extra, write_extra};
 use crate::wire::gemini::citation::Grounding;
-use crate::wire::gemini::write::{NO_COUNTERPART, Parts, REFUSAL, args, audio_type, image_part, inline};
+use crate::wire::gemini::write::{
+    CUT_CALL, NO_COUNTERPART, Parts, REFUSAL, audio_type, image_part, inline, whole_args,
+};
 use crate::wire::gemini::{Wire, finish, logprobs, signature, usage};
 use crate::wire::tree::{Node, Object, to_bytes};
 
@@ -17,7 +19,7 @@ pub(in crate::wire::gemini) fn encode(response: &Response, echo: &Echo, losses: 
     let mut calls = 0;
     let candidates: Vec<Node<'_>> = (response.choices.iter().enumerate())
         .map(|(index, choice)| {
-            let mut writer = Writer { echo, losses, calls: &mut calls };
+            let mut writer = Writer { echo, losses, calls: &mut calls, cut: false };
             writer.candidate(choice, index, &list.item(index)).into()
         })
         .collect();
@@ -43,6 +45,8 @@ struct Writer<'w> {
     losses: &'w mut Losses,
     /// Calls so far, in all candidates.
     calls: &'w mut usize,
+    /// A call of this candidate was left out.
+    cut: bool,
 }
 
 impl Writer<'_> {
@@ -52,7 +56,7 @@ impl Writer<'_> {
         let content = Object::new().with("parts", parts.into_list()).with("role", "model");
         let mut candidate = Object::new().with("content", content);
         if let Some(finish) = &choice.finish {
-            let (word, message) = finish::words(finish);
+            let (word, message) = finish::words_of(finish, self.cut);
             if let Some(reason) = finish::untold(finish) {
                 self.losses.report(at.field("finish_reason").to_string(), reason);
             }
@@ -78,7 +82,7 @@ impl Writer<'_> {
     fn parts<'a>(&mut self, list: &'a [Part], at: &Path<'_>, grounding: &mut Grounding) -> Parts<'a> {
         let mut parts = Parts::default();
         for (index, part) in list.iter().enumerate() {
-            let call_follows = matches!(list.get(index + 1), Some(Part::ToolCall(_)));
+            let call_follows = matches!(list.get(index + 1), Some(Part::ToolCall(_) | Part::Image(_)));
             self.part(part, call_follows, &mut parts, &at.item(index));
             if let Part::Text(text) = part {
                 let number = parts.len().saturating_sub(1) as u64;
@@ -117,13 +121,17 @@ impl Writer<'_> {
                 return;
             }
             Part::ToolCall(call) => {
+                let Some(args) = whole_args(&call.arguments) else {
+                    self.losses.report(at.field("arguments").to_string(), CUT_CALL);
+                    self.cut = true;
+                    return parts.unsign();
+                };
                 let id = if call.id.is_empty() {
                     format!("call_{}_{}", self.echo.unique, self.calls)
                 } else {
                     call.id.clone()
                 };
                 *self.calls += 1;
-                let args = args(&call.arguments, at, self.losses);
                 let inner = Object::new().with("id", id).with("name", call.name.as_str()).with("args", args);
                 (Object::new().with("functionCall", inner), Some(&call.extra))
             }

@@ -320,16 +320,25 @@ impl Choice {
         for (name, raw) in &part.rest {
             map.insert(name.clone().into_owned(), serde_json::from_str(raw.get()).unwrap_or_default());
         }
-        if let Some(thought) = part.thought {
-            map.insert("thought".to_owned(), thought.into());
-        }
-        if let Some(signature) = &part.signature {
-            map.insert("thoughtSignature".to_owned(), signature.0.as_ref().into());
-        }
-        self.close(out);
-        let kind = match image(&map) {
-            Some(image) => PartKind::Image(Box::new(image)),
-            None => PartKind::Opaque { wire: Wire::Gemini, value: Value::Object(map) },
+        let drawn = if part.thought == Some(true) { None } else { image(&map) };
+        let kind = match drawn {
+            Some(image) => {
+                match text(&part.signature) {
+                    "" => self.close(out),
+                    signature => self.signed(signature, out),
+                }
+                PartKind::Image(Box::new(image))
+            }
+            None => {
+                if let Some(thought) = part.thought {
+                    map.insert("thought".to_owned(), thought.into());
+                }
+                if let Some(signature) = &part.signature {
+                    map.insert("thoughtSignature".to_owned(), signature.0.as_ref().into());
+                }
+                self.close(out);
+                PartKind::Opaque { wire: Wire::Gemini, value: Value::Object(map) }
+            }
         };
         let part = self.start(kind, out);
         self.stop(part, out);
@@ -377,7 +386,7 @@ fn tell(
     }
 }
 
-/// An image that stands alone: one that is signed, or part of the thoughts, is for this wire to read.
+/// An image, when these are the members of one and of nothing else.
 fn image(fields: &Map<String, Value>) -> Option<Image> {
     if fields.len() != 1 {
         return None;

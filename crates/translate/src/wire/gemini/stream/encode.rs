@@ -14,7 +14,7 @@ use crate::loss::Losses;
 use crate::wire::fields::{Path, write_extra};
 use crate::wire::gemini::citation::Grounding;
 use crate::wire::gemini::response::response_id;
-use crate::wire::gemini::write::{NO_COUNTERPART, REFUSAL, args, image_part};
+use crate::wire::gemini::write::{CUT_CALL, NO_COUNTERPART, REFUSAL, image_part, whole_args};
 use crate::wire::gemini::{error, finish, logprobs, signature, usage};
 use crate::wire::tree::{Object, to_bytes};
 use crate::wire::{Echo, StreamEncoder};
@@ -43,6 +43,8 @@ struct Choice {
     said: u64,
     grounding: Grounding,
     finish: Option<Finish>,
+    /// A call was left out.
+    cut: bool,
 }
 
 #[derive(Debug)]
@@ -182,6 +184,8 @@ impl Encoder {
                 let path = format!("candidates[{}].content.parts[{}]", spot.choice, spot.part);
                 match image_part(image) {
                     Some(mut object) => {
+                        let signature = self.choice(spot.choice).and_then(|choice| choice.signature.take());
+                        object.put_some("thoughtSignature", signature);
                         write_extra(&mut object, &image.extra, &Path::Body, Wire::Gemini, losses);
                         self.part(spot.choice, &to_bytes(&object), out);
                     }
@@ -285,7 +289,11 @@ impl Encoder {
                 let candidate = list.item(spot.choice as usize);
                 let content = candidate.field("content");
                 let parts = content.field("parts");
-                let args = args(&open.text, &parts.item(spot.part as usize), losses);
+                let Some(args) = whole_args(&open.text) else {
+                    let path = parts.item(spot.part as usize).field("arguments").to_string();
+                    choice.cut = true;
+                    return losses.report(path, CUT_CALL);
+                };
                 let call = Object::new().with("id", id).with("name", name).with("args", args);
                 let mut part = Object::new().with("functionCall", call);
                 part.put_some("thoughtSignature", signature);
@@ -387,7 +395,7 @@ impl Choice {
         let content = Object::new().with("parts", vec![empty.into()]).with("role", "model");
         let mut candidate = Object::new().with("content", content);
         if let Some(finish) = &self.finish {
-            let (word, message) = finish::words(finish);
+            let (word, message) = finish::words_of(finish, self.cut);
             candidate.put("finishReason", word.to_owned());
             candidate.put_some("finishMessage", message);
         }

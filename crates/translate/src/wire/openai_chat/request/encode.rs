@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use serde_json::{Value, json};
 
 use super::super::fields::{NO_COUNTERPART, Path, write_extra};
+use super::json_word;
 use super::turns_out::Turns;
 use crate::Wire;
 use crate::ir::{CacheMark, Effort, Extra, OutputFormat, Reasoning, Request, Tool, ToolChoice};
@@ -57,7 +58,16 @@ pub(in crate::wire::openai_chat) fn encode(
     losses: &mut Losses,
 ) -> Result<Vec<u8>, BadRequest> {
     let extra = without_thinking(&request.extra, losses);
-    let messages = Turns::new(to, losses).write(&request.messages)?;
+    let told = json_word::is_missing(request.output_format.as_ref(), &request.messages)
+        .then(|| json_word::in_instruction(&request.messages));
+    if told.is_some() {
+        losses.report("response_format", json_word::REASON);
+    }
+    let messages = match &told {
+        None => Turns::new(to, losses).write(&request.messages)?,
+        Some(Some(told)) => Turns::new(to, losses).write(told)?,
+        Some(None) => Turns::new(to, losses).instructed(json_word::LINE).write(&request.messages)?,
+    };
     let mut body = Object::new().with("model", to.model).with("messages", messages);
     tools(&mut body, request, to, losses);
     output_format(&mut body, request.output_format.as_ref());
@@ -203,11 +213,7 @@ fn reasoning(
         }
         return None;
     }
-    let capped = match effort {
-        Effort::Max | Effort::XHigh if !to.rules.xhigh_effort => Effort::High,
-        Effort::Max => Effort::XHigh,
-        other => other,
-    };
+    let capped = to.rules.fit_effort(effort);
     if capped != effort {
         let reason = format!("{} is not known there: sent as {}", effort.as_str(), capped.as_str());
         losses.report("reasoning_effort", reason);

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::super::fields::{Fields, Path, wrong};
 use super::super::parts::{content, mark_of, take_mark};
+use super::super::response::images;
 use super::super::{call_signature, reasoning};
 use crate::Wire;
 use crate::ir::{Message, Part, Role, ToolCall, ToolResult};
@@ -109,6 +110,9 @@ fn assistant(fields: &mut Fields<'_>, legacy: &mut Legacy) -> Result<Vec<Part>, 
     if let Some(refusal) = fields.text("refusal")? {
         parts.push(Part::Refusal(refusal));
     }
+    let before = parts.len();
+    images(fields, &mut parts);
+    let drawn = parts.len() - before;
     let at = fields.path().field("tool_calls");
     for (index, value) in fields.list("tool_calls")?.unwrap_or_default().into_iter().enumerate() {
         tool_call(value, &at.item(index), &mut parts)?;
@@ -118,6 +122,7 @@ fn assistant(fields: &mut Fields<'_>, legacy: &mut Legacy) -> Result<Vec<Part>, 
         legacy.open = Some(legacy.id());
         parts.push(Part::ToolCall(function(Fields::of(value, &at)?, legacy.id())?));
     }
+    call_signature::settle(&mut parts, drawn);
     mark_last(fields, &mut parts);
     Ok(parts)
 }

@@ -44,6 +44,12 @@ impl<'a, 'd, 'm> Turns<'a, 'd, 'm> {
         Self { to, losses, written: Vec::new(), ids: CallIds::new(id_rule(to)), media: Vec::new() }
     }
 
+    /// Begins with an instruction of ours.
+    pub(super) fn instructed(mut self, line: &'static str) -> Self {
+        self.written.push(Object::new().with("role", "system").with("content", line).into());
+        self
+    }
+
     /// Writes all messages, in order.
     pub(super) fn write(mut self, messages: &'m [Message]) -> Result<Node<'m>, BadRequest> {
         self.written.reserve(messages.len());
@@ -214,6 +220,9 @@ impl<'a, 'd, 'm> Turns<'a, 'd, 'm> {
                 }
                 Part::Thinking(_) | Part::RedactedThinking { .. } => {}
                 _ if reasoning::is_detail(part) => {}
+                Part::Image(_) => self
+                    .losses
+                    .report(at.to_string(), "an image of the model's cannot be sent back to this provider"),
                 _ => content.extend(self.content_part(part, &at)?),
             }
         }

@@ -235,7 +235,7 @@ fn said(message: &mut Fields<'_>) -> Result<Vec<Part>, BadRequest> {
 }
 
 /// Images stand beside the text; a list that holds anything else stays where it is.
-fn images(message: &mut Fields<'_>, parts: &mut Vec<Part>) {
+pub(in crate::wire::openai_chat) fn images(message: &mut Fields<'_>, parts: &mut Vec<Part>) {
     let Some(value) = message.take("images") else { return };
     let list = value.as_array();
     match list.and_then(|list| list.iter().map(image_of).collect::<Option<Vec<_>>>()) {

@@ -15,7 +15,7 @@ use crate::loss::Losses;
 use crate::provider::{Destination, ReasoningField};
 use crate::wire::BadRequest;
 use crate::wire::lend::write_rest;
-use crate::wire::openai_chat::{MAX_USER, effort_of, fnv1a};
+use crate::wire::openai_chat::{JSON_LINE, JSON_REASON, MAX_USER, effort_of, fnv1a, no_json_word};
 use crate::wire::tree::{Node, Object, to_bytes};
 
 /// The fewest output tokens this wire takes.
@@ -49,7 +49,14 @@ pub(in crate::wire::openai_responses) fn encode(
     let (extra, verbosity) = without_verbosity(&request.extra);
     let (instructions, rest) = turns_out::instructions(&request.messages);
     let skipped = request.messages.len() - rest.len();
-    let input = Turns::new(request, to, losses).write(rest, skipped);
+    // What stands in `instructions` does not count.
+    let wordless = no_json_word(request.output_format.as_ref(), rest);
+    if wordless {
+        losses.report("response_format", JSON_REASON);
+    }
+    let turns = Turns::new(request, to, losses);
+    let turns = if wordless { turns.instructed(JSON_LINE) } else { turns };
+    let input = turns.write(rest, skipped);
     let mut body = Object::new().with("model", to.model);
     body.put_some("instructions", instructions);
     body.put("input", input);
@@ -129,7 +136,7 @@ fn reasoning(
     if let Some(capped) = capped.filter(|_| wanted.effort.is_none() && wanted.budget.is_some()) {
         losses.report("thinking.budget_tokens", format!("sent as reasoning.effort {}", capped.as_str()));
     }
-    if shows(wanted) && capped != Some(Effort::None) {
+    if shows(wanted) && effort != Some(Effort::None) {
         object.put("summary", own_summary(&request.extra).unwrap_or("auto").to_owned());
     }
     if !object.is_empty() {
@@ -139,11 +146,7 @@ fn reasoning(
 }
 
 fn capped(effort: Effort, to: &Destination<'_>, losses: &mut Losses) -> Effort {
-    let capped = match effort {
-        Effort::Max | Effort::XHigh if !to.rules.xhigh_effort => Effort::High,
-        Effort::Max => Effort::XHigh,
-        other => other,
-    };
+    let capped = to.rules.fit_effort(effort);
     if capped != effort {
         let reason = format!("{} is not known there: sent as {}", effort.as_str(), capped.as_str());
         losses.report("reasoning.effort", reason);

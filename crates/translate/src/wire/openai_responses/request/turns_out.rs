@@ -53,6 +53,14 @@ impl<'a, 'd, 'm> Turns<'a, 'd, 'm> {
         Self { to, losses, items: Vec::new(), customs, custom_ids: Vec::new(), nameless: (0, 0) }
     }
 
+    /// Begins with an instruction of ours.
+    pub(super) fn instructed(mut self, line: &'static str) -> Self {
+        let content = Object::typed("input_text").with("text", line);
+        let item = Object::typed("message").with("role", "system").with("content", vec![content.into()]);
+        self.items.push(item.into());
+        self
+    }
+
     /// Writes all messages, in order; `skipped` stood before them.
     pub(super) fn write(mut self, messages: &'m [Message], skipped: usize) -> Node<'m> {
         self.items.reserve(messages.len());

@@ -12,7 +12,7 @@ use super::write::{Json, Spot, Writer, push};
 use crate::ir::{Citation, Delta, Event, Failure, FailureKind, Finish, FinishReason, PartKind, Usage};
 use crate::loss::Losses;
 use crate::wire::tree::{Node, Object, to_bytes};
-use crate::wire::{Echo, StreamEncoder};
+use crate::wire::{Echo, Observation, StreamEncoder};
 
 /// The state of one caller stream.
 #[derive(Debug)]
@@ -73,6 +73,22 @@ impl StreamEncoder for Encoder {
 pub(in crate::wire::openai_responses) fn encode_failure(failure: &Failure, unique: &str) -> Vec<u8> {
     let mut out = Vec::new();
     let mut encoder = Encoder::new(Echo { unique: unique.to_owned(), ..Echo::default() });
+    encoder.fail(failure, &mut out);
+    out
+}
+
+/// The same for a stream that was relayed so far: with its id, its model and the numbers that come next.
+pub(in crate::wire::openai_responses) fn encode_failure_after(
+    failure: &Failure,
+    seen: &Observation,
+) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut encoder = Encoder::new(Echo::default());
+    encoder.started = true;
+    encoder.id.clone_from(&seen.head.id);
+    encoder.model = seen.model.clone().unwrap_or_default();
+    encoder.created = seen.head.created.unwrap_or_default();
+    encoder.writer = Writer::from(seen.head.next);
     encoder.fail(failure, &mut out);
     out
 }

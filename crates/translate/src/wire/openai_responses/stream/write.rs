@@ -24,6 +24,11 @@ pub(super) struct Spot<'a> {
 }
 
 impl Writer {
+    /// Goes on where another stopped.
+    pub(super) fn from(next: u64) -> Self {
+        Self { sequence: next, json: Vec::new() }
+    }
+
     /// An event with an object of its own: `response`.
     pub(super) fn whole(
         &mut self,

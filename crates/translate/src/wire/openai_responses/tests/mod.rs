@@ -31,6 +31,7 @@ pub(super) const RULES: ModelRules = ModelRules {
     developer_role: true,
     openai_reasoning: true,
     takes_effort: Some(true),
+    lowest_effort: None,
     needs_reasoning_echo: false,
 };
 /// A model that does not reason.

@@ -64,7 +64,7 @@ pub(super) fn bodies() -> Vec<Value> {
                 "schema": {"type": "object", "properties": {"y": {}, "x": {}}}, "strict": true, "future": 1},
                 "verbosity": "low"}, "include": ["file_search_call.results"], "vendor_field": {"a": 1}}),
         json!({"model": "m", "input": [{"type": "message", "role": "user",
-            "content": [{"type": "input_text", "text": "x"}]}],
+            "content": [{"type": "input_text", "text": "x, as JSON"}]}],
             "text": {"format": {"type": "json_object"}}, "top_logprobs": 3,
             "include": ["message.output_text.logprobs"], "tools": [], "store": true}),
     ]
