@@ -9,7 +9,9 @@ use translate::count;
 use translate::ir::Signature;
 use translate::loss::Losses;
 use translate::provider::{Destination, ModelRules};
-use translate::relay::{BetaHost, RequestEdits, StreamPipe, apply_quirks, place_betas, rewrite_request};
+use translate::relay::{
+    BetaHost, RequestEdits, StreamPipe, apply_quirks, place_betas, rewrite_request, without_unasked,
+};
 use translate::wire::bedrock_converse::Meter;
 use translate::wire::gemini::JsonArray;
 use translate::wire::{BadRequest, Observation};
@@ -221,6 +223,15 @@ impl Attempt {
 /// # Errors
 /// The request has no meaning on the provider's wire.
 pub fn prepare(call: &mut Call, step: &Step, key: &Key) -> Result<Upstream, BadRequest> {
+    let mut upstream = built(call, step, key)?;
+    let unasked = without_unasked(&upstream.body, upstream.target.quirks, &mut upstream.losses);
+    if let Some(body) = unasked {
+        upstream.body = body.into();
+    }
+    Ok(upstream)
+}
+
+fn built(call: &mut Call, step: &Step, key: &Key) -> Result<Upstream, BadRequest> {
     let provider = &step.provider;
     let model = key.deployment(&step.model);
     let at = key.endpoint.as_deref().unwrap_or(&provider.endpoint);

@@ -97,6 +97,7 @@ pub fn failure_reply(fault: &Fault, dialect: Wire, request_id: &str) -> Reply {
     }
     if dialect == Wire::BedrockConverse {
         let kind = translate::wire::bedrock_converse::error_type(&fault.failure);
+        reply.status = translate::wire::bedrock_converse::error_status(&fault.failure);
         reply = reply.with(HeaderName::from_static("x-amzn-errortype"), kind);
         reply = reply.with(HeaderName::from_static("x-amzn-requestid"), request_id);
     }

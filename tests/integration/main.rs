@@ -6,6 +6,7 @@
 mod support;
 
 mod answers;
+mod bedrock;
 mod clouds;
 mod command_line;
 mod counts;

@@ -33,10 +33,11 @@ impl Finish {
     /// What went wrong, when the provider failed inside the answer.
     #[must_use]
     pub fn failure(&self) -> Option<Failure> {
+        let word = if self.native.is_empty() { String::new() } else { format!(": {}", self.native) };
         (self.reason == FinishReason::Error).then(|| Failure {
             status: 502,
             kind: FailureKind::Upstream,
-            message: format!("the provider broke its answer off: {}", self.native),
+            message: format!("the provider broke its answer off{word}"),
             native_type: None,
             code: None,
             param: None,

@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use crate::Wire;
 use crate::ir::Effort;
+use crate::loss::Losses;
 
 /// How a model is asked to reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -63,6 +64,8 @@ pub struct ModelRules {
     pub lowest_effort: Option<Effort>,
     /// Refuses an earlier tool call that comes without its reasoning (OpenAI wire).
     pub needs_reasoning_echo: bool,
+    /// Reasons whatever it is told, and refuses to be told not to (Anthropic wire).
+    pub always_thinks: bool,
 }
 
 impl ModelRules {
@@ -94,6 +97,15 @@ impl ModelRules {
         }
     }
 
+    /// The limit to send where `asked` tokens are: no more than the model writes, with a loss for the rest.
+    pub(crate) fn capped(&self, asked: u64, losses: &mut Losses) -> u64 {
+        let most = self.max_output_tokens;
+        if asked > most {
+            losses.report("max_tokens", format!("this model writes at most {most} tokens"));
+        }
+        asked.min(most)
+    }
+
     /// One pass over the list.
     fn look_up(provider: &str, wire: Wire, model: &str) -> Self {
         let lower = model.to_ascii_lowercase();
@@ -116,6 +128,7 @@ impl ModelRules {
             takes_effort: found.takes_effort,
             lowest_effort: found.lowest_effort,
             needs_reasoning_echo: found.needs_reasoning_echo.unwrap_or_default(),
+            always_thinks: found.always_thinks.unwrap_or_default(),
         }
     }
 }
@@ -195,6 +208,7 @@ struct Entry {
     takes_effort: Option<bool>,
     lowest_effort: Option<Effort>,
     needs_reasoning_echo: Option<bool>,
+    always_thinks: Option<bool>,
 }
 
 impl Entry {
@@ -221,6 +235,7 @@ impl Entry {
         self.takes_effort = self.takes_effort.or(later.takes_effort);
         self.lowest_effort = self.lowest_effort.or(later.lowest_effort);
         self.needs_reasoning_echo = self.needs_reasoning_echo.or(later.needs_reasoning_echo);
+        self.always_thinks = self.always_thinks.or(later.always_thinks);
         later.models.iter().any(|pattern| pattern == "*")
     }
 }

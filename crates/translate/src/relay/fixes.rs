@@ -6,6 +6,7 @@ use std::ops::Range;
 use serde_json::value::RawValue;
 
 use super::edit::{Edits, quoted};
+use super::hosted;
 use super::members::{Members, slice, string};
 use crate::loss::Losses;
 use crate::provider::{CallIdForm, Fix, Quirks};
@@ -37,6 +38,9 @@ fn may_apply(fix: &Fix, body: &[u8]) -> bool {
         Fix::DropEmptyTools => "tool",
         // The encoder has seen to it.
         Fix::CallIds(_) => return false,
+        Fix::Hosted(_) => return hosted::may_apply(body),
+        // Waits for the betas to stand in their place.
+        Fix::NeedsBeta(..) => return false,
     };
     memchr::memmem::find(body, word.as_bytes()).is_some()
 }
@@ -58,6 +62,8 @@ pub(super) fn collect(edits: &mut Edits<'_>, quirks: &Quirks, losses: &mut Losse
             Fix::DropEmptyTools => drop_empty_tools(edits, losses),
             Fix::CallIds(CallIdForm::Forty) => {}
             Fix::CallIds(CallIdForm::Nine) => fit_call_ids(edits, IdRule::NINE),
+            Fix::Hosted(served) => hosted::collect(edits, served, losses),
+            Fix::NeedsBeta(..) => {}
         }
     }
 }

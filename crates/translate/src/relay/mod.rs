@@ -6,6 +6,7 @@
 mod betas;
 mod edit;
 mod fixes;
+mod hosted;
 mod members;
 mod named;
 mod pick;
@@ -15,6 +16,7 @@ mod stream;
 
 pub use betas::{BetaHost, Placed, betas_asked, place_betas};
 pub use fixes::apply_quirks;
+pub use hosted::without_unasked;
 pub use members::Members;
 pub use named::rename_models;
 pub(crate) use pick::{keep, with};

@@ -16,10 +16,14 @@ pub(crate) mod lend;
 pub mod openai_chat;
 pub mod openai_responses;
 mod queue;
+pub(crate) mod retrieved;
 mod schema;
 mod sound;
 mod told;
 pub(crate) mod tree;
+
+#[cfg(test)]
+mod crossing_tests;
 
 use std::sync::Arc;
 
@@ -119,9 +123,10 @@ impl Wire {
     #[must_use]
     pub fn turns(self) -> Option<&'static str> {
         match self {
-            Self::Anthropic | Self::BedrockConverse | Self::Cohere | Self::OpenAiChat => Some("messages"),
+            Self::Anthropic | Self::Cohere | Self::OpenAiChat => Some("messages"),
             Self::Gemini => Some("contents"),
-            Self::OpenAiResponses => None,
+            // A stored prompt holds its own messages.
+            Self::BedrockConverse | Self::OpenAiResponses => None,
         }
     }
 

@@ -181,7 +181,12 @@ const AZURE: &[Service] = &[
     },
 ];
 
-const BEDROCK_CLAUDE: &[Fix] = hosted_claude!("\"bedrock-2023-05-31\"", Fix::Take("stream"));
+const BEDROCK_CLAUDE: &[Fix] = hosted_claude!(
+    "\"bedrock-2023-05-31\"",
+    Fix::Take("stream"),
+    Fix::Hosted(&[]),
+    Fix::NeedsBeta("context_management", &["context-management-", "compact-"]),
+);
 
 /// Claude's own API, for callers that speak it: nothing of it is lost on the way through Converse.
 const BEDROCK: &[Service] = &[Service {
@@ -247,7 +252,11 @@ const VERTEX: &[Service] = &[
         models: &["claude"],
         exact: false,
         headers: &[],
-        quirks: Quirks { fixes: hosted_claude!("\"vertex-2023-10-16\""), ..EXACT },
+        quirks: Quirks {
+            // The one tool of Anthropic's that Google runs as well, in its first version only.
+            fixes: hosted_claude!("\"vertex-2023-10-16\"", Fix::Hosted(&["web_search_20250305"])),
+            ..EXACT
+        },
         // One path for all models: the model stays in the body.
         counting: Some(Counting {
             format: Format::Anthropic,

@@ -32,9 +32,9 @@ pub(super) fn lose_extra(extra: &Extra, place: &Place<'_>, losses: &mut Losses) 
 }
 
 /// A tool call's arguments as this wire's `input` object. A JSON object is spliced in as it stands; no
-/// text is no arguments; anything else is wrapped, because the API takes objects only.
+/// text and `null` are no arguments; anything else is wrapped, because the API takes objects only.
 pub(super) fn input<'a>(arguments: &'a str, place: &Place<'_>, losses: &mut Losses) -> Node<'a> {
-    if arguments.trim().is_empty() {
+    if matches!(arguments.trim(), "" | "null") {
         return Object::new().into();
     }
     match serde_json::from_str::<&RawValue>(arguments) {

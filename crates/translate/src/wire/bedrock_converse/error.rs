@@ -81,6 +81,13 @@ pub fn error_type(failure: &Failure) -> &'static str {
     }
 }
 
+/// The HTTP status of an error answer. Being over capacity has one of its own at some providers, which AWS's
+/// SDKs do not know.
+#[must_use]
+pub fn error_status(failure: &Failure) -> u16 {
+    if failure.kind == FailureKind::Overloaded && failure.status > 503 { 503 } else { failure.status }
+}
+
 /// The error body for a caller of this dialect.
 pub(super) fn encode(failure: &Failure) -> Vec<u8> {
     let body = Object::new().with("__type", error_type(failure)).with("message", failure.message.as_str());

@@ -18,8 +18,10 @@ pub(super) enum Family {
     Nova,
     /// The second generation reasons when asked.
     Nova2,
-    /// Nobody listed it, or its id does not tell (application inference profiles): nothing is held back
-    /// that some model takes.
+    /// A vendor that is not listed: what only few models take is held back.
+    Other,
+    /// Its id does not tell (application inference profiles, provisioned and imported models): nothing is held
+    /// back that some model takes.
     Unknown,
 }
 
@@ -39,22 +41,20 @@ const NAMES: [(&str, Family); 10] = [
 impl Family {
     pub(super) fn of(model: &str) -> Self {
         let lower = model.to_ascii_lowercase();
-        NAMES.iter().find(|(part, _)| lower.contains(part)).map_or(Self::Unknown, |(_, family)| *family)
+        let known = NAMES.iter().find(|(part, _)| lower.contains(part)).map(|(_, family)| *family);
+        // A model's own id begins with its vendor; ids of resources have no dots.
+        let names_vendor = || lower.rsplit('/').next().is_some_and(|name| name.contains('.'));
+        known.unwrap_or_else(|| if names_vendor() { Self::Other } else { Self::Unknown })
     }
 
-    /// Takes `toolChoice.any`.
+    /// Takes `toolChoice.any`. Of an unlisted vendor's models it is tried: a choice must not vanish silently.
     pub(super) fn takes_any(self) -> bool {
-        matches!(self, Self::Claude | Self::Mistral | Self::Nova | Self::Nova2 | Self::Unknown)
+        matches!(self, Self::Claude | Self::Mistral | Self::Nova | Self::Nova2 | Self::Other | Self::Unknown)
     }
 
     /// Takes `toolChoice.tool`.
     pub(super) fn takes_named(self) -> bool {
-        matches!(self, Self::Claude | Self::Nova | Self::Nova2 | Self::Unknown)
-    }
-
-    /// Takes cache points in `system` and `messages`.
-    pub(super) fn caches(self) -> bool {
-        matches!(self, Self::Claude | Self::Nova | Self::Nova2 | Self::Unknown)
+        matches!(self, Self::Claude | Self::Nova | Self::Nova2 | Self::Other | Self::Unknown)
     }
 
     /// Takes them among the tools as well.
@@ -69,7 +69,29 @@ impl Family {
 
     /// Takes audio blocks.
     pub(super) fn hears(self) -> bool {
-        matches!(self, Self::Nova | Self::Nova2 | Self::Mistral | Self::Unknown)
+        matches!(self, Self::Nova | Self::Nova2 | Self::Mistral | Self::Other | Self::Unknown)
+    }
+
+    /// Signs its reasoning, and takes it back.
+    pub(super) fn signs(self) -> bool {
+        matches!(self, Self::Claude | Self::Unknown)
+    }
+
+    /// Cites documents, and takes search results as such.
+    pub(super) fn cites(self) -> bool {
+        matches!(self, Self::Claude | Self::Unknown)
+    }
+}
+
+/// Whether the model takes cache points in `system` and `messages`: Claude since 3.5 v2.
+pub(super) fn caches(model: &str) -> bool {
+    match Family::of(model) {
+        Family::Claude => {
+            let first = model.contains("claude-3-5-sonnet-20240620");
+            !first && claude_version(model).is_none_or(|version| version >= (3, 5))
+        }
+        Family::Nova | Family::Nova2 | Family::Unknown => true,
+        _ => false,
     }
 }
 
@@ -100,9 +122,37 @@ mod tests {
             ("cohere.command-r-v1:0", Family::Cohere),
             ("ai21.jamba-1-5-large-v1:0", Family::Jamba),
             ("arn:aws:bedrock:us-east-1:1:application-inference-profile/abc", Family::Unknown),
+            ("arn:aws:bedrock:us-east-1:1:provisioned-model/abc", Family::Unknown),
+            ("abc123", Family::Unknown),
+            ("qwen.qwen3-coder-480b-a35b-v1:0", Family::Other),
+            ("arn:aws:bedrock:us-east-1::foundation-model/moonshot.kimi-k2-thinking", Family::Other),
         ];
         for (model, family) in cases {
             assert_eq!(Family::of(model), family, "{model}");
+        }
+    }
+
+    #[test]
+    fn cache_points_went_to_models_that_refuse_them() {
+        for model in [
+            "anthropic.claude-3-haiku-20240307-v1:0",
+            "anthropic.claude-3-5-sonnet-20240620-v1:0",
+            "us.anthropic.claude-3-opus-20240229-v1:0",
+            "anthropic.claude-v2:1",
+            "qwen.qwen3-32b-v1:0",
+            "us.meta.llama3-3-70b-instruct-v1:0",
+        ] {
+            assert!(!caches(model), "{model}");
+        }
+        for model in [
+            "us.anthropic.claude-3-5-haiku-20241022-v1:0",
+            "anthropic.claude-3-5-sonnet-20241022-v2:0",
+            "anthropic.claude-3-7-sonnet-20250219-v1:0",
+            "global.anthropic.claude-opus-4-6-v1",
+            "us.amazon.nova-pro-v1:0",
+            "arn:aws:bedrock:us-east-1:1:application-inference-profile/abc",
+        ] {
+            assert!(caches(model), "{model}");
         }
     }
 

@@ -27,7 +27,7 @@ use crate::ir::{Failure, Request, Response};
 use crate::loss::Losses;
 use crate::provider::Destination;
 
-pub use error::{error_type, refine};
+pub use error::{error_status, error_type, refine};
 pub use invoke::{InvokedBody, Meter, UNDERSTOOD, told_by_headers};
 
 /// The codec.

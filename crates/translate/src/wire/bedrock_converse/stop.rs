@@ -28,7 +28,8 @@ pub(super) struct Seen {
 /// that says `stop` although it holds calls ends in `tool_use`, or clients would not run them.
 pub(super) fn word(finish: Option<&Finish>, seen: Seen) -> &'static str {
     if let Some(native) = finish.and_then(|finish| known(&finish.native)) {
-        return native;
+        // Nova ends so even where it calls.
+        return if native == "end_turn" && seen.tool_call { "tool_use" } else { native };
     }
     if seen.refusal {
         return "content_filtered";

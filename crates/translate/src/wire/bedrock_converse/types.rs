@@ -155,10 +155,10 @@ pub(super) fn blob_for_caller<'a>(text: &'a str, path: &str, losses: &mut Losses
     blob
 }
 
-/// A tool call's arguments as an `input` object. A JSON object is spliced in as it stands; no text is no
-/// arguments; anything else is wrapped, because the API takes objects only.
+/// A tool call's arguments as an `input` object. A JSON object is spliced in as it stands; no text and `null`
+/// are no arguments; anything else is wrapped, because the API takes objects only.
 pub(super) fn input<'a>(arguments: &'a str, path: &Path<'_>, losses: &mut Losses) -> Node<'a> {
-    if arguments.trim().is_empty() {
+    if matches!(arguments.trim(), "" | "null") {
         return Object::new().into();
     }
     match serde_json::from_str::<&RawValue>(arguments) {

@@ -2,6 +2,8 @@
 //! `extra_content.google.thought_signature`. In the pivot it is the signature of the reasoning directly before
 //! the call. Knows nothing of `reasoning_details`, where the same signature may stand once more.
 
+use std::collections::{HashMap, VecDeque};
+
 use serde_json::{Map, Value};
 
 use super::fields::Fields;
@@ -36,30 +38,76 @@ pub(super) fn take_from(content: &mut Map<String, Value>) -> Option<Signature> {
     Some(Signature::read(Wire::Gemini, text))
 }
 
-/// Appends a call with its signature. Reasoning that `parts` holds already under the same signature, or under
+/// Appends calls with their signatures. Reasoning that `parts` holds already under the same signature, or under
 /// the id of the call, is moved to stand directly before it.
-pub(super) fn push_call(parts: &mut Vec<Part>, call: ToolCall, signature: Option<Signature>) {
-    let position = parts.iter().position(|part| match part {
-        Part::Thinking(thinking) => signs(thinking, &call, signature.as_ref()),
-        _ => false,
-    });
-    match position {
-        Some(at) => {
-            let mut part = parts.remove(at);
+pub(super) fn push_calls(parts: &mut Vec<Part>, calls: Vec<(Part, Option<Signature>)>) {
+    let mut seals = Seals::of(parts);
+    let mut before: Vec<Option<Part>> = std::mem::take(parts).into_iter().map(Some).collect();
+    let mut behind = Vec::with_capacity(calls.len());
+    for (part, signature) in calls {
+        if let Part::ToolCall(call) = &part {
+            match seals.take(&mut before, call, signature.as_ref()) {
+                Some(seal) => behind.push(seal),
+                None if signature.is_some() => {
+                    behind.push(Part::Thinking(Thinking { signature, ..Thinking::default() }));
+                }
+                None => {}
+            }
+        }
+        behind.push(part);
+    }
+    parts.extend(before.into_iter().flatten());
+    parts.append(&mut behind);
+}
+
+/// Where Gemini's signed reasoning stands, by what it is looked up with: thousands of calls may each have one.
+#[derive(Default)]
+struct Seals {
+    by_text: HashMap<String, VecDeque<usize>>,
+    by_call: HashMap<String, VecDeque<usize>>,
+}
+
+impl Seals {
+    fn of(parts: &[Part]) -> Self {
+        let mut seals = Self::default();
+        for (at, part) in parts.iter().enumerate() {
+            let Part::Thinking(Thinking { signature: Some(signature), extra, .. }) = part else { continue };
+            if signature.by != Wire::Gemini {
+                continue;
+            }
+            seals.by_text.entry(signature.text.clone()).or_default().push_back(at);
+            let named = extra.for_wire(Wire::OpenAiChat).and_then(|fields| fields.get("id")?.as_str());
+            if let Some(id) = named.filter(|id| !id.is_empty()) {
+                seals.by_call.entry(id.to_owned()).or_default().push_back(at);
+            }
+        }
+        seals
+    }
+
+    /// The first of `parts` that signs the call and was not taken yet.
+    fn take(
+        &mut self,
+        parts: &mut [Option<Part>],
+        call: &ToolCall,
+        given: Option<&Signature>,
+    ) -> Option<Part> {
+        let list = match given {
+            Some(given) if given.by != Wire::Gemini => return None,
+            Some(given) => self.by_text.get_mut(&given.text)?,
+            None => self.by_call.get_mut(&call.id)?,
+        };
+        while let Some(at) = list.pop_front() {
+            let Some(mut part) = parts.get_mut(at).and_then(Option::take) else { continue };
             if let Part::Thinking(thinking) = &mut part
                 && thinking.extra.fields.get("id").and_then(Value::as_str) == Some(call.id.as_str())
             {
                 thinking.extra.fields.shift_remove("id");
                 thinking.extra.wire = thinking.extra.wire.filter(|_| !thinking.extra.fields.is_empty());
             }
-            parts.push(part);
+            return Some(part);
         }
-        None if signature.is_some() => {
-            parts.push(Part::Thinking(Thinking { signature, ..Thinking::default() }));
-        }
-        None => {}
+        None
     }
-    parts.push(Part::ToolCall(call));
 }
 
 /// Gives Gemini's signatures that name no part the parts that Gemini signs: the first call of a turn, else the
@@ -117,10 +165,4 @@ pub(super) fn before(parts: &[Part], index: usize) -> Option<&str> {
 pub(super) fn write<'a>(call: &mut Object<'a>, signature: &'a str) {
     let maker = Object::new().with(SIGNATURE, signature);
     call.put(CONTENT, Object::new().with(MAKER, maker));
-}
-
-fn signs(thinking: &Thinking, call: &ToolCall, given: Option<&Signature>) -> bool {
-    let Some(held) = thinking.signature.as_ref().filter(|held| held.by == Wire::Gemini) else { return false };
-    let named = thinking.extra.for_wire(Wire::OpenAiChat).and_then(|fields| fields.get("id")?.as_str());
-    given.map_or_else(|| !call.id.is_empty() && named == Some(call.id.as_str()), |given| given == held)
 }

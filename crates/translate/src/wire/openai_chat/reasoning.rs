@@ -35,7 +35,44 @@ pub(super) fn take(message: &mut Fields<'_>) -> Result<Vec<Part>, BadRequest> {
         }
         block = number;
     }
+    let blocks = thinking_blocks(message)?;
+    if parts.is_empty() {
+        parts = blocks;
+    }
     join_text(&mut parts, text);
+    Ok(parts)
+}
+
+/// Claude's own blocks, as LiteLLM's callers send them back. Beside `reasoning_details` they say the same
+/// once more.
+fn thinking_blocks(message: &mut Fields<'_>) -> Result<Vec<Part>, BadRequest> {
+    if !message.peek("thinking_blocks").is_some_and(Value::is_array) {
+        return Ok(Vec::new());
+    }
+    let path = message.path().field("thinking_blocks");
+    let list = message.list("thinking_blocks")?.unwrap_or_default();
+    let mut parts = Vec::with_capacity(list.len());
+    for (index, value) in list.into_iter().enumerate() {
+        let path = path.item(index);
+        let mut fields = Fields::of(value, &path)?;
+        let kind = fields.required_text("type")?;
+        parts.push(match kind.as_str() {
+            "thinking" => {
+                let text = fields.text("thinking")?.unwrap_or_default();
+                fields.take("cache_control");
+                thinking(fields, text)?
+            }
+            "redacted_thinking" => {
+                let data = fields.required_text("data")?;
+                fields.take("cache_control");
+                Part::RedactedThinking { data, extra: fields.extra(Wire::OpenAiChat) }
+            }
+            _ => {
+                let found = Value::String(kind);
+                return Err(fields.wrong("type", &found, "\"thinking\" or \"redacted_thinking\""));
+            }
+        });
+    }
     Ok(parts)
 }
 

@@ -32,6 +32,7 @@ pub(super) const PLAIN_RULES: ModelRules = ModelRules {
     takes_effort: None,
     lowest_effort: None,
     needs_reasoning_echo: false,
+    always_thinks: false,
 };
 
 pub(super) const fn quirks(reasoning_echo: ReasoningField) -> Quirks {

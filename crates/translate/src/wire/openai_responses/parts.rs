@@ -14,6 +14,7 @@ use crate::wire::BadRequest;
 use crate::wire::fields::{self, Fields, Path, wrong};
 use crate::wire::json::Json;
 use crate::wire::openai_chat::{data_url, document_source, image_source};
+use crate::wire::retrieved::{Retrieved, as_text};
 use crate::wire::tree::{Node, Object};
 
 /// Reads `content`: a string is one text part.
@@ -47,6 +48,10 @@ pub(super) fn write_input<'a>(part: &'a Part, path: &Path<'_>, losses: &mut Loss
             let mut object = Object::new();
             object.adopt(map);
             return Some(object);
+        }
+        Part::Opaque { wire, value } if Retrieved::of(*wire, value).is_some() => {
+            let text = as_text(*wire, value, &path.to_string(), losses)?;
+            return Some(Object::typed("input_text").with("text", text));
         }
         other => {
             report_unwritten(other, path, losses);

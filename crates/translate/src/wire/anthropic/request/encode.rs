@@ -73,15 +73,7 @@ fn instructs(role: Role) -> bool {
 }
 
 fn max_tokens(request: &Request, rules: &ModelRules, losses: &mut Losses) -> u64 {
-    let most = rules.max_output_tokens;
-    match request.max_tokens {
-        Some(asked) if asked > most => {
-            losses.report("max_tokens", format!("this model writes at most {most} tokens"));
-            most
-        }
-        Some(asked) => asked,
-        None => most,
-    }
+    request.max_tokens.map_or(rules.max_output_tokens, |asked| rules.capped(asked, losses))
 }
 
 /// The leading instructions: a string when they are one plain text, else blocks in their order.

@@ -1,11 +1,15 @@
 //! Images and documents: where their bytes are, in this wire's words. Nothing is fetched here.
 
+use serde_json::Value;
+
 use crate::ir::{Document, Image, Source};
 use crate::loss::Losses;
 use crate::wire::BadRequest;
+use crate::wire::anthropic::Wire;
 use crate::wire::anthropic::types::Place;
 use crate::wire::anthropic::write::{NO_TWIN, keep_extra};
-use crate::wire::tree::Object;
+use crate::wire::retrieved::{Kind, Retrieved, as_text};
+use crate::wire::tree::{Node, Object};
 
 /// An image block without its cache mark.
 pub(super) fn image<'a>(
@@ -52,8 +56,51 @@ pub(super) fn document<'a>(
     };
     let mut block = Object::typed("document").with("source", source);
     block.put_some("title", document.name.as_deref());
-    keep_extra(&mut block, &document.extra, place, losses);
+    match document.extra.for_wire(Wire::BedrockConverse) {
+        Some(fields) => {
+            // Both wires have these alike.
+            for (field, value) in fields {
+                match field.as_str() {
+                    "context" | "citations" => block.put(field, value),
+                    _ => losses.report(place.field(field).to_string(), NO_TWIN),
+                }
+            }
+        }
+        None => keep_extra(&mut block, &document.extra, place, losses),
+    }
     Ok(block)
+}
+
+/// A search result or a document of pieces that another wire has as a block of its own; guarded text as text.
+pub(super) fn retrieved<'a>(
+    wire: Wire,
+    value: &'a Value,
+    place: &Place<'_>,
+    losses: &mut Losses,
+) -> Option<Object<'a>> {
+    let found = Retrieved::of(wire, value)?;
+    if found.kind == Kind::Guarded {
+        let text = as_text(wire, value, &place.to_string(), losses)?;
+        return Some(Object::typed("text").with("text", text));
+    }
+    found.report(&place.to_string(), losses);
+    let pieces = found.pieces.iter().filter(|piece| !piece.trim().is_empty());
+    let pieces: Vec<Node<'a>> =
+        pieces.map(|piece| Object::typed("text").with("text", *piece).into()).collect();
+    let mut block = if found.kind == Kind::Document {
+        let mut block =
+            Object::typed("document").with("source", Object::typed("content").with("content", pieces));
+        block.put_some("title", found.title);
+        block.put_some("context", found.context);
+        block
+    } else {
+        // Both are required.
+        let source = found.source.or(found.title).unwrap_or("search result");
+        let title = found.title.unwrap_or(source);
+        Object::typed("search_result").with("source", source).with("title", title).with("content", pieces)
+    };
+    block.put_some("citations", found.citations);
+    Some(block)
 }
 
 fn base64<'a>(media_type: &'static str, data: &'a str) -> Object<'a> {

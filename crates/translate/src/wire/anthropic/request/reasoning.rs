@@ -68,12 +68,8 @@ pub(super) fn plan<'a>(
     if off {
         return turned_off(reasoning, rules, losses);
     }
-    let lost = match (open, rules.thinking) {
-        (OpenLoop::Lost, _) => true,
-        (OpenLoop::Absent, style) => style == ThinkingStyle::Budget,
-        (OpenLoop::Sound, _) => false,
-    };
-    if lost {
+    // Models that are asked for an effort take a loop without its reasoning.
+    if open != OpenLoop::Sound && rules.thinking == ThinkingStyle::Budget {
         let reason =
             "turned off for this call: the open tool loop's signed reasoning is not in the conversation";
         losses.report("reasoning", reason);
@@ -87,6 +83,10 @@ pub(super) fn plan<'a>(
 
 /// Said explicitly: some models reason unless told not to. They refuse an effort above `high` with it.
 fn turned_off<'a>(reasoning: &Reasoning, rules: &ModelRules, losses: &mut Losses) -> Plan<'a> {
+    if rules.always_thinks {
+        losses.report("reasoning", "this model always reasons: the lowest effort was sent");
+        return Plan { thinking: None, effort: Some(Effort::Low.as_str()), on: true };
+    }
     let effort = reasoning.effort.filter(|effort| *effort != Effort::None);
     let Some(effort) = effort.filter(|_| rules.thinking == ThinkingStyle::Adaptive) else {
         if effort.is_some() {

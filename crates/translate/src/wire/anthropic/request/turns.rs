@@ -14,6 +14,7 @@ use crate::wire::anthropic::types::Place;
 use crate::wire::anthropic::write::{NO_TWIN, input, keep_extra, lose_extra};
 use crate::wire::anthropic::{Wire, citation};
 use crate::wire::ids::{CallIds, IdRule};
+use crate::wire::retrieved::{Retrieved, as_text};
 use crate::wire::tree::{Node, Object};
 
 /// Stands where the API needs a user's turn and the caller gave none.
@@ -72,12 +73,15 @@ pub(super) struct Turns<'a, 'l> {
     turns: Vec<Turn<'a>>,
     marks: Marks,
     ids: CallIds<'a>,
+    /// Who spoke last, whether or not anything of it is written.
+    last: Speaker,
     losses: &'l mut Losses,
 }
 
 impl<'a, 'l> Turns<'a, 'l> {
     pub(super) fn new(marks: Marks, losses: &'l mut Losses) -> Self {
-        Self { turns: Vec::new(), marks, ids: CallIds::new(IdRule::WORD), losses }
+        let ids = CallIds::new(IdRule::WORD);
+        Self { turns: Vec::new(), marks, ids, last: Speaker::User, losses }
     }
 
     /// Adds one message of the pivot.
@@ -90,6 +94,8 @@ impl<'a, 'l> Turns<'a, 'l> {
         if instructs {
             let reason = "an instruction inside the conversation is sent as user text";
             self.losses.report(place.to_string(), reason);
+        } else {
+            self.last = speaker;
         }
         let content = place.field("content");
         let before = self.turns.len();
@@ -152,9 +158,12 @@ impl<'a, 'l> Turns<'a, 'l> {
             return;
         };
         let Some(block) = last.blocks.last_mut() else { return };
+        // What the user said then is blank: the answer before it is not to be continued.
+        let open = self.last == Speaker::Assistant;
+        let prefill = prefill && open;
         match block.kind {
             // A server tool's turn that was paused is continued by sending it back.
-            Kind::Opaque => {}
+            Kind::Opaque if open => {}
             Kind::PlainText if prefill => {
                 let trimmed = block.text.trim_end();
                 if trimmed.len() < block.text.len() {
@@ -202,7 +211,10 @@ impl<'a, 'l> Turns<'a, 'l> {
                 self.ids.whole(value);
                 self.push(speaker, Kind::Opaque, value);
             }
-            Part::Opaque { .. } => self.losses.report(place.to_string(), NO_TWIN),
+            Part::Opaque { wire, value } => match media::retrieved(*wire, value, place, self.losses) {
+                Some(block) => self.push(speaker, Kind::Other, block),
+                None => self.losses.report(place.to_string(), NO_TWIN),
+            },
         }
         Ok(())
     }
@@ -308,6 +320,10 @@ impl<'a, 'l> Turns<'a, 'l> {
                 Part::Text(text) => blocks.extend(self.marked_text(text, &place).map(Node::from)),
                 Part::Image(_) | Part::Document(_) => blocks.push(self.media(part, &place)?.into()),
                 Part::Opaque { wire: Wire::Anthropic, value } => blocks.push(value.into()),
+                Part::Opaque { wire, value } => match media::retrieved(*wire, value, &place, self.losses) {
+                    Some(block) => blocks.push(block.into()),
+                    None => self.losses.report(place.to_string(), NO_TWIN),
+                },
                 Part::Audio { .. } => return Err(audio(&place)),
                 _ => self.losses.report(place.to_string(), "cannot stand in a tool's result on anthropic"),
             }
@@ -450,6 +466,10 @@ pub(super) fn system_block<'a>(
             Some(block.into())
         }
         Part::Opaque { wire: Wire::Anthropic, value } => Some(Node::from(value as &Value)),
+        Part::Opaque { wire, value } if Retrieved::of(*wire, value).is_some() => {
+            let text = as_text(*wire, value, &place.to_string(), losses)?;
+            Some(Object::typed("text").with("text", text).into())
+        }
         _ => {
             losses.report(place.to_string(), "only text can instruct on anthropic");
             None

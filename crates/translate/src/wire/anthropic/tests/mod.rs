@@ -39,6 +39,7 @@ const FREE: ModelRules = ModelRules {
     takes_effort: None,
     lowest_effort: None,
     needs_reasoning_echo: false,
+    always_thinks: false,
 };
 
 const ADAPTIVE: ModelRules = ModelRules { thinking: ThinkingStyle::Adaptive, ..FREE };

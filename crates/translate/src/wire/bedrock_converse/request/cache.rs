@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::ir::{CacheMark, Message, Part, Request, Tool};
 use crate::loss::Losses;
-use crate::wire::bedrock_converse::family::{Family, caches_for_an_hour};
+use crate::wire::bedrock_converse::family::{Family, caches, caches_for_an_hour};
 use crate::wire::bedrock_converse::types::{NO_TWIN, OWN};
 use crate::wire::fields::Path;
 use crate::wire::tree::{Node, Object};
@@ -21,6 +21,7 @@ const MOST_AHEAD: usize = 2;
 #[derive(Debug)]
 pub(super) struct Points {
     family: Family,
+    caches: bool,
     hour: bool,
     ahead_left: usize,
     surplus_in_messages: usize,
@@ -45,6 +46,7 @@ impl Points {
         let kept_later = later.min(free.saturating_sub(ahead.min(MOST_AHEAD)));
         Self {
             family,
+            caches: caches(model),
             hour: caches_for_an_hour(model),
             ahead_left: free.saturating_sub(kept_later),
             surplus_in_messages: later - kept_later,
@@ -95,7 +97,7 @@ impl Points {
     }
 
     fn point<'a>(&self, mark: &CacheMark, path: &Path<'_>, losses: &mut Losses) -> Option<Node<'a>> {
-        if !self.family.caches() {
+        if !self.caches {
             return lost(path, "this model takes no cache points", losses);
         }
         let place = path.field("cache_control");

@@ -75,18 +75,18 @@ fn claude<'a>(
 ) -> Plan<'a> {
     // Said explicitly: some models reason unless told not to.
     let disabled = || Plan::off(Object::new().with("thinking", Object::typed("disabled")));
+    if off && rules.always_thinks {
+        losses.report("reasoning", "this model always reasons: the lowest effort was sent");
+        return Plan::on(Object::new().with("output_config", Object::new().with("effort", "low")));
+    }
     if off {
         if reasoning.effort.is_some_and(|effort| effort != Effort::None) {
             losses.report("reasoning", "an effort without reasoning was left out");
         }
         return disabled();
     }
-    let lost = match open {
-        OpenLoop::Lost => true,
-        OpenLoop::Absent => rules.thinking == ThinkingStyle::Budget,
-        OpenLoop::Sound => false,
-    };
-    if lost {
+    // Models that are asked for an effort take a loop without its reasoning.
+    if open != OpenLoop::Sound && rules.thinking == ThinkingStyle::Budget {
         let reason =
             "turned off for this call: the open tool loop's signed reasoning is not in the conversation";
         losses.report("reasoning", reason);
@@ -136,7 +136,8 @@ fn budget<'a>(
     rules: &ModelRules,
     losses: &mut Losses,
 ) -> Plan<'a> {
-    let limit = request.max_tokens.unwrap_or(rules.max_output_tokens);
+    let most = rules.max_output_tokens;
+    let limit = request.max_tokens.map_or(most, |asked| asked.min(most));
     if limit <= LEAST_BUDGET {
         losses.report("reasoning", "max_tokens leaves no room to reason: more than 1024 are needed");
         return Plan::default();

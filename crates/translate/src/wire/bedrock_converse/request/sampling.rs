@@ -43,7 +43,6 @@ pub(super) fn inference<'a>(
 ) -> Object<'a> {
     report_unknown(&request.sampling, losses);
     let mut config = Object::new();
-    let max_tokens = mode.max_tokens.or(request.max_tokens);
     let (temperature, top_p) = sampling(&request.sampling, rules, mode, losses);
     if mode.unlimited {
         let given = [
@@ -55,7 +54,8 @@ pub(super) fn inference<'a>(
             losses.report(name, "this model takes no such value when it reasons with high effort");
         }
     } else {
-        config.put_some("maxTokens", max_tokens);
+        let asked = request.max_tokens.map(|asked| rules.capped(asked, losses));
+        config.put_some("maxTokens", mode.max_tokens.or(asked));
         config.put_some("temperature", temperature);
         config.put_some("topP", top_p);
     }
@@ -116,7 +116,7 @@ pub(super) fn put_top_k<'a>(
         Family::Claude | Family::Mistral | Family::Unknown => fields.put("top_k", top_k),
         Family::Nova | Family::Nova2 => fields.put("inferenceConfig", Object::new().with("topK", top_k)),
         Family::Cohere => fields.put("k", top_k),
-        Family::DeepSeek | Family::GptOss | Family::Jamba | Family::Llama => {
+        Family::DeepSeek | Family::GptOss | Family::Jamba | Family::Llama | Family::Other => {
             losses.report("top_k", "this model takes no such value");
         }
     }

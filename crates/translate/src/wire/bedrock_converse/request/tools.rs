@@ -2,6 +2,7 @@
 //! tools stay where the history needs them, and are made up where there are none.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use serde_json::{Map, Value, json};
 
@@ -165,13 +166,14 @@ fn one_call<'a>(
 /// as calls of a tool without a name.
 fn called(request: &Request) -> Vec<Cow<'_, str>> {
     let mut names: Vec<Cow<'_, str>> = Vec::new();
+    let mut known: HashSet<Cow<'_, str>> = HashSet::new();
     for part in request.messages.iter().flat_map(|message| &message.parts) {
         let name = match part {
             Part::ToolCall(call) => super::turns::tool_name(&call.name),
             Part::ToolResult(_) if names.is_empty() => Cow::Borrowed("tool"),
             _ => continue,
         };
-        if !names.contains(&name) {
+        if known.insert(name.clone()) {
             names.push(name);
         }
     }

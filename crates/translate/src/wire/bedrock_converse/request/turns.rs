@@ -9,11 +9,12 @@ use crate::ir::{CacheMark, Extra, Message, Part, Role, Text, Thinking, ToolCall,
 use crate::loss::Losses;
 use crate::wire::BadRequest;
 use crate::wire::bedrock_converse::family::Family;
-use crate::wire::bedrock_converse::media::{self, refused};
+use crate::wire::bedrock_converse::media::{self, Documents, refused};
 use crate::wire::bedrock_converse::names::is_name;
 use crate::wire::bedrock_converse::types::{NO_TWIN, OWN, blob, input};
 use crate::wire::fields::{Path, lose_extra, write_extra};
 use crate::wire::ids::{CallIds, IdRule, fit};
+use crate::wire::retrieved;
 use crate::wire::tree::{Node, Object};
 
 /// Stands beside a document, which the API does not take alone.
@@ -42,8 +43,9 @@ pub(super) struct Turns<'a, 'l> {
     points: Points,
     ids: CallIds<'a>,
     rule: IdRule,
-    /// The documents' names so far.
-    names: Vec<String>,
+    documents: Documents,
+    /// Who spoke last, whether or not anything of it is written.
+    last: Speaker,
     losses: &'l mut Losses,
 }
 
@@ -51,7 +53,8 @@ impl<'a, 'l> Turns<'a, 'l> {
     pub(super) fn new(family: Family, points: Points, losses: &'l mut Losses) -> Self {
         let rule = if family == Family::Mistral { IdRule::NINE } else { IdRule::CONVERSE };
         let ids = CallIds::new(rule);
-        Self { family, turns: Vec::new(), points, ids, rule, names: Vec::new(), losses }
+        let (documents, last) = (Documents::new(family), Speaker::User);
+        Self { family, turns: Vec::new(), points, ids, rule, documents, last, losses }
     }
 
     /// Adds one message of the pivot.
@@ -64,6 +67,8 @@ impl<'a, 'l> Turns<'a, 'l> {
         if instructs {
             let reason = "an instruction inside the conversation is sent as user text";
             self.losses.report(path.to_string(), reason);
+        } else {
+            self.last = speaker;
         }
         let content = path.field("content");
         let before = self.turns.len();
@@ -137,6 +142,8 @@ impl<'a, 'l> Turns<'a, 'l> {
             return;
         };
         let Some(block) = last.blocks.last_mut() else { return };
+        // What the user said then is blank: the answer before it is not to be continued.
+        let prefill = prefill && self.last == Speaker::Assistant;
         match block.kind {
             Kind::Text if prefill => {
                 let trimmed = block.text.trim_end();
@@ -173,7 +180,7 @@ impl<'a, 'l> Turns<'a, 'l> {
                 self.marked(Kind::Other, node, image.cache.as_ref(), path)
             }
             Part::Document(document) => {
-                let node = media::document(document, &mut self.names, path, self.losses)?;
+                let node = media::document(document, &mut self.documents, path, self.losses)?;
                 self.marked(Kind::Document, node, document.cache.as_ref(), path)
             }
             Part::Audio { data, format } if self.family.hears() => {
@@ -183,8 +190,19 @@ impl<'a, 'l> Turns<'a, 'l> {
             Part::ToolCall(call) => self.tool_use(call, path),
             Part::ToolResult(result) => return self.tool_result(result, path),
             Part::Opaque { wire, value } if *wire == OWN => Block::of(Kind::Opaque, value),
+            Part::Opaque { wire, value } => {
+                match media::retrieved(*wire, value, &mut self.documents, path, self.losses) {
+                    Some((retrieved::Kind::Document, node)) => Block::of(Kind::Document, node),
+                    Some((retrieved::Kind::Guarded, node)) => Block::of(Kind::Text, node),
+                    Some((retrieved::Kind::SearchResult, node)) => Block::of(Kind::Other, node),
+                    None => {
+                        self.losses.report(path.to_string(), NO_TWIN);
+                        return Ok(());
+                    }
+                }
+            }
             // Reasoning was seen to before.
-            Part::Opaque { .. } | Part::Thinking(_) | Part::RedactedThinking { .. } => {
+            Part::Thinking(_) | Part::RedactedThinking { .. } => {
                 self.losses.report(path.to_string(), NO_TWIN);
                 return Ok(());
             }
@@ -281,9 +299,15 @@ impl<'a, 'l> Turns<'a, 'l> {
                 }
                 Part::Image(image) => blocks.push(media::image(image, &path, self.losses)?),
                 Part::Document(document) => {
-                    blocks.push(media::document(document, &mut self.names, &path, self.losses)?);
+                    blocks.push(media::document(document, &mut self.documents, &path, self.losses)?);
                 }
                 Part::Opaque { wire, value } if *wire == OWN => blocks.push(value.into()),
+                Part::Opaque { wire, value } => {
+                    match media::retrieved(*wire, value, &mut self.documents, &path, self.losses) {
+                        Some((_, node)) => blocks.push(node),
+                        None => self.losses.report(path.to_string(), NO_TWIN),
+                    }
+                }
                 Part::Audio { .. } => return Err(audio(&path)),
                 _ => self
                     .losses
@@ -344,7 +368,7 @@ impl<'a, 'l> Turns<'a, 'l> {
 
     /// The models whose reasoning is signed.
     fn reasons_in_the_open(&self) -> bool {
-        matches!(self.family, Family::Claude | Family::Unknown)
+        self.family.signs()
     }
 }
 

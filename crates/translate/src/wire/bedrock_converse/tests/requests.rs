@@ -383,9 +383,11 @@ fn every_family_is_asked_to_reason_in_its_own_way() {
     let oss = json!({"reasoning_effort": "high"});
     assert_eq!(
         asked("openai.gpt-oss-120b-1:0", effort(Effort::Max)),
-        (oss, warm.clone(), "reasoning top_k".to_owned())
+        (oss, warm, "reasoning top_k".to_owned())
     );
-    assert_eq!(asked(LLAMA, effort(Effort::Low)), (Value::Null, warm, "reasoning top_k".to_owned()));
+    let most = json!({"maxTokens": 8192, "temperature": 0.3});
+    let lost = "reasoning max_tokens top_k".to_owned();
+    assert_eq!(asked(LLAMA, effort(Effort::Low)), (Value::Null, most, lost));
     let off = Reasoning { enabled: Some(false), ..Reasoning::default() };
     assert_eq!(asked(CLAUDE, off).0, json!({"thinking": {"type": "disabled"}, "top_k": 7}));
 }

@@ -64,7 +64,7 @@ pub(in crate::wire::cohere) fn encode(
     let thinking = reasoning::thinking(request, to.rules, losses);
     let own = OWN.get(..if thinking.is_some() { OWN.len() } else { OWN.len() - 1 }).unwrap_or_default();
     body.put_some("thinking", thinking);
-    body.put_some("max_tokens", request.max_tokens);
+    body.put_some("max_tokens", request.max_tokens.map(|asked| to.rules.capped(asked, losses)));
     sampling(&mut body, request, losses);
     stop(&mut body, &request.stop, losses);
     if request.stream {

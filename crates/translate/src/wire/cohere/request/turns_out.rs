@@ -16,6 +16,7 @@ use crate::ir::{Message, Part, Role, Text, Thinking, ToolResult};
 use crate::loss::Losses;
 use crate::wire::BadRequest;
 use crate::wire::fields::{Path, lose_extra, write_extra};
+use crate::wire::retrieved::as_text;
 use crate::wire::tree::{Node, Object};
 
 /// Claude Code's first system line: it changes per session, and means nothing to other providers.
@@ -30,16 +31,58 @@ pub(super) struct Turns<'l, 'm> {
     documents: Vec<Node<'m>>,
     /// Media of tool results, waiting until the last `tool` message of the run is written.
     media: Vec<Node<'m>>,
+    /// The last message that was written is the user's or a tool's; instructions do not count.
+    asked: bool,
+    /// The caller's last message was the user's and said nothing.
+    silent: bool,
+}
+
+/// Stands where the provider needs a user's turn and the caller's was blank.
+const FILLER: &str = "Continue.";
+
+/// What is said beside calls.
+#[derive(Default)]
+struct Plan {
+    text: String,
+    /// In characters.
+    length: u64,
+}
+
+impl Plan {
+    /// Appends a text; tells where it begins.
+    fn push(&mut self, text: &str) -> u64 {
+        if !self.text.is_empty() {
+            self.text.push('\n');
+            self.length += 1;
+        }
+        let from = self.length;
+        self.text.push_str(text);
+        self.length += text.chars().count() as u64;
+        from
+    }
 }
 
 impl<'l, 'm> Turns<'l, 'm> {
     pub(super) fn new(reasons: bool, losses: &'l mut Losses) -> Self {
-        Self { reasons, losses, written: Vec::new(), documents: Vec::new(), media: Vec::new() }
+        Self {
+            reasons,
+            losses,
+            written: Vec::new(),
+            documents: Vec::new(),
+            media: Vec::new(),
+            asked: false,
+            silent: false,
+        }
     }
 
     /// Messages and documents.
     pub(super) fn finish(mut self) -> (Vec<Node<'m>>, Vec<Node<'m>>) {
         self.flush_media();
+        if self.silent && !self.asked {
+            let reason = "blank text is refused by cohere: another user turn was put for it";
+            self.losses.report("messages", reason);
+            self.written.push(Object::new().with("role", "user").with("content", FILLER).into());
+        }
         (self.written, self.documents)
     }
 
@@ -52,10 +95,19 @@ impl<'l, 'm> Turns<'l, 'm> {
             if message.name.is_some() && message.role != Role::Tool {
                 self.losses.report(at.field("name").to_string(), NO_COUNTERPART);
             }
+            let written = self.written.len();
             match message.role {
                 Role::Assistant => self.assistant(message, &at)?,
                 _ => self.said(message, &at)?,
             }
+            if matches!(message.role, Role::System | Role::Developer) {
+                continue;
+            }
+            let grew = self.written.len() > written;
+            if grew {
+                self.asked = message.role != Role::Assistant;
+            }
+            self.silent = message.role == Role::User && !grew && self.media.is_empty();
         }
         Ok(())
     }
@@ -85,11 +137,12 @@ impl<'l, 'm> Turns<'l, 'm> {
             if is_billing_line(message.role, part) {
                 self.losses.report(at.to_string(), "Anthropic's billing line is of no use to this provider");
                 dropped = true;
-            } else if !matches!(part, Part::ToolResult(_)) {
+            } else if !(matches!(part, Part::ToolResult(_)) || self.is_blank(part, &at)) {
                 list.extend(self.content_part(part, &at)?);
             }
         }
-        if list.is_empty() && (dropped || results > 0) {
+        let attached = message.role == Role::User && !self.media.is_empty();
+        if list.is_empty() && (dropped || results > 0 || !attached) {
             lose_extra(&message.extra, path, Wire::Cohere, self.losses);
             return Ok(());
         }
@@ -120,6 +173,7 @@ impl<'l, 'm> Turns<'l, 'm> {
         for (index, part) in result.parts.iter().enumerate() {
             let at = inside.item(index);
             match part {
+                Part::Text(_) if self.is_blank(part, &at) => {}
                 Part::Text(text) => list.push(self.result_text(text, &at)),
                 Part::Image(image) => media.push(parts::write_image(image, &at, self.losses)?),
                 Part::Document(document) => {
@@ -184,7 +238,7 @@ impl<'l, 'm> Turns<'l, 'm> {
         let inside = path.field("content");
         let has_calls = message.parts.iter().any(is_call);
         let (mut content, mut calls, mut citations) = (Vec::new(), Vec::new(), Vec::new());
-        let mut plan = String::new();
+        let mut plan = Plan::default();
         for (index, part) in message.parts.iter().enumerate() {
             let at = inside.item(index);
             match part {
@@ -194,14 +248,10 @@ impl<'l, 'm> Turns<'l, 'm> {
                     write_extra(&mut object, &call.extra, &at, Wire::Cohere, self.losses);
                     calls.push(object.into());
                 }
+                Part::Text(_) | Part::Refusal(_) if self.is_blank(part, &at) => {}
                 Part::Text(text) if has_calls => {
                     self.lose_mark(text.cache.is_some(), &at);
-                    if !plan.is_empty() {
-                        plan.push('\n');
-                    }
-                    let from = plan.chars().count() as u64;
-                    plan.push_str(&text.text);
-                    let cited = Cited { text: &text.text, index: None, from };
+                    let cited = Cited { text: &text.text, index: None, from: plan.push(&text.text) };
                     self.cite(text, cited, &at, &mut citations);
                     lose_extra(&text.extra, &at, Wire::Cohere, self.losses);
                 }
@@ -217,12 +267,16 @@ impl<'l, 'm> Turns<'l, 'm> {
                 _ => content.extend(self.content_part(part, &at)?),
             }
         }
+        if content.is_empty() && !has_calls {
+            lose_extra(&message.extra, path, Wire::Cohere, self.losses);
+            return Ok(());
+        }
         let mut object = Object::new().with("role", "assistant");
-        if !content.is_empty() || !has_calls {
+        if !content.is_empty() {
             object.put("content", string_or_list(content));
         }
-        if !plan.is_empty() {
-            object.put("tool_plan", plan);
+        if !plan.text.is_empty() {
+            object.put("tool_plan", plan.text);
         }
         if !calls.is_empty() {
             object.put("tool_calls", calls);
@@ -285,10 +339,13 @@ impl<'l, 'm> Turns<'l, 'm> {
                 return Err(BadRequest::at(path.to_string(), message));
             }
             Part::Opaque { wire: Wire::Cohere, value } => value.into(),
-            Part::Opaque { value, .. } => {
-                parts::lose_opaque(value, path, self.losses);
-                return Ok(None);
-            }
+            Part::Opaque { wire, value } => match as_text(*wire, value, &path.to_string(), self.losses) {
+                Some(text) => text_part(text.into()),
+                None => {
+                    parts::lose_opaque(value, path, self.losses);
+                    return Ok(None);
+                }
+            },
             Part::RedactedThinking { .. } => {
                 self.losses.report(path.to_string(), "encrypted reasoning cannot be sent to this provider");
                 return Ok(None);
@@ -298,6 +355,26 @@ impl<'l, 'm> Turns<'l, 'm> {
                 return Ok(None);
             }
         }))
+    }
+
+    /// Blank text is refused. An empty string holds nothing; white space is reported.
+    fn is_blank(&mut self, part: &Part, path: &Path<'_>) -> bool {
+        let text = match part {
+            Part::Text(text) => &text.text,
+            Part::Refusal(text) => text,
+            _ => return false,
+        };
+        if !text.trim().is_empty() {
+            return false;
+        }
+        if !text.is_empty() {
+            self.losses.report(path.to_string(), "blank text is refused by cohere");
+        }
+        if let Part::Text(text) = part {
+            self.lose_mark(text.cache.is_some(), path);
+            lose_extra(&text.extra, path, Wire::Cohere, self.losses);
+        }
+        true
     }
 
     fn lose_mark(&mut self, marked: bool, path: &Path<'_>) {

@@ -83,6 +83,8 @@ fn message<'a>(choice: &'a Choice, echo: &Echo, losses: &mut Losses) -> Object<'
 struct Said<'a> {
     has_calls: bool,
     plan: String,
+    /// The characters of the plan.
+    planned: u64,
     content: Vec<Node<'a>>,
     calls: Vec<Node<'a>>,
     citations: Vec<Node<'a>>,
@@ -119,9 +121,11 @@ impl<'a> Said<'a> {
         if self.has_calls {
             if !self.plan.is_empty() {
                 self.plan.push('\n');
+                self.planned += 1;
             }
-            let from = self.plan.chars().count() as u64;
+            let from = self.planned;
             self.plan.push_str(&text.text);
+            self.planned += text.text.chars().count() as u64;
             let cited = Cited { text: &text.text, index: None, from };
             citation::write_all(&text.citations, cited, &mut self.citations);
             return lose_extra(&text.extra, path, Wire::Cohere, losses);

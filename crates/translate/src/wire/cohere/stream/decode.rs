@@ -331,19 +331,30 @@ impl Call {
         if more.is_empty() || self.stopped {
             return;
         }
-        if !self.fed && self.held.is_empty() && more.trim() == "null" {
-            self.held = more;
+        if self.fed {
+            out.push(self.arguments(more));
             return;
         }
-        self.fed = true;
-        let held = std::mem::take(&mut self.held);
-        let more = if held.is_empty() { more } else { held + &more };
-        out.push(Event::PartDelta { choice: 0, part: self.part, delta: Delta::Arguments(more) });
+        self.held.push_str(&more);
+        // `null`, in one piece or in several, is no arguments.
+        if !"null".starts_with(self.held.trim()) {
+            self.fed = true;
+            let held = std::mem::take(&mut self.held);
+            out.push(self.arguments(held));
+        }
+    }
+
+    fn arguments(&self, text: String) -> Event {
+        Event::PartDelta { choice: 0, part: self.part, delta: Delta::Arguments(text) }
     }
 
     fn stop(&mut self, out: &mut Vec<Event>) {
         if !self.stopped {
             self.stopped = true;
+            let held = std::mem::take(&mut self.held);
+            if !matches!(held.trim(), "" | "null") {
+                out.push(self.arguments(held));
+            }
             out.push(Event::PartStop { choice: 0, part: self.part });
         }
     }

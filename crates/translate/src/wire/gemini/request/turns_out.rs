@@ -18,6 +18,7 @@ use crate::wire::fields::{Path, lose_extra, write_extra};
 use crate::wire::gemini::Wire;
 use crate::wire::gemini::signature::PLACEHOLDER;
 use crate::wire::gemini::write::{NO_COUNTERPART, Parts, args, audio_type, inline};
+use crate::wire::retrieved::{Retrieved, as_text};
 use crate::wire::tree::{Node, Object};
 
 /// Claude Code's first system line: it changes per session, and means nothing to other providers.
@@ -311,17 +312,24 @@ impl<'a, 'l> Turns<'a, 'l> {
         let mut media = Parts::default();
         for (index, part) in result.parts.iter().enumerate() {
             let at = inside.item(index);
-            match part {
+            let said: Cow<'a, str> = match part {
                 Part::Text(one) => {
                     self.mark(one.cache.as_ref(), &at);
-                    if text.is_empty() {
-                        text = Cow::Borrowed(&one.text);
-                    } else {
-                        text.to_mut().push('\n');
-                        text.to_mut().push_str(&one.text);
-                    }
+                    Cow::Borrowed(&one.text)
                 }
-                _ => self.said(part, &mut media, &at)?,
+                Part::Opaque { wire, value } if Retrieved::of(*wire, value).is_some() => {
+                    as_text(*wire, value, &at.to_string(), self.losses).unwrap_or_default().into()
+                }
+                _ => {
+                    self.said(part, &mut media, &at)?;
+                    continue;
+                }
+            };
+            if text.is_empty() {
+                text = said;
+            } else {
+                text.to_mut().push('\n');
+                text.to_mut().push_str(&said);
             }
         }
         if !media.is_empty() && !self.third {
@@ -350,7 +358,11 @@ impl<'a, 'l> Turns<'a, 'l> {
             }
             Part::Audio { data, format } => parts.push(inline(audio_type(format), data)),
             Part::Opaque { wire: Wire::Gemini, value } => parts.push_whole(value),
-            Part::Opaque { value, .. } => {
+            Part::Opaque { wire, value } => {
+                if let Some(text) = as_text(*wire, value, &at.to_string(), self.losses) {
+                    parts.push(Object::new().with("text", text));
+                    return Ok(());
+                }
                 let kind = value.get("type").and_then(serde_json::Value::as_str).unwrap_or("unknown");
                 self.losses.report(at.to_string(), format!("a part of type {kind:?} {NO_COUNTERPART}"));
             }

@@ -73,7 +73,8 @@ pub(in crate::wire::openai_chat) fn encode(
     output_format(&mut body, request.output_format.as_ref());
     let effort = reasoning(&mut body, request.reasoning.as_ref(), to, losses);
     sampling(&mut body, request, to.rules.openai_reasoning && effort != Some(Effort::None), losses);
-    body.put_some("max_completion_tokens", request.max_tokens);
+    let limit = request.max_tokens.map(|asked| to.rules.capped(asked, losses));
+    body.put_some("max_completion_tokens", limit);
     stop(&mut body, &request.stop, losses);
     if request.stream {
         body.put("stream", true);
@@ -81,7 +82,7 @@ pub(in crate::wire::openai_chat) fn encode(
             body.put("stream_options", Object::new().with("include_usage", true));
         }
     }
-    account(&mut body, request, losses);
+    account(&mut body, request, keeps_marks(to), losses);
     write_rest(&mut body, &extra, Wire::OpenAiChat, &OWN, (losses, NO_COUNTERPART));
     Ok(to_bytes(&body))
 }
@@ -296,8 +297,8 @@ fn stop<'a>(body: &mut Object<'a>, words: &'a [String], losses: &mut Losses) {
     }
 }
 
-/// Who asks, for what, at which tier.
-fn account<'a>(body: &mut Object<'a>, request: &'a Request, losses: &mut Losses) {
+/// Who asks, for what, at which tier. `loose`: the host takes metadata of any answer.
+fn account<'a>(body: &mut Object<'a>, request: &'a Request, loose: bool, losses: &mut Losses) {
     if let Some(user) = &request.user {
         if user.chars().count() > MAX_USER {
             losses.report("user", "longer than 64 characters: a hash of it is sent");
@@ -318,8 +319,12 @@ fn account<'a>(body: &mut Object<'a>, request: &'a Request, losses: &mut Losses)
                 losses.report(format!("metadata.{name}"), "metadata holds strings only on openai_chat");
             }
         }
-        if !kept.is_empty() {
+        // OpenAI keeps metadata with the answers it stores, and refuses it otherwise.
+        let stored = request.extra.fields.get("store") == Some(&Value::Bool(true));
+        if (stored || loose) && !kept.is_empty() {
             body.put("metadata", kept);
+        } else if !kept.is_empty() {
+            losses.report("metadata", "this wire takes it with `store: true` only");
         }
     }
     let tier = request.service_tier.as_deref();

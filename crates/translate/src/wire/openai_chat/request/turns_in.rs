@@ -10,7 +10,7 @@ use super::super::parts::{content, mark_of, take_mark};
 use super::super::response::images;
 use super::super::{call_signature, reasoning};
 use crate::Wire;
-use crate::ir::{Message, Part, Role, ToolCall, ToolResult};
+use crate::ir::{Message, Part, Role, Signature, ToolCall, ToolResult};
 use crate::wire::json::Json;
 use crate::wire::{BadRequest, ids};
 
@@ -114,9 +114,9 @@ fn assistant(fields: &mut Fields<'_>, legacy: &mut Legacy) -> Result<Vec<Part>, 
     images(fields, &mut parts);
     let drawn = parts.len() - before;
     let at = fields.path().field("tool_calls");
-    for (index, value) in fields.list("tool_calls")?.unwrap_or_default().into_iter().enumerate() {
-        tool_call(value, &at.item(index), &mut parts)?;
-    }
+    let list = fields.list("tool_calls")?.unwrap_or_default();
+    let calls = list.into_iter().enumerate().map(|(index, value)| tool_call(value, &at.item(index)));
+    call_signature::push_calls(&mut parts, calls.collect::<Result<_, _>>()?);
     let at = fields.path().field("function_call");
     if let Some(value) = fields.take_json("function_call") {
         legacy.open = Some(legacy.id());
@@ -127,13 +127,13 @@ fn assistant(fields: &mut Fields<'_>, legacy: &mut Legacy) -> Result<Vec<Part>, 
     Ok(parts)
 }
 
-fn tool_call(value: Json<'_>, path: &Path<'_>, parts: &mut Vec<Part>) -> Result<(), BadRequest> {
+fn tool_call(value: Json<'_>, path: &Path<'_>) -> Result<(Part, Option<Signature>), BadRequest> {
     let mut fields = Fields::of(value, path)?;
     match fields.peek("type") {
         None => {}
         Some(Value::String(kind)) if kind == "custom" => {
-            parts.push(Part::Opaque { wire: Wire::OpenAiChat, value: Value::Object(fields.rest()) });
-            return Ok(());
+            let value = Value::Object(fields.rest());
+            return Ok((Part::Opaque { wire: Wire::OpenAiChat, value }, None));
         }
         // A relative's own kind of function (Moonshot's `builtin_function`) keeps its name.
         Some(Value::String(kind)) if kind != "function" => {}
@@ -151,8 +151,7 @@ fn tool_call(value: Json<'_>, path: &Path<'_>, parts: &mut Vec<Part>) -> Result<
     fields.keep_nested("function", std::mem::take(&mut call.extra.fields));
     call.cache = cache;
     call.extra = fields.extra(Wire::OpenAiChat);
-    call_signature::push_call(parts, call, signature);
-    Ok(())
+    Ok((Part::ToolCall(call), signature))
 }
 
 fn function(mut fields: Fields<'_>, id: String) -> Result<ToolCall, BadRequest> {

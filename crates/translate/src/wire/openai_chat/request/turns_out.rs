@@ -20,6 +20,7 @@ use crate::loss::Losses;
 use crate::provider::{CallIdForm, Destination, Fix, ReasoningField};
 use crate::wire::BadRequest;
 use crate::wire::ids::{CallIds, IdRule};
+use crate::wire::retrieved::as_text;
 use crate::wire::tree::{Node, Object};
 
 /// Claude Code's first system line: it changes per session, and means nothing to other providers.
@@ -315,7 +316,10 @@ impl<'a, 'd, 'm> Turns<'a, 'd, 'm> {
             Part::Audio { data, format } => (write_audio(data, format), None),
             Part::Refusal(text) => (typed("refusal", "refusal", text.as_str()), None),
             Part::Opaque { wire: Wire::OpenAiChat, value } => return Ok(Some(value.into())),
-            Part::Opaque { value, .. } => {
+            Part::Opaque { wire, value } => {
+                if let Some(text) = as_text(*wire, value, &path.to_string(), self.losses) {
+                    return Ok(Some(text_part(text.into())));
+                }
                 let kind = value.get("type").and_then(Value::as_str).unwrap_or("unknown");
                 self.losses.report(path.to_string(), format!("a part of type {kind:?} {NO_COUNTERPART}"));
                 return Ok(None);

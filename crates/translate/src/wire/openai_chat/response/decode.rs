@@ -16,7 +16,7 @@ use super::super::parts::{content, image_of};
 use super::super::types::finish_alias;
 use super::super::{call_signature, citation, reasoning, usage};
 use crate::Wire;
-use crate::ir::{Choice, Finish, FinishReason, Part, Response, ToolCall, Usage};
+use crate::ir::{Choice, Finish, FinishReason, Part, Response, Signature, ToolCall, Usage};
 use crate::wire::failure_shapes;
 use crate::wire::json::{self, Json, Members, Name};
 use crate::wire::{BadRequest, BadResponse};
@@ -220,9 +220,9 @@ fn said(message: &mut Fields<'_>) -> Result<Vec<Part>, BadRequest> {
     annotations(message, &mut parts)?;
     images(message, &mut parts);
     let at = message.path().field("tool_calls");
-    for (index, value) in message.list("tool_calls")?.unwrap_or_default().into_iter().enumerate() {
-        tool_call(value, &at.item(index), &mut parts)?;
-    }
+    let list = message.list("tool_calls")?.unwrap_or_default();
+    let calls = list.into_iter().enumerate().map(|(index, value)| tool_call(value, &at.item(index)));
+    call_signature::push_calls(&mut parts, calls.collect::<Result<_, _>>()?);
     let at = message.path().field("function_call");
     if let Some(value) = message.take_json("function_call") {
         parts.push(Part::ToolCall(function(Fields::of(value, &at)?, String::new())?));
@@ -265,11 +265,11 @@ fn annotations(message: &mut Fields<'_>, parts: &mut [Part]) -> Result<(), BadRe
 }
 
 /// Lenient where requests are strict: an id may be missing, arguments may be an object.
-fn tool_call(value: Json<'_>, path: &Path<'_>, parts: &mut Vec<Part>) -> Result<(), BadRequest> {
+fn tool_call(value: Json<'_>, path: &Path<'_>) -> Result<(Part, Option<Signature>), BadRequest> {
     let mut fields = Fields::of(value, path)?;
     let Some(inner) = fields.take_json("function") else {
-        parts.push(Part::Opaque { wire: Wire::OpenAiChat, value: Value::Object(fields.rest()) });
-        return Ok(());
+        let value = Value::Object(fields.rest());
+        return Ok((Part::Opaque { wire: Wire::OpenAiChat, value }, None));
     };
     if fields.peek("type").and_then(Value::as_str) == Some("function") {
         fields.take("type");
@@ -282,8 +282,7 @@ fn tool_call(value: Json<'_>, path: &Path<'_>, parts: &mut Vec<Part>) -> Result<
     let mut call = function(Fields::of(inner, &at)?, id)?;
     fields.keep_nested("function", std::mem::take(&mut call.extra.fields));
     call.extra = fields.extra(Wire::OpenAiChat);
-    call_signature::push_call(parts, call, signature);
-    Ok(())
+    Ok((Part::ToolCall(call), signature))
 }
 
 fn function(mut fields: Fields<'_>, id: String) -> Result<ToolCall, BadRequest> {

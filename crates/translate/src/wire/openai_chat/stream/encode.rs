@@ -294,6 +294,11 @@ impl Encoder {
         let at = self.choice(choice, out);
         let Some(state) = self.choices.get_mut(at).filter(|state| !state.finished) else { return };
         state.finished = true;
+        if let Some(failure) = finish.failure() {
+            // The wire has no word for it, and what came so far is no answer.
+            self.done = true;
+            return write_data(out, &error::encode(&failure));
+        }
         let (calls, refused) = (state.calls > 0, state.refused);
         if let Some(text) = refusal_text(finish).filter(|_| !refused) {
             self.field(choice, "refusal", &text, out);

@@ -65,7 +65,7 @@ pub(in crate::wire::openai_responses) fn encode(
     let effort = reasoning(&mut body, request, to, losses);
     let reasons = to.rules.openai_reasoning && effort != Some(Effort::None);
     sampling(&mut body, request, reasons, losses);
-    limits(&mut body, request, losses);
+    limits(&mut body, request, to, losses);
     include(&mut body, request, to.rules.openai_reasoning, losses);
     if !extra.fields.contains_key("store") {
         body.put("store", false);
@@ -200,8 +200,9 @@ fn sampling<'a>(body: &mut Object<'a>, request: &'a Request, refused: bool, loss
     }
 }
 
-fn limits(body: &mut Object<'_>, request: &Request, losses: &mut Losses) {
-    let Some(limit) = request.max_tokens else { return };
+fn limits(body: &mut Object<'_>, request: &Request, to: &Destination<'_>, losses: &mut Losses) {
+    let Some(asked) = request.max_tokens else { return };
+    let limit = to.rules.capped(asked, losses);
     if limit < LEAST_TOKENS {
         losses.report("max_tokens", format!("{limit} is too few for this wire: sent as {LEAST_TOKENS}"));
     }

@@ -33,6 +33,7 @@ pub(super) const RULES: ModelRules = ModelRules {
     takes_effort: Some(true),
     lowest_effort: None,
     needs_reasoning_echo: false,
+    always_thinks: false,
 };
 /// A model that does not reason.
 pub(super) const CHAT_RULES: ModelRules =
