@@ -17,7 +17,7 @@ use super::attempt::{Answer, Attempt};
 use super::exchange::{Call, Exchange};
 use super::fault::{Fault, class_of};
 use super::replay::Limit;
-use super::upstream_response_filter::echo;
+use super::upstream_response_filter::{echo, tool_names};
 use super::{count, extra_fields, set_deadline, tasks};
 use crate::route::endpoint::Operation;
 
@@ -236,6 +236,7 @@ fn check_whole(
         return Err(BadResponse::Failure(failure));
     }
     response.usage = response.usage.map(|usage| style.apply(usage));
+    tool_names(call, &attempt.upstream).restore(&mut response);
     let parts = || response.choices.iter().flat_map(|choice| choice.parts.iter());
     let seen = Observation {
         content: true,

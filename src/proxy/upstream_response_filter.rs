@@ -9,12 +9,12 @@ use pingora_error::Result;
 use pingora_http::ResponseHeader;
 use translate::Wire;
 use translate::relay::{StreamPipe, StreamPipeOptions};
-use translate::wire::Echo;
 use translate::wire::bedrock_converse::told_by_headers;
 use translate::wire::gemini::JsonArray;
 use translate::wire::openai_responses::echo_of;
+use translate::wire::{Echo, ToolNames};
 
-use super::attempt::{Answer, Attempt, Streaming};
+use super::attempt::{Answer, Attempt, Streaming, Upstream};
 use super::exchange::{Call, Exchange};
 use super::headers::passes_down;
 use super::replay::Limit;
@@ -113,14 +113,24 @@ fn stream_pipe(call: &Call, attempt: &Attempt, request_id: &str) -> StreamPipe {
         withhold_usage: upstream.usage_is_ours,
         hold_last: call.endpoint.extra_fields(),
     };
+    let names = tool_names(call, upstream);
     let pipe = match (call.endpoint.operation, upstream.relay) {
         (Operation::Completions, true) => StreamPipe::relaying(options, call.endpoint.codec()),
         (Operation::Completions, false) => StreamPipe::towards(options, call.endpoint.codec()),
+        // One wire on both sides, but tools had to be named anew.
+        _ if !names.is_empty() => StreamPipe::towards(options, call.endpoint.codec()),
         // A relayed body may still have been translated: a marked signature was in it.
         _ => StreamPipe::new(options),
     };
     pipe.with_framing(upstream.target.framing, call.endpoint.framing)
         .with_usage_style(upstream.target.quirks.usage)
+        .with_tool_names(names)
+}
+
+/// The caller's names for tools that the provider knows by others.
+pub fn tool_names(call: &Call, upstream: &Upstream) -> ToolNames {
+    let request = call.decoded.as_ref().filter(|_| !upstream.relay);
+    request.map(|request| ToolNames::of(request, upstream.target.wire)).unwrap_or_default()
 }
 
 /// What a translated answer needs besides the provider's.

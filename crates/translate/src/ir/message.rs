@@ -44,6 +44,12 @@ impl Extra {
     }
 }
 
+/// A leftover of a function that tells the group it stood in. Its name says so too: nothing is lost with it.
+pub(crate) const GROUP: &str = "in_namespace";
+
+/// A leftover that holds what a function, a call or a result was made of: all of it was said in their words.
+pub(crate) const MADE_OF: &str = "made_of";
+
 /// Objects of which decoders read some members and keep the others.
 const PARTLY_READ: [&str; 33] = [
     "additionalModelRequestFields",
@@ -82,7 +88,7 @@ const PARTLY_READ: [&str; 33] = [
 ];
 
 fn name_all(fields: &Map<String, Value>, above: &str, names: &mut Vec<String>) {
-    for (name, value) in fields {
+    for (name, value) in fields.iter().filter(|(name, _)| ![GROUP, MADE_OF].contains(&name.as_str())) {
         match value {
             Value::Object(inner) if !inner.is_empty() && PARTLY_READ.contains(&name.as_str()) => {
                 name_all(inner, &format!("{above}{name}."), names);

@@ -19,6 +19,7 @@ pub use failure::{Failure, FailureKind};
 pub use message::{
     CacheMark, Document, Extra, Image, Message, Part, Role, Source, Text, Thinking, ToolCall, ToolResult,
 };
+pub(crate) use message::{GROUP, MADE_OF};
 pub use request::{Effort, JsonSchema, OutputFormat, Reasoning, Request, Sampling, Tool, ToolChoice};
 pub use response::{Choice, Finish, FinishReason, Response};
 pub use signature::Signature;

@@ -31,6 +31,16 @@ pub struct Request {
     pub extra: Extra,
 }
 
+impl Request {
+    /// False for a tool that the choice among some of them leaves out: for wires that cannot say it, which
+    /// are given the others alone.
+    #[must_use]
+    pub fn may_call(&self, tool: &Tool) -> bool {
+        let Some(ToolChoice::Among { names, .. }) = &self.tool_choice else { return true };
+        matches!(tool, Tool::Function { name, .. } if names.contains(name))
+    }
+}
+
 /// Sampling parameters, each as the caller gave it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Sampling {
@@ -69,11 +79,25 @@ pub enum ToolChoice {
     /// Some tool must be called (OpenAI `required`, Anthropic `any`).
     Required,
     Named(String),
-    /// A form only one wire knows (OpenAI `allowed_tools`), whole.
+    /// Of all tools only these may be called, and one must be where it is `required`. The others stay in
+    /// sight: prompt caches hold them.
+    Among {
+        required: bool,
+        names: Vec<String>,
+    },
+    /// A form only one wire knows, whole.
     Opaque {
         wire: crate::Wire,
         value: Value,
     },
+}
+
+impl ToolChoice {
+    /// A call must be made.
+    #[must_use]
+    pub fn forces(&self) -> bool {
+        matches!(self, Self::Required | Self::Named(_) | Self::Among { required: true, .. })
+    }
 }
 
 /// A named schema the answer must follow.

@@ -14,7 +14,7 @@ use crate::ir::{Event, Failure, FailureKind, Usage};
 use crate::loss::Losses;
 use crate::provider::UsageStyle;
 use crate::wire::{
-    Codec, Echo, FrameVerdict, Observation, StreamDecoder, StreamEncoder, Wire, bedrock_converse,
+    Codec, Echo, FrameVerdict, Observation, StreamDecoder, StreamEncoder, ToolNames, Wire, bedrock_converse,
     openai_responses,
 };
 
@@ -96,6 +96,7 @@ impl StreamPipe {
         let translation = upstream.map(|upstream| Translation {
             decoder: upstream.stream_decoder(),
             encoder: caller.stream_encoder(options.echo),
+            names: ToolNames::default(),
             events: Vec::new(),
             started: false,
             tail: Vec::new(),
@@ -122,6 +123,13 @@ impl StreamPipe {
     #[must_use]
     pub fn with_usage_style(mut self, style: UsageStyle) -> Self {
         self.lane.usage_style = style;
+        self
+    }
+
+    /// Gives calls the caller's names for its tools; between wires only.
+    #[must_use]
+    pub fn with_tool_names(mut self, names: ToolNames) -> Self {
+        self.lane.translation.iter_mut().for_each(|translation| translation.names.clone_from(&names));
         self
     }
 
@@ -287,6 +295,7 @@ struct Lane {
 struct Translation {
     decoder: Box<dyn StreamDecoder>,
     encoder: Box<dyn StreamEncoder>,
+    names: ToolNames,
     /// Reused between frames.
     events: Vec<Event>,
     /// The encoder got an event: signs of life may be passed on.
@@ -404,10 +413,11 @@ impl Lane {
 
     /// Notes and encodes events, and empties the list. The end and a failure are left to the owner.
     fn encode(&mut self, events: &mut Vec<Event>, out: &mut Vec<u8>) {
-        for event in events.drain(..) {
+        for mut event in events.drain(..) {
             if self.is_complete() {
                 continue;
             }
+            self.translation.iter().for_each(|translation| translation.names.restore_step(&mut event));
             watch::note(&mut self.seen, &event);
             match event {
                 Event::Finish { .. } if self.seen.failure.is_some() => {}

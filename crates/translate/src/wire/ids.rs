@@ -124,7 +124,7 @@ fn is_word(byte: u8) -> bool {
 }
 
 /// FNV-1a: the same on every machine and in every version.
-fn digest(text: &str) -> u64 {
+pub(super) fn digest(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })

@@ -20,10 +20,14 @@ pub(crate) mod retrieved;
 mod schema;
 mod sound;
 mod told;
+pub(crate) mod tool_names;
+pub(crate) mod tool_schema;
 pub(crate) mod tree;
 
 #[cfg(test)]
 mod crossing_tests;
+
+pub use tool_names::ToolNames;
 
 use std::sync::Arc;
 

@@ -271,6 +271,7 @@ fn see_choice(request: &Request) -> Value {
         Some(ToolChoice::None) => json!("none"),
         Some(ToolChoice::Required) => json!("required"),
         Some(ToolChoice::Named(name)) => json!(["named", name]),
+        Some(ToolChoice::Among { required, names }) => json!(["among", required, names]),
         Some(ToolChoice::Opaque { value, .. }) => value.clone(),
     }
 }
@@ -460,6 +461,23 @@ fn tools() -> Vec<Asked> {
         Asked {
             name: "tool choice by name",
             request: |_| chosen(ToolChoice::Named("look".into())),
+            see: see_choice,
+            kept: false,
+        },
+        Asked {
+            name: "tool choice among some",
+            request: |_| {
+                let names = vec!["look".into(), "listen".into()];
+                let mut request = chosen(ToolChoice::Among { required: true, names });
+                for other in ["listen", "smell"] {
+                    let mut tool = tool(None, None);
+                    if let Tool::Function { name, .. } = &mut tool {
+                        other.clone_into(name);
+                    }
+                    request.tools.push(tool);
+                }
+                request
+            },
             see: see_choice,
             kept: false,
         },

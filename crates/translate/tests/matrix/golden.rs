@@ -303,6 +303,10 @@ impl Asked<'_> {
             (Some(ToolChoice::Named(name)), Some(ToolChoice::Required)) => {
                 matches!(&self.got.tools[..], [Tool::Function { name: only, .. }] if only == name)
             }
+            (Some(ToolChoice::Among { required, .. }), got) => {
+                got == Some(if *required { &ToolChoice::Required } else { &ToolChoice::Auto })
+                    && self.got.tools.len() < self.request.tools.len()
+            }
             // One that nobody asked for would be a change too.
             _ => false,
         }
@@ -314,6 +318,10 @@ impl Asked<'_> {
         let (asked, got) = (self.request, self.got);
         if asked.tool_choice == Some(ToolChoice::None) && got.tools.is_empty() {
             return asked.tools.is_empty() || told(self.losses, &["tool_choice"]);
+        }
+        if matches!(asked.tool_choice, Some(ToolChoice::Among { .. })) {
+            return got.tools.len() == asked.tools.iter().filter(|tool| asked.may_call(tool)).count()
+                || got.tools.len() == asked.tools.len();
         }
         let searches = asked.extra.fields.contains_key("web_search_options") && self.searches();
         got.tools.len() == asked.tools.len() + usize::from(searches)

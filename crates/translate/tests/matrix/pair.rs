@@ -50,12 +50,16 @@ pub fn encode_to(wire: Wire, request: &Request, model: &str) -> Result<(Vec<u8>,
     encode_for(wire, request, &quirks(wire), model)
 }
 
-/// The bodies as a caller of `dialect` would write them: for a host that takes all the dialect has.
+/// The bodies as a caller of `dialect` would write them: for hosts that together take all the dialect has.
 pub fn written_by_caller(dialect: Wire, request: &Request) -> Vec<Vec<u8>> {
-    let details = Quirks { fixes: &[], reasoning_echo: ReasoningField::Details, ..quirks(dialect) };
-    let quirks = if dialect == Wire::OpenAiChat { details } else { quirks(dialect) };
-    let body = |model: &&str| encode_for(dialect, request, &quirks, model).ok().map(|(body, _)| body);
-    models(dialect).iter().filter_map(body).collect()
+    let vendor = quirks(dialect);
+    let mut hosts = vec![vendor];
+    if dialect == Wire::OpenAiChat {
+        hosts.insert(0, Quirks { fixes: &[], reasoning_echo: ReasoningField::Details, ..vendor });
+    }
+    let body = |(quirks, model): (&Quirks, &&str)| Some(encode_for(dialect, request, quirks, model).ok()?.0);
+    let targets = hosts.iter().flat_map(|host| models(dialect).iter().map(move |model| (host, model)));
+    targets.filter_map(body).collect()
 }
 
 fn encode_for(

@@ -23,7 +23,9 @@ mod usage;
 // What the wire's younger sibling shares with it.
 pub(super) use error::{encode as encode_error, words as error_words};
 pub(super) use parts::{data_url, document_source, image_source};
-pub(super) use request::{CLIENT_TOOLS, JSON_LINE, JSON_REASON, MAX_USER, effort_of, fnv1a, no_json_word};
+pub(super) use request::{
+    CLIENT_TOOLS, JSON_LINE, JSON_REASON, MAX_USER, allowed, effort_of, fnv1a, no_json_word,
+};
 pub(super) use response::foreign_native;
 pub(super) use types::{Count, Str, object, speaks};
 pub(super) use usage::{dollars, nanos_of_decimal};

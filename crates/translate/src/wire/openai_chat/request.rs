@@ -10,6 +10,7 @@ mod json_word;
 mod turns_in;
 mod turns_out;
 
+pub(in crate::wire) use decode::allowed;
 pub(super) use decode::decode;
 pub(super) use encode::encode;
 pub(in crate::wire) use encode::{CLIENT_TOOLS, MAX_USER, effort_of, fnv1a};

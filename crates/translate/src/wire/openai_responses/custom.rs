@@ -63,8 +63,13 @@ pub(super) fn names(request: &Request) -> Vec<&str> {
 /// The names of the custom tools of a request as [`super::echo_of`] kept it.
 pub(super) fn names_of(request: &Map<String, Value>) -> Vec<String> {
     let tools = request.get("tools").and_then(Value::as_array);
-    let customs = tools.into_iter().flatten().filter(|tool| tool.get("type") == Some(&json!("custom")));
+    let customs = tools.into_iter().flatten().filter(|tool| is_one(tool));
     customs.filter_map(|tool| tool.get("name")?.as_str().map(str::to_owned)).collect()
+}
+
+/// A tool of this kind, as it is written.
+pub(super) fn is_one(tool: &Value) -> bool {
+    tool.get("type").and_then(Value::as_str) == Some("custom")
 }
 
 /// The free text as the arguments of the function.

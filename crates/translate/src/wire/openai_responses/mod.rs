@@ -9,10 +9,12 @@
 //! refused where it would have to be translated, and relayed untouched elsewhere.
 
 mod citation;
+mod client_tools;
 mod custom;
 mod echo;
 mod error;
 mod items;
+mod namespace;
 mod observe;
 mod parts;
 mod reasoning;

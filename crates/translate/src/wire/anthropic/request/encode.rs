@@ -14,6 +14,7 @@ use crate::wire::anthropic::write::{NO_TWIN, lose_extra};
 use crate::wire::fields::Path;
 use crate::wire::lend::write_rest;
 use crate::wire::schema;
+use crate::wire::tool_names::fitted;
 use crate::wire::tree::{Node, Object, to_bytes};
 
 /// Parameters of this API that the pivot has no place for: callers of other dialects may give them too.
@@ -39,10 +40,11 @@ pub(in crate::wire::anthropic) fn encode(
     losses: &mut Losses,
 ) -> Result<Vec<u8>, BadRequest> {
     sampling::check(&request.sampling)?;
+    let request = &*fitted(request, Wire::Anthropic);
     let leading = request.messages.iter().take_while(|message| instructs(message.role)).count();
     let mut marks = Marks::plan(request, leading);
     let max_tokens = max_tokens(request, to.rules, losses);
-    let tools = tools::tools(request, &mut marks, losses);
+    let tools = tools::tools(request, to.rules, &mut marks, losses);
     let (format, instruction) = output_format(request, to.rules, losses);
     let system = system(request, leading, &mut marks, instruction, losses);
     let mut turns = conversation(request, leading, marks, losses)?;

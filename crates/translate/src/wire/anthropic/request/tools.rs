@@ -1,23 +1,38 @@
 //! Tools and the choice among them.
 
-use std::borrow::Cow;
-
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use super::cache::Marks;
 use crate::ir::{Request, Tool, ToolChoice};
 use crate::loss::Losses;
+use crate::provider::ModelRules;
 use crate::wire::anthropic::Wire;
 use crate::wire::anthropic::types::Place;
 use crate::wire::anthropic::write::{NO_TWIN, keep_extra};
+use crate::wire::fields::Path;
+use crate::wire::tool_names::LEFT_OUT;
+use crate::wire::tool_schema;
 use crate::wire::tree::{Node, Object};
 
+/// This wire.
+const OWN: Wire = Wire::Anthropic;
+
 /// The `tools` array; empty when the request has none that this wire knows.
-pub(super) fn tools<'a>(request: &'a Request, marks: &mut Marks, losses: &mut Losses) -> Vec<Node<'a>> {
+pub(super) fn tools<'a>(
+    request: &'a Request,
+    rules: &ModelRules,
+    marks: &mut Marks,
+    losses: &mut Losses,
+) -> Vec<Node<'a>> {
     let list = Place::Root.field("tools");
+    let paths = Path::Body.field("tools");
     let mut written = Vec::with_capacity(request.tools.len());
     for (index, tool) in request.tools.iter().enumerate() {
         let place = list.item(index);
+        if !request.may_call(tool) {
+            losses.report(place.to_string(), LEFT_OUT);
+            continue;
+        }
         match tool {
             Tool::Opaque { wire: Wire::Anthropic, value } => written.push(value.into()),
             Tool::Opaque { value, .. } if is_dated(value) => written.push(value.into()),
@@ -25,8 +40,12 @@ pub(super) fn tools<'a>(request: &'a Request, marks: &mut Marks, losses: &mut Lo
             Tool::Function { name, description, parameters, strict, cache, extra } => {
                 let mut object = Object::new().with("name", name.as_str());
                 object.put_some("description", description.as_deref());
-                object.put("input_schema", input_schema(parameters.as_ref(), &place, losses));
-                object.put_some("strict", *strict);
+                let path = paths.item(index);
+                let schema = tool_schema::object(parameters.as_ref(), &path.field("parameters"), OWN, losses);
+                let can = (rules.structured_output, OWN);
+                let (schema, strict) = tool_schema::closed_if_strict(schema, *strict, can, &path, losses);
+                object.put("input_schema", schema);
+                object.put_some("strict", strict);
                 keep_extra(&mut object, extra, &place, losses);
                 object.put_some("cache_control", marks.ahead(cache.as_ref(), &place, losses));
                 written.push(object.into());
@@ -55,11 +74,12 @@ pub(super) fn choice<'a>(
         None if single != Some(true) => return None,
         None | Some(ToolChoice::Auto) => Object::typed("auto"),
         Some(ToolChoice::None) => return Some(Object::typed("none").into()),
-        Some(ToolChoice::Required | ToolChoice::Named(_)) if thinking => {
+        Some(choice) if thinking && choice.forces() => {
             losses.report("tool_choice", "a call cannot be forced while reasoning: sent as auto");
             Object::typed("auto")
         }
-        Some(ToolChoice::Required) => Object::typed("any"),
+        Some(ToolChoice::Required | ToolChoice::Among { required: true, .. }) => Object::typed("any"),
+        Some(ToolChoice::Among { .. }) => Object::typed("auto"),
         Some(ToolChoice::Named(name)) => Object::typed("tool").with("name", name.as_str()),
         Some(ToolChoice::Opaque { wire: Wire::Anthropic, value }) => return Some(value.into()),
         Some(ToolChoice::Opaque { .. }) => {
@@ -78,35 +98,4 @@ fn is_dated(tool: &Value) -> bool {
     let kind = tool.get("type").and_then(Value::as_str).unwrap_or_default();
     let day = kind.rsplit_once('_').map_or("", |(_, day)| day);
     day.len() == 8 && day.starts_with("20") && day.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-/// The API wants an object schema; one that is absent takes no arguments.
-fn input_schema<'a>(parameters: Option<&'a Value>, place: &Place<'_>, losses: &mut Losses) -> Cow<'a, Value> {
-    let Some(schema) = parameters else { return Cow::Owned(no_arguments()) };
-    let Value::Object(fields) = schema else {
-        losses.report(place.field("parameters").to_string(), "a schema is an object: sent without arguments");
-        return Cow::Owned(no_arguments());
-    };
-    match fields.get("type") {
-        Some(Value::String(kind)) if kind == "object" => Cow::Borrowed(schema),
-        found => {
-            if found.is_some() {
-                let path = place.field("parameters").field("type").to_string();
-                losses.report(path, "the arguments of a tool are an object on anthropic");
-            }
-            Cow::Owned(as_object(fields))
-        }
-    }
-}
-
-fn as_object(fields: &Map<String, Value>) -> Value {
-    let mut object = Map::with_capacity(fields.len() + 1);
-    object.insert("type".to_owned(), Value::from("object"));
-    let rest = fields.iter().filter(|(key, _)| key.as_str() != "type");
-    object.extend(rest.map(|(key, value)| (key.clone(), value.clone())));
-    Value::Object(object)
-}
-
-fn no_arguments() -> Value {
-    json!({"type": "object", "properties": {}})
 }

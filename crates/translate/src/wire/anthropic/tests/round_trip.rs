@@ -126,7 +126,7 @@ fn thinking_turned_off() {
 
 #[test]
 fn each_choice_of_tool() {
-    let tools = json!([{"name": "f", "input_schema": {"type": "object"}, "strict": true}]);
+    let tools = json!([{"name": "f", "input_schema": {"type": "object", "additionalProperties": false}, "strict": true}]);
     for choice in [
         json!({"type": "auto"}),
         json!({"type": "any", "disable_parallel_tool_use": true}),

@@ -18,6 +18,7 @@ use crate::wire::bedrock_converse::types::{NO_TWIN, OWN};
 use crate::wire::fields::{Path, lose_extra};
 use crate::wire::lend::write_rest;
 use crate::wire::schema;
+use crate::wire::tool_names::fitted;
 use crate::wire::tree::{Node, Object, to_bytes};
 
 /// Parameters of this wire that a caller of another dialect may use by their names here.
@@ -35,18 +36,19 @@ const MOST_METADATA: usize = 16;
 /// Writes a request body.
 ///
 /// # Errors
-/// [`BadRequest`] for what has no meaning on this wire: URLs, foreign file ids, several choices, tool names
-/// and media types the API does not take.
+/// [`BadRequest`] for what has no meaning on this wire: URLs, foreign file ids, several choices and
+/// media types the API does not take.
 pub(in crate::wire::bedrock_converse) fn encode(
     request: &Request,
     to: &Destination<'_>,
     losses: &mut Losses,
 ) -> Result<Vec<u8>, BadRequest> {
     sampling::check(&request.sampling)?;
+    let request = &*fitted(request, OWN);
     let family = Family::of(to.model);
     let leading = request.messages.iter().take_while(|message| instructs(message.role)).count();
     let mut points = Points::plan(request, leading, family, to.model);
-    let tools = tools::tools(request, to.rules, &mut points, losses)?;
+    let tools = tools::tools(request, to.rules, &mut points, losses);
     let (format, instruction) = output_format(request, to.rules, losses);
     let system = system(request, leading, &mut points, instruction, losses);
     let mut turns = conversation(request, leading, (family, points), losses)?;

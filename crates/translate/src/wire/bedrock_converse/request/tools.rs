@@ -1,37 +1,33 @@
 //! `toolConfig`: tools and the choice among them. The API refuses calls in the conversation without it, so
 //! tools stay where the history needs them, and are made up where there are none.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::cache::Points;
 use crate::ir::{Part, Request, Tool, ToolChoice};
 use crate::loss::Losses;
 use crate::provider::ModelRules;
-use crate::wire::BadRequest;
 use crate::wire::bedrock_converse::family::Family;
-use crate::wire::bedrock_converse::names::is_name;
 use crate::wire::bedrock_converse::types::{NO_TWIN, OWN};
 use crate::wire::fields::{Path, write_extra};
+use crate::wire::tool_names::LEFT_OUT;
+use crate::wire::tool_schema;
 use crate::wire::tree::{Node, Object};
 
 /// The tools to write; empty when none are to be.
-///
-/// # Errors
-/// [`BadRequest`] for a name the API does not take: the model would call it by another.
 pub(super) fn tools<'a>(
     request: &'a Request,
     rules: &ModelRules,
     points: &mut Points,
     losses: &mut Losses,
-) -> Result<Vec<Node<'a>>, BadRequest> {
+) -> Vec<Node<'a>> {
     let called = called(request);
     if request.tool_choice == Some(ToolChoice::None) && !request.tools.is_empty() {
         if called.is_empty() {
             losses.report("tool_choice", "bedrock_converse has no choice `none`: sent without the tools");
-            return Ok(Vec::new());
+            return Vec::new();
         }
         let reason = "bedrock_converse has no choice `none`: the tools stay, earlier calls need them";
         losses.report("tool_choice", reason);
@@ -40,11 +36,15 @@ pub(super) fn tools<'a>(
     let mut written = Vec::with_capacity(request.tools.len());
     for (index, tool) in request.tools.iter().enumerate() {
         let path = list.item(index);
+        if !request.may_call(tool) {
+            losses.report(path.to_string(), LEFT_OUT);
+            continue;
+        }
         match tool {
             Tool::Opaque { wire, value } if *wire == OWN => written.push(value.into()),
             Tool::Opaque { .. } => losses.report(path.to_string(), NO_TWIN),
             Tool::Function { cache, .. } => {
-                written.push(function(tool, rules, &path, losses)?);
+                written.push(function(tool, rules, &path, losses));
                 written.extend(points.of_tool(cache.as_ref(), &path, losses));
             }
         }
@@ -55,36 +55,22 @@ pub(super) fn tools<'a>(
         losses.report("tools", reason);
         written.extend(called.into_iter().map(stand_in));
     }
-    Ok(written)
+    written
 }
 
-fn function<'a>(
-    tool: &'a Tool,
-    rules: &ModelRules,
-    path: &Path<'_>,
-    losses: &mut Losses,
-) -> Result<Node<'a>, BadRequest> {
+fn function<'a>(tool: &'a Tool, rules: &ModelRules, path: &Path<'_>, losses: &mut Losses) -> Node<'a> {
     let Tool::Function { name, description, parameters, strict, extra, .. } = tool else {
-        return Ok(Node::Null);
+        return Node::Null;
     };
-    if !is_name(name) {
-        let path = path.field("name");
-        let message = format!(
-            "`{path}` is {name:?}, expected at most 64 letters, digits, `_` and `-` (bedrock_converse)"
-        );
-        return Err(BadRequest::at(path.to_string(), message));
-    }
     let mut spec = Object::new().with("name", name.as_str());
     spec.put_some("description", description.as_deref().filter(|text| !text.trim().is_empty()));
-    spec.put("inputSchema", Object::new().with("json", input_schema(parameters.as_ref(), path, losses)));
-    match strict {
-        Some(true) if !rules.structured_output => {
-            losses.report(path.field("strict").to_string(), "this model takes no strict tools");
-        }
-        strict => spec.put_some("strict", *strict),
-    }
+    let schema = tool_schema::object(parameters.as_ref(), &path.field("parameters"), OWN, losses);
+    let can = (rules.structured_output, OWN);
+    let (schema, strict) = tool_schema::closed_if_strict(schema, *strict, can, path, losses);
+    spec.put("inputSchema", Object::new().with("json", schema));
+    spec.put_some("strict", strict);
     write_extra(&mut spec, extra, path, OWN, losses);
-    Ok(Object::new().with("toolSpec", spec).into())
+    Object::new().with("toolSpec", spec).into()
 }
 
 /// The choice as Converse writes it, and, where only Claude's own can say it, that one beside.
@@ -102,13 +88,19 @@ pub(super) fn choice<'a>(
     losses: &mut Losses,
 ) -> Choice<'a> {
     if !has_tools {
-        let forces = matches!(&request.tool_choice, Some(choice) if !matches!(choice, ToolChoice::None | ToolChoice::Auto));
-        if forces {
+        let free = matches!(request.tool_choice, None | Some(ToolChoice::None | ToolChoice::Auto));
+        if !free {
             losses.report("tool_choice", "there is no tool to choose");
         }
         return Choice { converse: None, claude: None };
     }
-    let wanted = match &request.tool_choice {
+    let among = match &request.tool_choice {
+        // The others were left out.
+        Some(ToolChoice::Among { required: true, .. }) => Some(&ToolChoice::Required),
+        Some(ToolChoice::Among { .. }) => Some(&ToolChoice::Auto),
+        choice => choice.as_ref(),
+    };
+    let wanted = match among {
         Some(ToolChoice::Required | ToolChoice::Named(_)) if reasons && family == Family::Claude => {
             losses.report("tool_choice", "a call cannot be forced while reasoning: sent as auto");
             Some(&ToolChoice::Auto)
@@ -125,7 +117,7 @@ pub(super) fn choice<'a>(
         }
         // Reported with the tools.
         Some(ToolChoice::None) => None,
-        choice => choice.as_ref(),
+        choice => choice,
     };
     let converse = wanted.map(|choice| match choice {
         ToolChoice::Required => Object::new().with("any", Object::new()),
@@ -164,48 +156,25 @@ fn one_call<'a>(
 
 /// The names of the tools that the conversation calls, each once. Results whose call is not there count
 /// as calls of a tool without a name.
-fn called(request: &Request) -> Vec<Cow<'_, str>> {
-    let mut names: Vec<Cow<'_, str>> = Vec::new();
-    let mut known: HashSet<Cow<'_, str>> = HashSet::new();
+fn called(request: &Request) -> Vec<&str> {
+    let mut names: Vec<&str> = Vec::new();
+    let mut known: HashSet<&str> = HashSet::new();
     for part in request.messages.iter().flat_map(|message| &message.parts) {
         let name = match part {
-            Part::ToolCall(call) => super::turns::tool_name(&call.name),
-            Part::ToolResult(_) if names.is_empty() => Cow::Borrowed("tool"),
+            Part::ToolCall(call) => call.name.as_str(),
+            Part::ToolResult(_) if names.is_empty() => "tool",
             _ => continue,
         };
-        if known.insert(name.clone()) {
+        if known.insert(name) {
             names.push(name);
         }
     }
     names
 }
 
-fn stand_in(name: Cow<'_, str>) -> Node<'_> {
+fn stand_in(name: &str) -> Node<'_> {
     let schema = Object::new().with("json", no_arguments());
     Object::new().with("toolSpec", Object::new().with("name", name).with("inputSchema", schema)).into()
-}
-
-/// The API wants an object schema; one that is absent takes no arguments.
-fn input_schema<'a>(parameters: Option<&'a Value>, path: &Path<'_>, losses: &mut Losses) -> Cow<'a, Value> {
-    let Some(schema) = parameters else { return Cow::Owned(no_arguments()) };
-    let Value::Object(fields) = schema else {
-        losses.report(path.field("parameters").to_string(), "a schema is an object: sent without arguments");
-        return Cow::Owned(no_arguments());
-    };
-    match fields.get("type") {
-        Some(Value::String(kind)) if kind == "object" => Cow::Borrowed(schema),
-        found => {
-            if found.is_some() {
-                let path = path.field("parameters").field("type").to_string();
-                losses.report(path, "the arguments of a tool are an object on bedrock_converse");
-            }
-            let mut object = Map::with_capacity(fields.len() + 1);
-            object.insert("type".to_owned(), Value::from("object"));
-            let rest = fields.iter().filter(|(key, _)| key.as_str() != "type");
-            object.extend(rest.map(|(key, value)| (key.clone(), value.clone())));
-            Cow::Owned(Value::Object(object))
-        }
-    }
 }
 
 fn no_arguments() -> Value {

@@ -1,8 +1,6 @@
 //! The conversation as the API wants it: user and assistant in turn, a user first, all results of one turn
 //! together and first, reasoning first, no blank text, ids and names of its alphabets.
 
-use std::borrow::Cow;
-
 use super::cache::{Points, of_result};
 use super::turn::{Block, Kind, Speaker, Turn, text_block};
 use crate::ir::{CacheMark, Extra, Message, Part, Role, Text, Thinking, ToolCall, ToolResult};
@@ -10,7 +8,6 @@ use crate::loss::Losses;
 use crate::wire::BadRequest;
 use crate::wire::bedrock_converse::family::Family;
 use crate::wire::bedrock_converse::media::{self, Documents, refused};
-use crate::wire::bedrock_converse::names::is_name;
 use crate::wire::bedrock_converse::types::{NO_TWIN, OWN, blob, input};
 use crate::wire::fields::{Path, lose_extra, write_extra};
 use crate::wire::ids::{CallIds, IdRule, fit};
@@ -251,14 +248,9 @@ impl<'a, 'l> Turns<'a, 'l> {
     }
 
     fn tool_use(&mut self, call: &'a ToolCall, path: &Path<'_>) -> Block<'a> {
-        let name = tool_name(&call.name);
-        if name != call.name {
-            let reason = format!("tool names are at most 64 letters, digits, `_` and `-`: {name:?} was sent");
-            self.losses.report(path.field("name").to_string(), reason);
-        }
         let mut inner = Object::new()
             .with("toolUseId", self.ids.call(&call.id))
-            .with("name", name)
+            .with("name", call.name.as_str())
             .with("input", input(&call.arguments, path, self.losses));
         write_extra(&mut inner, &call.extra, path, OWN, self.losses);
         self.marked(Kind::ToolUse, Object::new().with("toolUse", inner), call.cache.as_ref(), path)
@@ -370,16 +362,6 @@ impl<'a, 'l> Turns<'a, 'l> {
     fn reasons_in_the_open(&self) -> bool {
         self.family.signs()
     }
-}
-
-/// A name of the API's alphabet for a call in the conversation.
-pub(super) fn tool_name(name: &str) -> Cow<'_, str> {
-    if is_name(name) {
-        return name.into();
-    }
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-    let kept: String = name.chars().map(|c| if allowed(c) { c } else { '_' }).take(64).collect();
-    if kept.is_empty() { "tool".into() } else { kept.into() }
 }
 
 /// A leading instruction as blocks of `system`.

@@ -215,15 +215,6 @@ fn tools_stay_for_the_history_even_when_none_may_be_called() {
 }
 
 #[test]
-fn tool_names_the_api_does_not_take_are_refused_with_their_place() {
-    let long = "x".repeat(65);
-    for name in ["a.b", "", long.as_str(), "é"] {
-        let request = with(vec![user("x")], |request| request.tools = vec![tool("ok"), tool(name)]);
-        assert_eq!(encode(&request, CLAUDE).unwrap_err().path, "tools[1].name");
-    }
-}
-
-#[test]
 fn media_are_bytes_and_documents_named_once() {
     let image = |source| Part::Image(Image { source, detail: None, cache: None, extra: Default::default() });
     let pdf = |name: Option<&str>| {

@@ -13,6 +13,7 @@ use crate::provider::{Destination, ThinkingStyle};
 use crate::wire::BadRequest;
 use crate::wire::fields::Path;
 use crate::wire::lend;
+use crate::wire::tool_names::fitted;
 use crate::wire::tree::{Node, Object, to_bytes};
 
 /// The most stop sequences this wire takes.
@@ -42,6 +43,7 @@ pub(in crate::wire::cohere) fn encode(
     to: &Destination<'_>,
     losses: &mut Losses,
 ) -> Result<Vec<u8>, BadRequest> {
+    let request = &*fitted(request, Wire::Cohere);
     if let Some(n) = request.sampling.n.filter(|n| *n > 1) {
         return Err(BadRequest::at("n", format!("`n` is {n}, expected 1: cohere gives one choice per call")));
     }

@@ -7,6 +7,7 @@ use crate::Wire;
 use crate::ir::{Request, Tool, ToolChoice};
 use crate::loss::Losses;
 use crate::wire::fields::{Path, write_extra};
+use crate::wire::tool_names::LEFT_OUT;
 use crate::wire::tree::{Node, Object};
 
 /// Writes `tools`, `strict_tools` and `tool_choice`; true when there are tools.
@@ -21,6 +22,8 @@ pub(super) fn write<'a>(body: &mut Object<'a>, request: &'a Request, losses: &mu
     for (index, one) in request.tools.iter().enumerate() {
         if known && Some(name_of(one)) != wanted {
             losses.report(at.item(index).to_string(), "left out: another tool must be called");
+        } else if !request.may_call(one) {
+            losses.report(at.item(index).to_string(), LEFT_OUT);
         } else {
             list.extend(tool(one, &at.item(index), losses));
         }
@@ -102,7 +105,9 @@ fn choice(request: &Request, known: bool, losses: &mut Losses) -> Option<&'stati
         // What the wire does without a choice.
         ToolChoice::Auto => None,
         ToolChoice::None => Some("NONE"),
-        ToolChoice::Required => Some("REQUIRED"),
+        // Of several, the others were left out.
+        ToolChoice::Among { required: false, .. } => None,
+        ToolChoice::Required | ToolChoice::Among { .. } => Some("REQUIRED"),
         ToolChoice::Named(_) if known => {
             losses.report("tool_choice", "a named tool cannot be chosen on cohere: only that tool was sent");
             Some("REQUIRED")

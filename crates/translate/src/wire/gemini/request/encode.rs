@@ -11,6 +11,7 @@ use crate::wire::BadRequest;
 use crate::wire::gemini::Wire;
 use crate::wire::gemini::write::NO_COUNTERPART;
 use crate::wire::lend::write_rest;
+use crate::wire::tool_names::fitted;
 use crate::wire::tree::{Object, to_bytes};
 
 /// Writes a request body.
@@ -23,6 +24,7 @@ pub(in crate::wire::gemini) fn encode(
     to: &Destination<'_>,
     losses: &mut Losses,
 ) -> Result<Vec<u8>, BadRequest> {
+    let request = &*fitted(request, Wire::Gemini);
     let extra = lent(&request.extra);
     let leading = request.messages.iter().take_while(|message| instructs(message.role)).count();
     let tools = tools_out::tools(request, to.rules, losses);

@@ -88,13 +88,18 @@ fn function_calling(value: Value, at: &Path<'_>) -> Result<Option<ToolChoice>, B
     };
     let mut names: Vec<String> = names.into_iter().enumerate().map(name).collect::<Result<_, _>>()?;
     let plain = rest(fields).is_empty();
+    let names_some = plain && !names.is_empty();
     Ok(match (mode.to_ascii_uppercase().as_str(), names.len()) {
         ("" | "MODE_UNSPECIFIED", 0) if plain => None,
         ("AUTO", 0) if plain => Some(ToolChoice::Auto),
         ("NONE", 0) if plain => Some(ToolChoice::None),
         ("ANY", 0) if plain => Some(ToolChoice::Required),
         ("ANY", 1) if plain => names.pop().map(ToolChoice::Named),
-        // Validated calls, and a choice among some of the functions.
+        ("ANY", _) if names_some => Some(ToolChoice::Among { required: true, names }),
+        ("" | "AUTO" | "MODE_UNSPECIFIED" | "VALIDATED", _) if names_some => {
+            Some(ToolChoice::Among { required: false, names })
+        }
+        // Validated calls.
         _ => Some(ToolChoice::Opaque { wire: Wire::Gemini, value: whole }),
     })
 }

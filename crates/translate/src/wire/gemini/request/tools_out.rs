@@ -16,6 +16,9 @@ use crate::wire::tree::{Node, Object};
 /// Anthropic tools that run at the caller's side; their schema is implied by the type.
 const CLIENT_TOOLS: [&str; 4] = ["bash_", "text_editor_", "computer_", "memory_"];
 
+/// Why a tool of the provider's is left out.
+const NOT_BOTH: &str = "this model takes functions or tools of the provider, not both";
+
 /// What is written of the tools.
 #[derive(Debug, Default)]
 pub(super) struct Tools<'a> {
@@ -31,7 +34,7 @@ pub(super) fn tools<'a>(request: &'a Request, rules: &ModelRules, losses: &mut L
     let at = Path::Body.field("tools");
     let mut tools = Tools::default();
     let mut functions: Vec<Node<'a>> = Vec::with_capacity(request.tools.len());
-    let mut own = Vec::new();
+    let (mut own, mut searches) = (Vec::new(), Vec::new());
     for (index, tool) in request.tools.iter().enumerate() {
         let at = at.item(index);
         match tool {
@@ -47,7 +50,7 @@ pub(super) fn tools<'a>(request: &'a Request, rules: &ModelRules, losses: &mut L
             Tool::Opaque { wire: Wire::Gemini, value } => own.push((Node::from(value), at.to_string())),
             Tool::Opaque { value, .. } => match foreign(value, &at, losses) {
                 Some(Foreign::Function(value)) => functions.push(value.into()),
-                Some(Foreign::Search) => own.push((google_search(), at.to_string())),
+                Some(Foreign::Search) => searches.push(at.to_string()),
                 None => {}
             },
         }
@@ -56,7 +59,7 @@ pub(super) fn tools<'a>(request: &'a Request, rules: &ModelRules, losses: &mut L
         if options.as_object().is_some_and(|options| !options.is_empty()) {
             losses.report(SEARCH, "was sent as googleSearch, without its settings");
         }
-        own.push((google_search(), SEARCH.to_owned()));
+        searches.push(SEARCH.to_owned());
     }
     tools.functions = !functions.is_empty();
     if tools.functions {
@@ -64,9 +67,18 @@ pub(super) fn tools<'a>(request: &'a Request, rules: &ModelRules, losses: &mut L
     }
     for (tool, path) in own {
         if tools.functions && !is_third_generation(rules) {
-            losses.report(path, "this model takes functions or tools of the provider, not both");
+            losses.report(path, NOT_BOTH);
         } else {
             tools.list.push(tool);
+        }
+    }
+    // Later models search beside functions only for callers who send back what was found, in parts of this
+    // wire: no other dialect holds them.
+    for path in searches {
+        if tools.functions {
+            losses.report(path, NOT_BOTH);
+        } else {
+            tools.list.push(google_search());
         }
     }
     tools
@@ -143,23 +155,14 @@ pub(super) fn choice<'a>(request: &'a Request, tools: &Tools<'_>, losses: &mut L
             Some(Object::new().with("mode", "ANY").with("allowedFunctionNames", names).into())
         }
         Some(ToolChoice::Opaque { wire: Wire::Gemini, value }) => Some(value.into()),
-        Some(ToolChoice::Opaque { value, .. }) => allowed(value).or_else(|| {
+        Some(ToolChoice::Among { required, names }) => {
+            let names: Vec<Node<'_>> = names.iter().map(|name| name.as_str().into()).collect();
+            let mode = if *required { "ANY" } else { "VALIDATED" };
+            Some(Object::new().with("mode", mode).with("allowedFunctionNames", names).into())
+        }
+        Some(ToolChoice::Opaque { .. }) => {
             losses.report("tool_choice", NO_COUNTERPART);
             None
-        }),
+        }
     }
-}
-
-/// OpenAI's choice among some of the functions.
-fn allowed<'a>(value: &'a Value) -> Option<Node<'a>> {
-    let inner = value.get("allowed_tools").unwrap_or(value);
-    let tools = inner.get("tools")?.as_array()?;
-    let name = |tool: &'a Value| {
-        let function = tool.get("function").unwrap_or(tool);
-        function.get("name")?.as_str().map(Node::from)
-    };
-    let names: Vec<Node<'a>> = tools.iter().map(name).collect::<Option<_>>()?;
-    let required = inner.get("mode").and_then(Value::as_str) == Some("required");
-    let mode = if required { "ANY" } else { "VALIDATED" };
-    (!names.is_empty()).then(|| Object::new().with("mode", mode).with("allowedFunctionNames", names).into())
 }

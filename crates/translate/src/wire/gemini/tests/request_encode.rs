@@ -262,9 +262,9 @@ fn the_choice_among_tools_is_written() {
     assert_eq!(mode(Some(ToolChoice::Required)), json!({"mode": "ANY"}));
     let named = json!({"mode": "ANY", "allowedFunctionNames": ["f"]});
     assert_eq!(mode(Some(ToolChoice::Named("f".into()))), named);
-    let value = json!({"type": "allowed_tools", "allowed_tools": {"mode": "required",
-        "tools": [{"type": "function", "function": {"name": "f"}}]}});
-    assert_eq!(mode(Some(ToolChoice::Opaque { wire: Wire::OpenAiChat, value })), named);
+    let some = |required| Some(ToolChoice::Among { required, names: vec!["f".into()] });
+    assert_eq!(mode(some(true)), named);
+    assert_eq!(mode(some(false)), json!({"mode": "VALIDATED", "allowedFunctionNames": ["f"]}));
 }
 
 #[test]

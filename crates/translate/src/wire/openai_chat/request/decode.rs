@@ -199,6 +199,26 @@ fn tool_choice(fields: &mut Fields<'_>) -> Result<Option<ToolChoice>, BadRequest
     }
 }
 
+/// The choice among some of the tools, if all of them are functions of the caller's.
+pub(in crate::wire) fn allowed(value: &Value) -> Option<ToolChoice> {
+    let fields = value.as_object()?;
+    if fields.keys().any(|name| !matches!(name.as_str(), "type" | "mode" | "tools")) {
+        return None;
+    }
+    let required = match value.get("mode")?.as_str()? {
+        "required" => true,
+        "auto" => false,
+        _ => return None,
+    };
+    let name = |tool: &Value| {
+        let kind = tool.get("type").and_then(Value::as_str);
+        let inner = tool.get("function").unwrap_or(tool);
+        matches!(kind, Some("function" | "custom")).then(|| inner.get("name")?.as_str().map(str::to_owned))?
+    };
+    let names: Vec<String> = value.get("tools")?.as_array()?.iter().map(name).collect::<Option<_>>()?;
+    (!names.is_empty()).then_some(ToolChoice::Among { required, names })
+}
+
 fn choice(value: Value, path: &Path<'_>) -> Result<ToolChoice, BadRequest> {
     match value {
         Value::String(word) => match word.as_str() {
@@ -212,6 +232,9 @@ fn choice(value: Value, path: &Path<'_>) -> Result<ToolChoice, BadRequest> {
             )),
         },
         Value::Object(map) => {
+            if let Some(choice) = map.get("allowed_tools").and_then(allowed) {
+                return Ok(choice);
+            }
             if map.get("type").and_then(Value::as_str) != Some("function") {
                 return Ok(ToolChoice::Opaque { wire: Wire::OpenAiChat, value: Value::Object(map) });
             }

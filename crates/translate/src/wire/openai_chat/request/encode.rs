@@ -16,6 +16,8 @@ use crate::loss::Losses;
 use crate::provider::{Destination, ReasoningField};
 use crate::wire::BadRequest;
 use crate::wire::lend::write_rest;
+use crate::wire::tool_names::{LEFT_OUT, fitted};
+use crate::wire::tool_schema;
 use crate::wire::tree::{Node, Object, to_bytes};
 
 /// The most stop sequences this wire takes.
@@ -57,6 +59,7 @@ pub(in crate::wire::openai_chat) fn encode(
     to: &Destination<'_>,
     losses: &mut Losses,
 ) -> Result<Vec<u8>, BadRequest> {
+    let request = &*fitted(request, Wire::OpenAiChat);
     let extra = without_thinking(&request.extra, losses);
     let told = json_word::is_missing(request.output_format.as_ref(), &request.messages)
         .then(|| json_word::in_instruction(&request.messages));
@@ -112,7 +115,11 @@ fn tools<'a>(body: &mut Object<'a>, request: &'a Request, to: &Destination<'_>, 
     let at = Path::Body.field("tools");
     let mut list = Vec::with_capacity(request.tools.len());
     for (index, one) in request.tools.iter().enumerate() {
-        list.extend(tool(one, to, &at.item(index), losses));
+        if knows_allowed_tools(to) || request.may_call(one) {
+            list.extend(tool(one, to, &at.item(index), losses));
+        } else {
+            losses.report(at.item(index).to_string(), LEFT_OUT);
+        }
     }
     if list.is_empty() {
         // Both are refused without tools.
@@ -133,6 +140,11 @@ fn tools<'a>(body: &mut Object<'a>, request: &'a Request, to: &Destination<'_>, 
         Some(ToolChoice::Named(name)) => {
             Some(Object::typed("function").with("function", Object::new().with("name", name.as_str())).into())
         }
+        Some(ToolChoice::Among { required, names }) if knows_allowed_tools(to) => {
+            Some(among(*required, names).into())
+        }
+        // The others were left out.
+        Some(ToolChoice::Among { required, .. }) => Some(if *required { "required" } else { "auto" }.into()),
         Some(ToolChoice::Opaque { wire: Wire::OpenAiChat, value }) => Some(value.into()),
         Some(ToolChoice::Opaque { .. }) => {
             losses.report("tool_choice", NO_COUNTERPART);
@@ -141,6 +153,21 @@ fn tools<'a>(body: &mut Object<'a>, request: &'a Request, to: &Destination<'_>, 
     };
     body.put_some("tool_choice", choice);
     body.put_some("parallel_tool_calls", request.parallel_tool_calls);
+}
+
+/// OpenAI's own reasoning families know the choice among some of the tools; other hosts of this wire refuse
+/// its form.
+fn knows_allowed_tools(to: &Destination<'_>) -> bool {
+    to.rules.openai_reasoning && !keeps_marks(to)
+}
+
+fn among(required: bool, names: &[String]) -> Object<'_> {
+    let one = |name: &'_ String| {
+        Object::typed("function").with("function", Object::new().with("name", name.clone())).into()
+    };
+    let mode = if required { "required" } else { "auto" };
+    let list: Vec<Node<'_>> = names.iter().map(one).collect();
+    Object::typed("allowed_tools").with("allowed_tools", Object::new().with("mode", mode).with("tools", list))
 }
 
 fn tool<'a>(tool: &'a Tool, to: &Destination<'_>, path: &Path<'_>, losses: &mut Losses) -> Option<Node<'a>> {
@@ -154,8 +181,11 @@ fn tool<'a>(tool: &'a Tool, to: &Destination<'_>, path: &Path<'_>, losses: &mut 
     let mut function = Object::new().with("name", name.as_str());
     function.put_some("description", description.as_deref());
     let open = || Object::typed("object").with("properties", Object::new()).into();
-    function.put("parameters", parameters.as_ref().map_or_else(open, Node::from));
-    function.put_some("strict", *strict);
+    let at = path.field("parameters");
+    let schema = parameters.as_ref().map(|schema| tool_schema::flat(schema, &at, Wire::OpenAiChat, losses));
+    let strict = tool_schema::strict_if_closed(schema.as_deref(), *strict, path, losses);
+    function.put("parameters", schema.map_or_else(open, Node::from));
+    function.put_some("strict", strict);
     let mut map = Object::typed("function").with("function", function);
     write_mark(&mut map, cache.as_ref(), to, path, losses);
     write_extra(&mut map, extra, path, losses);

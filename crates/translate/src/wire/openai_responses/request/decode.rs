@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::super::OWN;
+use super::super::{OWN, client_tools, namespace};
 use super::{tools, turns_in};
 use crate::ir::{Effort, JsonSchema, OutputFormat, Reasoning, Request, Sampling};
 use crate::wire::BadRequest;
@@ -59,6 +59,8 @@ pub(in crate::wire::openai_responses) fn decode(body: &[u8]) -> Result<Request, 
     };
     drop_defaults(&mut fields)?;
     request.extra = fields.extra(OWN);
+    client_tools::read_items(&mut request, tools::found);
+    namespace::join_calls(&mut request);
     Ok(request)
 }
 

@@ -16,6 +16,7 @@ use crate::provider::{Destination, ReasoningField};
 use crate::wire::BadRequest;
 use crate::wire::lend::write_rest;
 use crate::wire::openai_chat::{JSON_LINE, JSON_REASON, MAX_USER, effort_of, fnv1a, no_json_word};
+use crate::wire::tool_names::fitted;
 use crate::wire::tree::{Node, Object, to_bytes};
 
 /// The fewest output tokens this wire takes.
@@ -46,6 +47,7 @@ pub(in crate::wire::openai_responses) fn encode(
     to: &Destination<'_>,
     losses: &mut Losses,
 ) -> Result<Vec<u8>, BadRequest> {
+    let request = &*fitted(request, OWN);
     let (extra, verbosity) = without_verbosity(&request.extra);
     let (instructions, rest) = turns_out::instructions(&request.messages);
     let skipped = request.messages.len() - rest.len();

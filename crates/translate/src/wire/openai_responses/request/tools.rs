@@ -2,29 +2,58 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::{NO_COUNTERPART, OWN, custom, parts};
+use super::super::client_tools::{self, Client};
+use super::super::{NO_COUNTERPART, OWN, custom, namespace, parts};
 use crate::ir::{Extra, Request, Tool, ToolChoice};
 use crate::loss::Losses;
 use crate::wire::BadRequest;
 use crate::wire::fields::{self, Fields, Path, wrong};
 use crate::wire::json::Json;
-use crate::wire::openai_chat::CLIENT_TOOLS;
+use crate::wire::openai_chat::{CLIENT_TOOLS, allowed};
+use crate::wire::tool_schema;
 use crate::wire::tree::{Node, Object};
 
 /// Takes `tools`.
 pub(super) fn read(fields: &mut Fields<'_>) -> Result<Vec<Tool>, BadRequest> {
     let at = fields.path().field("tools");
     let list = fields.list("tools")?.unwrap_or_default();
-    list.into_iter().enumerate().map(|(index, value)| tool(value, &at.item(index))).collect()
+    let mut tools = Vec::with_capacity(list.len());
+    for (index, value) in list.into_iter().enumerate() {
+        let at = at.item(index);
+        let fields = Fields::of(value, &at)?;
+        match fields.peek("type").and_then(Value::as_str) {
+            Some(namespace::KIND) => tools.extend(namespace::read(fields, member)?),
+            _ => tools.push(tool(fields)?),
+        }
+    }
+    Ok(tools)
 }
 
-fn tool(value: Json<'_>, path: &Path<'_>) -> Result<Tool, BadRequest> {
-    let fields = Fields::of(value, path)?;
+/// Tools that a search found: one, or those of a group; none of what cannot be read.
+pub(super) fn found(value: Value) -> Vec<Tool> {
+    let Ok(fields) = Fields::of(value, &Path::Body) else { return Vec::new() };
+    match fields.peek("type").and_then(Value::as_str) {
+        Some(namespace::KIND) => namespace::read(fields, member).unwrap_or_default(),
+        _ => tool(fields).into_iter().filter(|tool| matches!(tool, Tool::Function { .. })).collect(),
+    }
+}
+
+fn member(value: Json<'_>, path: &Path<'_>) -> Result<Tool, BadRequest> {
+    Fields::of(value, path).and_then(tool)
+}
+
+fn tool(fields: Fields<'_>) -> Result<Tool, BadRequest> {
     match fields.peek("type") {
         Some(Value::String(kind)) => match kind.as_str() {
             "function" => function(fields),
             "custom" => custom::tool(fields),
-            _ => Ok(Tool::Opaque { wire: OWN, value: Value::Object(fields.rest()) }),
+            _ => {
+                let value = Value::Object(fields.rest());
+                Ok(match Client::of(&value) {
+                    Some(client) => client.function(value),
+                    None => Tool::Opaque { wire: OWN, value },
+                })
+            }
         },
         Some(other) => Err(fields.wrong("type", other, "a string")),
         None => Err(fields.missing("type", "the kind of tool, such as \"function\"")),
@@ -75,6 +104,10 @@ fn choice_object(map: Map<String, Value>, path: &Path<'_>) -> Result<ToolChoice,
         Some("function" | "custom") => {
             Fields::of(Value::Object(map), path)?.required_text("name").map(ToolChoice::Named)
         }
+        Some("allowed_tools") => {
+            let map = Value::Object(map);
+            Ok(allowed(&map).unwrap_or(ToolChoice::Opaque { wire: OWN, value: map }))
+        }
         _ => Ok(ToolChoice::Opaque { wire: OWN, value: Value::Object(map) }),
     }
 }
@@ -82,10 +115,7 @@ fn choice_object(map: Map<String, Value>, path: &Path<'_>) -> Result<ToolChoice,
 /// Writes tools, the choice among them and whether they may be called at once.
 pub(super) fn write<'a>(body: &mut Object<'a>, request: &'a Request, losses: &mut Losses) {
     let at = Path::Body.field("tools");
-    let mut list = Vec::with_capacity(request.tools.len());
-    for (index, one) in request.tools.iter().enumerate() {
-        list.extend(write_tool(one, &at.item(index), losses));
-    }
+    let list = write_list(&request.tools, &at, losses);
     if list.is_empty() {
         // Both are refused without tools.
         if request.tool_choice.is_some() {
@@ -101,40 +131,65 @@ pub(super) fn write<'a>(body: &mut Object<'a>, request: &'a Request, losses: &mu
     body.put_some("parallel_tool_calls", request.parallel_tool_calls);
 }
 
+/// Members of one group that stand together are one entry.
+fn write_list<'a>(tools: &'a [Tool], at: &Path<'_>, losses: &mut Losses) -> Vec<Node<'a>> {
+    let mut list = Vec::with_capacity(tools.len());
+    let mut first = 0;
+    for run in tools.chunk_by(is_same_group) {
+        let mut written = Vec::with_capacity(run.len());
+        for (index, one) in (first..).zip(run) {
+            written.extend(write_tool(one, &at.item(index), losses));
+        }
+        first += run.len();
+        match run.first().and_then(|one| Some((namespace::of(one)?.0, one))) {
+            Some((group, one)) => {
+                let mut object = Object::typed(namespace::KIND).with("name", group);
+                if let Some(rest) = namespace::rest_of(one) {
+                    object.adopt(rest);
+                }
+                list.push(object.with("tools", written).into());
+            }
+            None => list.append(&mut written),
+        }
+    }
+    list
+}
+
+fn is_same_group(one: &Tool, next: &Tool) -> bool {
+    let groups = (namespace::of(one), namespace::of(next));
+    matches!(groups, (Some((one, _)), Some((next, _))) if one == next)
+}
+
 fn write_choice<'a>(request: &'a Request, losses: &mut Losses) -> Option<Node<'a>> {
     Some(match request.tool_choice.as_ref()? {
         ToolChoice::Auto => "auto".into(),
         ToolChoice::None => "none".into(),
         ToolChoice::Required => "required".into(),
-        ToolChoice::Named(name) => {
-            let is_custom = custom::names(request).contains(&name.as_str());
-            let kind = if is_custom { "custom" } else { "function" };
-            Object::typed(kind).with("name", name.as_str()).into()
+        ToolChoice::Named(name) => chosen(request, name).into(),
+        ToolChoice::Among { required, names } => {
+            let list: Vec<Node<'a>> = names.iter().map(|name| chosen(request, name).into()).collect();
+            let mode = if *required { "required" } else { "auto" };
+            Object::typed("allowed_tools").with("mode", mode).with("tools", list).into()
         }
         ToolChoice::Opaque { wire, value } if *wire == OWN => value.into(),
-        ToolChoice::Opaque { value, .. } => match allowed(value) {
-            Some(value) => value.into(),
-            None => {
-                losses.report("tool_choice", NO_COUNTERPART);
-                return None;
-            }
-        },
+        ToolChoice::Opaque { .. } => {
+            losses.report("tool_choice", NO_COUNTERPART);
+            return None;
+        }
     })
 }
 
-/// The list of allowed functions of Chat Completions, flat.
-fn allowed(value: &Value) -> Option<Value> {
-    let inner = value.get("allowed_tools").filter(|_| value.get("type") == Some(&json!("allowed_tools")))?;
-    let name = |tool: &Value| Some(json!({"type": "function", "name": tool.get("function")?.get("name")?}));
-    let tools: Option<Vec<Value>> = inner.get("tools")?.as_array()?.iter().map(name).collect();
-    Some(json!({"type": "allowed_tools", "mode": inner.get("mode")?, "tools": tools?}))
+fn chosen<'a>(request: &Request, name: &'a str) -> Object<'a> {
+    let kind = if custom::names(request).contains(&name) { "custom" } else { "function" };
+    Object::typed(kind).with("name", name)
 }
 
 fn write_tool<'a>(tool: &'a Tool, path: &Path<'_>, losses: &mut Losses) -> Option<Node<'a>> {
     match tool {
         Tool::Function { cache, extra, .. } => {
             parts::lose_mark(cache.as_ref(), path, losses);
-            match custom::whole(extra) {
+            match custom::whole(extra).or_else(|| client_tools::whole(extra)) {
+                Some(Value::Null) => None,
                 Some(whole) => Some(whole.into()),
                 None => write_function(tool, extra, path, losses).map(Node::from),
             }
@@ -153,11 +208,19 @@ fn write_function<'a>(
 ) -> Option<Object<'a>> {
     let Tool::Function { name, description, parameters, strict, .. } = tool else { return None };
     let open = || Object::typed("object").with("properties", Object::new()).into();
-    let mut map = Object::typed("function").with("name", name.as_str());
+    let grouped = namespace::of(tool);
+    let name = grouped.map_or(name.as_str(), |(_, own)| own);
+    let mut map = Object::typed("function").with("name", name);
     map.put_some("description", description.as_deref());
-    map.put("parameters", parameters.as_ref().map_or_else(open, Node::from));
+    let at = path.field("parameters");
+    let schema = parameters.as_ref().map(|schema| tool_schema::flat(schema, &at, OWN, losses));
+    let strict = tool_schema::strict_if_closed(schema.as_deref(), *strict, path, losses);
+    map.put("parameters", schema.map_or_else(open, Node::from));
     map.put("strict", strict.unwrap_or(false));
-    fields::write_extra(&mut map, extra, path, OWN, losses);
+    match grouped {
+        Some(_) => namespace::own(extra).for_each(|(name, value)| map.adopt_one(name, value)),
+        None => fields::write_extra(&mut map, extra, path, OWN, losses),
+    }
     Some(map)
 }
 

@@ -3,6 +3,8 @@
 //! What the model said and did between two turns of the caller becomes one message: other wires want an
 //! answer's text and its calls together. Order is kept.
 
+use std::collections::HashMap;
+
 use serde_json::Value;
 
 use super::super::items::{self, Item};
@@ -66,6 +68,7 @@ fn gather(list: Vec<Json<'_>>, path: &Path<'_>, messages: &mut Vec<Message>) -> 
             },
         }
     }
+    settle(messages);
     // An empty answer says nothing, and most wires refuse one.
     let says = |message: &Message| !message.parts.is_empty() || !message.extra.is_empty();
     messages.retain(|message| message.role != Role::Assistant || says(message));
@@ -76,6 +79,30 @@ fn gather(list: Vec<Json<'_>>, path: &Path<'_>, messages: &mut Vec<Message>) -> 
         ));
     }
     Ok(())
+}
+
+/// Puts results directly behind the answer with their calls: other wires refuse anything in between.
+fn settle(messages: &mut Vec<Message>) {
+    let mut calls: HashMap<&str, usize> = HashMap::new();
+    let mut places = Vec::with_capacity(messages.len());
+    for (index, message) in messages.iter().enumerate() {
+        let mut place = (index, false);
+        for part in &message.parts {
+            match part {
+                Part::ToolCall(call) => drop(calls.insert(&call.id, index)),
+                Part::ToolResult(result) => {
+                    place = calls.get(result.call_id.as_str()).map_or(place, |call| (*call, true));
+                }
+                _ => {}
+            }
+        }
+        places.push(place);
+    }
+    if !places.is_sorted() {
+        let mut placed: Vec<_> = places.into_iter().zip(std::mem::take(messages)).collect();
+        placed.sort_by_key(|(place, _)| *place);
+        messages.extend(placed.into_iter().map(|(_, message)| message));
+    }
 }
 
 fn text_extra(part: &mut Part) -> Option<&mut crate::ir::Extra> {

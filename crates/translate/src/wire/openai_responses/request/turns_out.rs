@@ -6,8 +6,8 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use super::super::{OWN, custom, parts, reasoning};
-use crate::ir::{Message, Part, Request, Role, Text, Thinking, ToolCall, ToolResult};
+use super::super::{OWN, client_tools, custom, namespace, parts, reasoning};
+use crate::ir::{Message, Part, Request, Role, Text, Thinking, Tool, ToolCall, ToolResult};
 use crate::loss::Losses;
 use crate::provider::{Destination, ReasoningField};
 use crate::wire::fields::{self, Path};
@@ -43,6 +43,8 @@ pub(super) struct Turns<'a, 'd, 'm> {
     customs: Vec<&'m str>,
     /// Ids of their calls.
     custom_ids: Vec<&'m str>,
+    /// The tools, for those that stand in groups.
+    tools: &'m [Tool],
     /// Calls and results without an id so far: they are paired in their order.
     nameless: (usize, usize),
 }
@@ -50,7 +52,8 @@ pub(super) struct Turns<'a, 'd, 'm> {
 impl<'a, 'd, 'm> Turns<'a, 'd, 'm> {
     pub(super) fn new(request: &'m Request, to: &'a Destination<'d>, losses: &'a mut Losses) -> Self {
         let customs = custom::names(request);
-        Self { to, losses, items: Vec::new(), customs, custom_ids: Vec::new(), nameless: (0, 0) }
+        let tools = &request.tools;
+        Self { to, losses, items: Vec::new(), customs, custom_ids: Vec::new(), tools, nameless: (0, 0) }
     }
 
     /// Begins with an instruction of ours.
@@ -222,22 +225,31 @@ impl<'a, 'd, 'm> Turns<'a, 'd, 'm> {
     }
 
     fn call(&mut self, call: &'m ToolCall, path: &Path<'_>) {
+        if let Some(whole) = client_tools::whole(&call.extra) {
+            return self.items.push(whole.into());
+        }
         let id = fitted(&call.id, &mut self.nameless.0);
+        let group = namespace::split(self.tools, &call.name);
+        let name = group.map_or(call.name.as_str(), |(_, own)| own);
         let mut item = if self.customs.contains(&call.name.as_str()) {
             self.custom_ids.push(&call.id);
             let item = Object::typed("custom_tool_call").with("call_id", id);
-            item.with("name", call.name.as_str()).with("input", custom::unwrap(&call.arguments))
+            item.with("name", name).with("input", custom::unwrap(&call.arguments))
         } else {
             let arguments = if call.arguments.is_empty() { "{}" } else { &call.arguments };
             let item = Object::typed("function_call").with("call_id", id);
-            item.with("name", call.name.as_str()).with("arguments", arguments)
+            item.with("name", name).with("arguments", arguments)
         };
+        item.put_some(namespace::KIND, group.map(|(group, _)| group));
         parts::lose_mark(call.cache.as_ref(), path, self.losses);
         fields::write_extra(&mut item, &call.extra, path, OWN, self.losses);
         self.items.push(item.into());
     }
 
     fn result(&mut self, result: &'m ToolResult, path: &Path<'_>) {
+        if let Some(whole) = client_tools::whole(&result.extra) {
+            return self.items.push(whole.into());
+        }
         let is_custom = self.custom_ids.contains(&result.call_id.as_str());
         let kind = if is_custom { "custom_tool_call_output" } else { "function_call_output" };
         let id = fitted(&result.call_id, &mut self.nameless.1);

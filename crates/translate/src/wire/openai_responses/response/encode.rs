@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
+use super::super::client_tools::Client;
 use super::super::{NO_COUNTERPART, OWN, custom, parts, reasoning};
 use super::items::{Made, call, message, refusal, status};
 use super::shell::{Shell, Status, answer_id};
@@ -98,24 +99,31 @@ impl<'a> Draft<'a> {
         match self {
             Self::Message(_) => "msg",
             Self::Reasoning(_) => "rs",
-            Self::Call { call, .. } if made.is_custom(&call.name) => "ctc",
-            Self::Call { .. } => "fc",
+            Self::Call { call, .. } => {
+                let plain = if made.is_custom(&call.name) { "ctc" } else { "fc" };
+                made.client(&call.name).map_or(plain, Client::prefix)
+            }
             Self::Whole(_) => "item",
         }
     }
 
-    fn write(self, id: &'a str, made: &Made, status: &'static str) -> Node<'a> {
+    fn write(self, id: &'a str, made: &'a Made, status: &'static str) -> Node<'a> {
         match self {
             Self::Message(content) => message(id, content, status).into(),
             Self::Reasoning(item) => item.into_object(Some(id)).into(),
             Self::Call { call_id, call: made_call } => {
+                if let Some(client) = made.client(&made_call.name) {
+                    let mut object = client.item(id, "", &made_call.arguments, status);
+                    object.set("call_id", call_id);
+                    return object.into();
+                }
                 let is_custom = made.is_custom(&made_call.name);
                 let input = match made_call.arguments.as_str() {
                     arguments if is_custom => custom::unwrap(arguments),
                     "" => "{}".into(),
                     arguments => arguments.into(),
                 };
-                let mut object = call(id, is_custom, ("", &made_call.name, ""), status);
+                let mut object = call(id, is_custom, ("", made.named(&made_call.name), ""), status);
                 object.set("call_id", call_id);
                 object.set(if is_custom { "input" } else { "arguments" }, input);
                 object.into()

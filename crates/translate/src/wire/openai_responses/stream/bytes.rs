@@ -31,7 +31,9 @@ pub(super) fn item_bytes(id: &str, body: &Body, status: &'static str, bare: bool
             let texts = summary.iter().take(shown(summary)).map(|piece| piece.text.as_str()).collect();
             reasoning::Item { texts, seal: seal.as_deref().map(Cow::Borrowed) }.into_object(Some(id))
         }
-        Body::Call { call_id, name, input, custom, .. } => {
+        Body::Call { call_id, client: Some(client), input, .. } => client.item(id, call_id, input, status),
+        Body::Call { call_id, group, name, input, custom, .. } => {
+            let name = (group.as_deref(), name.as_str());
             call(id, *custom, (call_id, name, if bare { "" } else { input }), status)
         }
         Body::Whole(value) => return value.to_string().into_bytes(),

@@ -4,6 +4,7 @@
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::super::client_tools::Client;
 use super::super::response::{Made, Outcome, Shell, Status, answer_id, outcome, status};
 use super::super::{NO_COUNTERPART, OWN, citation, custom, error, reasoning};
 use super::bytes::{item_bytes, piece_object};
@@ -195,8 +196,12 @@ impl Encoder {
         let made = || format!("call_{}_{number}", self.echo.unique);
         let call_id = if id.is_empty() { made() } else { id.to_owned() };
         let custom = self.made.is_custom(name);
-        let body = Body::Call { call_id, name: name.to_owned(), input: String::new(), custom, open: true };
-        Place::Item(self.begin(if custom { "ctc" } else { "fc" }, body, out))
+        let client = self.made.client(name);
+        let (group, name) = self.made.named(name);
+        let (group, name) = (group.map(str::to_owned), name.to_owned());
+        let body = Body::Call { call_id, group, name, input: String::new(), custom, client, open: true };
+        let plain = if custom { "ctc" } else { "fc" };
+        Place::Item(self.begin(client.map_or(plain, Client::prefix), body, out))
     }
 
     /// Begins an item, once those that wait for a later one are closed.
@@ -333,10 +338,10 @@ impl Encoder {
 
     fn arguments(&mut self, number: usize, text: &str, out: &mut Vec<u8>) -> bool {
         let Some(item) = self.row.get_mut(number) else { return false };
-        let Body::Call { input, custom, .. } = &mut item.body else { return false };
+        let Body::Call { input, custom, client, .. } = &mut item.body else { return false };
         input.push_str(text);
         // Free text stands inside the arguments: it is known when they are whole.
-        if !*custom && !text.is_empty() {
+        if !*custom && client.is_none() && !text.is_empty() {
             let spot = Spot { item: &item.id, output: number, inside: None };
             self.writer.piece("response.function_call_arguments.delta", spot, &[("delta", &text)], out);
         }
@@ -408,11 +413,12 @@ impl Encoder {
     /// A call without arguments is still a call with an object of them.
     fn stop_call(&mut self, number: usize, out: &mut Vec<u8>) {
         let Some(item) = self.row.get_mut(number) else { return };
-        let Body::Call { input, custom, open, name, .. } = &mut item.body else { return };
-        if !*open {
+        let Body::Call { input, custom, client, open, name, .. } = &mut item.body else { return };
+        let told = client.is_some() || !*open;
+        *open = false;
+        if told {
             return;
         }
-        *open = false;
         let spot = Spot { item: &item.id, output: number, inside: None };
         if *custom {
             *input = custom::unwrap(input).into_owned();

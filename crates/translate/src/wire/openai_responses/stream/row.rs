@@ -7,6 +7,8 @@
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::super::client_tools::Client;
+
 /// All items, by their number in the output.
 #[derive(Debug, Default)]
 pub(super) struct Row {
@@ -43,8 +45,20 @@ pub(super) struct Item {
 #[derive(Debug)]
 pub(super) enum Body {
     Message(Vec<Piece>),
-    Reasoning { summary: Vec<Piece>, seal: Option<String> },
-    Call { call_id: String, name: String, input: String, custom: bool, open: bool },
+    Reasoning {
+        summary: Vec<Piece>,
+        seal: Option<String>,
+    },
+    Call {
+        call_id: String,
+        group: Option<String>,
+        name: String,
+        input: String,
+        custom: bool,
+        /// A tool of the wire's own: told when it is done.
+        client: Option<Client>,
+        open: bool,
+    },
     Whole(Value),
 }
 

@@ -50,8 +50,8 @@ pub(super) fn bodies() -> Vec<Value> {
                 {"type": "input_text", "text": "a"}, {"type": "input_image", "image_url": "https://e.com/i.png"}]},
             {"type": "local_shell_call_output", "id": "l", "output": "x"}],
             "tools": [
-                {"type": "function", "name": "f", "description": "d", "parameters": {"type": "object"},
-                    "strict": true, "vendor": 1},
+                {"type": "function", "name": "f", "description": "d", "parameters": {"type": "object",
+                    "additionalProperties": false}, "strict": true, "vendor": 1},
                 {"type": "custom", "name": "patch", "description": "p",
                     "format": {"type": "grammar", "syntax": "lark", "definition": "start: x"}},
                 {"type": "web_search", "filters": {"allowed_domains": []}}],
@@ -67,7 +67,70 @@ pub(super) fn bodies() -> Vec<Value> {
             "content": [{"type": "input_text", "text": "x, as JSON"}]}],
             "text": {"format": {"type": "json_object"}}, "top_logprobs": 3,
             "include": ["message.output_text.logprobs"], "tools": [], "store": true}),
+        grouped(),
+        searched(),
     ]
+}
+
+/// A conversation with tools in groups.
+fn grouped() -> Value {
+    json!({"model": "m", "input": [
+            {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "go"}]},
+            {"type": "function_call", "call_id": "c1", "name": "read", "arguments": "{}", "namespace": "mcp__fs"},
+            {"type": "custom_tool_call", "call_id": "c2", "name": "write", "input": "x", "namespace": "mcp__fs"},
+            {"type": "function_call_output", "call_id": "c1", "output": "r"},
+            {"type": "custom_tool_call_output", "call_id": "c2", "output": "r"}],
+            "tools": [
+                {"type": "function", "name": "f", "parameters": {"type": "object"}, "strict": false},
+                {"type": "namespace", "name": "mcp__fs", "description": "Files.", "tools": [
+                    {"type": "function", "name": "read", "parameters": {"type": "object"}, "strict": false,
+                        "defer_loading": true},
+                    {"type": "custom", "name": "write"}]},
+                {"type": "namespace", "name": "mcp__db__", "tools": [
+                    {"type": "function", "name": "read", "parameters": {"type": "object"}, "strict": false}]}],
+            "tool_choice": {"type": "allowed_tools", "mode": "required",
+                "tools": [{"type": "function", "name": "f"}]}})
+}
+
+/// A conversation with the tools of the wire's own that the caller runs.
+fn searched() -> Value {
+    json!({"model": "m", "input": [
+        {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "go"}]},
+        {"type": "tool_search_call", "call_id": "c1", "execution": "client", "status": "completed",
+            "arguments": {"query": "files"}},
+        {"type": "local_shell_call", "call_id": "c2", "status": "completed",
+            "action": {"type": "exec", "command": ["ls"], "env": {}}},
+        {"type": "tool_search_output", "call_id": "c1", "execution": "client", "status": "completed", "tools": [
+            {"type": "namespace", "name": "mcp__fs", "description": "Files.", "tools": [{"type": "function",
+                "name": "read", "defer_loading": true, "parameters": {"type": "object"}}]}]},
+        {"type": "local_shell_call_output", "id": "c2", "output": "a.txt"}],
+        "tools": [{"type": "tool_search", "execution": "client", "description": "Finds tools.",
+            "parameters": {"type": "object", "properties": {"query": {"type": "string"}}}},
+            {"type": "local_shell"}]})
+}
+
+#[test]
+fn the_search_for_tools_and_the_shell_were_lost() {
+    let request = decode(&searched());
+    let name = |tool: &Tool| match tool {
+        Tool::Function { name, .. } => name.clone(),
+        Tool::Opaque { value, .. } => panic!("{value}"),
+    };
+    let names: Vec<String> = request.tools.iter().map(name).collect();
+    assert_eq!(names, ["tool_search", "local_shell", "mcp__fs__read"]);
+    let Part::ToolCall(call) = &request.messages[1].parts[1] else { panic!("a call") };
+    assert_eq!((call.id.as_str(), call.arguments.as_str()), ("c2", r#"{"command":["ls"],"env":{}}"#));
+    let texts: Vec<&Part> = request.messages[2..]
+        .iter()
+        .flat_map(|message| &message.parts)
+        .flat_map(|part| match part {
+            Part::ToolResult(result) => &result.parts[..],
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(texts, [&Part::text("These tools can be called now: mcp__fs__read"), &Part::text("a.txt")]);
+    let hosted = json!({"model": "m", "input": "x", "tools": [{"type": "tool_search"}]});
+    assert!(matches!(decode(&hosted).tools[0], Tool::Opaque { .. }), "the provider's own stays its own");
 }
 
 #[test]
