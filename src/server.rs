@@ -31,6 +31,7 @@ use crate::proxy::{Gateway, Proxy};
 use crate::route::cache::Routes;
 use crate::telemetry::logger::Sink;
 use crate::telemetry::metrics::Metrics;
+use crate::upstream::ask::Asker;
 use crate::upstream::capacity::Capacity;
 use crate::upstream::health::Registry;
 use crate::upstream::resolve::Resolver;
@@ -57,13 +58,15 @@ pub fn run(holder: ConfigHolder, options: &Serve, log: Arc<Sink>) -> io::Result<
         .and_then(|n| usize::try_from(n).ok())
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
 
+    let resolver = Arc::new(Resolver::default());
     let gateway = Arc::new(Gateway {
         config: Arc::clone(&holder),
         catalog: govern::catalog::embedded(),
         routes: Routes::default(),
         health: Registry::default(),
         capacity: Capacity::default(),
-        resolver: Arc::new(Resolver::default()),
+        asker: Arc::new(Asker::new(Arc::clone(&resolver))),
+        resolver,
         metrics: Metrics::new().map_err(io::Error::other)?,
         log: Arc::clone(&log),
         mock: Mock::default(),

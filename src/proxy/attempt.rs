@@ -17,6 +17,7 @@ use translate::wire::gemini::JsonArray;
 use translate::wire::{BadRequest, Observation};
 
 use super::exchange::Call;
+use super::prediction::{Place, Running};
 use super::tasks;
 use crate::config::snapshot::{BaseUrl, Key, Provider};
 use crate::route::endpoint::{Operation, stored};
@@ -51,6 +52,12 @@ pub struct Attempt {
     pub slot: Option<Slot>,
     pub pace: Pace,
     pub answer: Answer,
+    /// The answer is fetched from where the provider made it: a prediction's, or its stream's.
+    pub turned: bool,
+    /// The other server where it is.
+    pub place: Option<Box<Place>>,
+    /// Cancelled with the attempt, unless it has ended.
+    pub running: Option<Running>,
 }
 
 /// What goes to the provider.
@@ -171,6 +178,9 @@ impl Attempt {
             slot: None,
             pace: Pace::default(),
             answer: Answer::Awaited,
+            turned: false,
+            place: None,
+            running: None,
         }
     }
 
@@ -195,9 +205,12 @@ impl Attempt {
         }
     }
 
-    /// Where the account of this attempt's key is.
+    /// Where this attempt's request goes: to the account of its key, unless the answer is elsewhere.
     #[must_use]
     pub fn endpoint(&self) -> &BaseUrl {
+        if let Some(place) = &self.place {
+            return &place.server;
+        }
         let own = self.upstream.target.elsewhere.as_deref().or(self.key.endpoint.as_deref());
         own.unwrap_or(&self.provider.endpoint)
     }

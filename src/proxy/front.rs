@@ -21,8 +21,9 @@ use pingora_error::{Error, ErrorType, Result};
 use pingora_http::ResponseHeader;
 use pingora_proxy::HttpProxy;
 use tokio::sync::Notify;
-use translate::Wire;
 use translate::ir::FailureKind;
+use translate::wire::Dialect;
+use translate::wire::openai_chat::OpenAiChat;
 
 use super::fault::Fault;
 use super::replay::{self, Stage};
@@ -141,7 +142,7 @@ async fn refuse(session: &mut HttpSession, error: &Error) {
 
 async fn answer(session: &mut HttpSession, fault: &Fault, id: &str) -> Result<()> {
     // The path could not be read: nobody knows the dialect. Most clients speak this one.
-    let body = Wire::OpenAiChat.codec().encode_failure(&fault.failure, id);
+    let body = OpenAiChat.encode_failure(&fault.failure, id);
     let mut head = ResponseHeader::build(fault.failure.status, Some(4))?;
     head.insert_header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))?;
     head.insert_header(header::CONTENT_LENGTH, body.len())?;

@@ -122,7 +122,7 @@ pub fn passes_down(name: &str) -> bool {
 
 fn belongs_to(name: &str, dialect: Wire) -> bool {
     match dialect {
-        Wire::Cohere => false,
+        Wire::Cohere | Wire::Replicate => false,
         // Guardrails, tiers and the like of an invoked model.
         Wire::BedrockConverse => name.starts_with("x-amzn-bedrock-"),
         Wire::Gemini => name == "x-goog-api-client",

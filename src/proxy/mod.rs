@@ -15,6 +15,7 @@ mod invoke;
 mod logging;
 mod media;
 mod passthrough;
+mod prediction;
 mod replay;
 mod request_body_filter;
 pub mod request_filter;
@@ -47,6 +48,7 @@ use crate::mock::Mock;
 use crate::route::cache::Routes;
 use crate::telemetry::logger::Sink;
 use crate::telemetry::metrics::Metrics;
+use crate::upstream::ask::Asker;
 use crate::upstream::capacity::Capacity;
 use crate::upstream::health::Registry;
 use crate::upstream::resolve::Resolver;
@@ -59,6 +61,8 @@ pub struct Gateway {
     pub health: Registry,
     pub capacity: Capacity,
     pub resolver: Arc<Resolver>,
+    /// For questions beside the answer itself.
+    pub asker: Arc<Asker>,
     pub metrics: Metrics,
     pub log: Arc<Sink>,
     /// The built-in mock, once it was asked for.

@@ -88,7 +88,7 @@ pub fn fault_reply(fault: &Fault, exchange: &Exchange, path: &str) -> Reply {
 /// A fault as `dialect` tells of it.
 #[must_use]
 pub fn failure_reply(fault: &Fault, dialect: Wire, request_id: &str) -> Reply {
-    let body = dialect.codec().encode_failure(&fault.failure, request_id);
+    let body = endpoint::spoken(dialect).encode_failure(&fault.failure, request_id);
     let mut reply = Reply::json(fault.failure.status, body);
     reply.headers.extend(fault.headers.iter().cloned());
     let told = fault.headers.iter().any(|(name, _)| name == "request-id");

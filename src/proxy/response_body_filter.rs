@@ -219,19 +219,18 @@ fn check_whole(
         return tasks::answer(call, (task, relay), body, &echo, &mut attempt.upstream.losses);
     }
     let target = &attempt.upstream.target;
-    let relayed_text = attempt.upstream.relay && call.endpoint.operation == Operation::Completions;
-    let codec = if relayed_text { call.endpoint.codec() } else { target.wire.codec() };
     let style = target.quirks.usage;
     if call.endpoint.operation == Operation::Invoke {
         let usage = attempt.told_usage;
         return Ok((body, Observation { content: true, usage, done: true, ..Observation::default() }));
     }
     if attempt.upstream.relay {
-        let mut seen = codec.observe_response(&body)?;
+        // Both sides speak the caller's dialect.
+        let mut seen = call.endpoint.codec().observe_response(&body)?;
         seen.usage = seen.usage.map(|usage| style.apply(usage));
         return Ok((body, seen));
     }
-    let mut response = codec.decode_response(&body)?;
+    let mut response = target.wire.codec().decode_response(&body)?;
     if let Some(failure) = response.failure() {
         return Err(BadResponse::Failure(failure));
     }
@@ -258,13 +257,14 @@ fn too_long() -> Fault {
 
 /// A stream was asked for and a whole body came: an error under 200, or no answer.
 fn no_stream(attempt: &Attempt, body: &[u8]) -> Fault {
-    match attempt.upstream.target.wire.codec().observe_response(body) {
+    match attempt.upstream.target.wire.codec().decode_response(body) {
         Err(bad @ BadResponse::Failure(_)) => bad_answer(bad),
         _ => Fault::new(FaultClass::BadAnswer, "the provider answered a streaming request without a stream"),
     }
 }
 
-fn bad_answer(bad: BadResponse) -> Fault {
+/// The fault that a 200 stands for which is no answer.
+pub fn bad_answer(bad: BadResponse) -> Fault {
     match bad {
         BadResponse::Failure(failure) => in_band(failure),
         other => Fault::new(FaultClass::BadAnswer, other.to_string()),
@@ -301,6 +301,9 @@ fn stream(
     let alive = streaming.pipe.frames() != frames_before;
     let seen = streaming.pipe.seen();
     let finished = seen.finish.is_some();
+    if let Some(running) = attempt.running.as_mut().filter(|_| finished || seen.failure.is_some()) {
+        running.ended();
+    }
     if !streaming.released && (seen.content || finished) && seen.failure.is_none() {
         streaming.release(&mut out);
         attempt.clock.first_token = Some(Instant::now());

@@ -163,7 +163,7 @@ fn broken_connection(exchange: &Exchange, error: &Error) -> Fault {
 
 /// What failed, without addresses: the whole chain of causes is for the log. What a proxy or a TLS
 /// library said is told, since it is what has to be put right.
-fn connect_reason(error: &Error) -> String {
+pub fn connect_reason(error: &Error) -> String {
     let what = match error.etype() {
         ErrorType::ConnectTimedout => "connecting took too long",
         ErrorType::ConnectRefused => "the connection was refused",

@@ -14,6 +14,7 @@ use super::Gateway;
 use super::attempt::{Attempt, prepare};
 use super::exchange::{Call, Exchange};
 use super::fault::Fault;
+use super::prediction::{self, Ended, Limits};
 use super::replay::Limit;
 use crate::config::snapshot::Snapshot;
 use crate::route::model::near;
@@ -47,10 +48,11 @@ pub async fn run(gateway: &Gateway, session: &mut Session, exchange: &mut Exchan
                 return Err(Error::create(PLANNED, ErrorSource::Upstream, None, None));
             }
         }
-        if let Some(peer) = address(gateway, exchange).await? {
+        if let Some(peer) = address(gateway, session, exchange).await? {
             exchange.wait();
             return Ok(peer);
         }
+        pause(session, exchange).await?;
     }
 }
 
@@ -220,8 +222,22 @@ pub fn nothing_left() -> Fault {
 }
 
 /// Resolves the attempt's address. `None`: that failed and another target is next.
-async fn address(gateway: &Gateway, exchange: &mut Exchange) -> Result<Option<Box<HttpPeer>>> {
+async fn address(
+    gateway: &Gateway,
+    session: &mut Session,
+    exchange: &mut Exchange,
+) -> Result<Option<Box<HttpPeer>>> {
     set_first_deadline(exchange);
+    if exchange.attempt.as_deref().is_some_and(prediction::needed) {
+        match predict(gateway, session, exchange).await {
+            Ok(()) => {}
+            Err(Ended::Fault(fault)) => return next(gateway, exchange, fault),
+            Err(Ended::Gone(error)) => {
+                exchange.fault = Some(caller_gone());
+                return Err(error);
+            }
+        }
+    }
     let (Some(call), Some(attempt)) = (exchange.call.as_ref(), exchange.attempt.as_ref()) else {
         return Err(Error::create(PLANNED, ErrorSource::Internal, None, None));
     };
@@ -232,26 +248,49 @@ async fn address(gateway: &Gateway, exchange: &mut Exchange) -> Result<Option<Bo
         return Ok(Some(Box::new(peer::peer(&provider, &provider.endpoint, mock, fresh))));
     }
     if let Err(fault) = proven(attempt).await {
-        if super::retry::digest(gateway, exchange, fault, crate::upstream::select::Seen::default()) {
-            return Ok(None);
-        }
-        return Err(Error::create(PLANNED, ErrorSource::Upstream, None, None));
+        return next(gateway, exchange, fault);
     }
-    let at = attempt.upstream.target.elsewhere.clone().or_else(|| attempt.key.endpoint.clone());
-    let at = at.as_deref().unwrap_or(&provider.endpoint);
+    let at = attempt.endpoint();
     let (host, port) = peer::next_hop(&provider, at);
-    match gateway.resolver.resolve(host, port, nth).await {
-        Ok(address) => Ok(Some(Box::new(peer::peer(&provider, at, address, fresh)))),
+    let address = match gateway.resolver.resolve(host, port, nth).await {
+        Ok(address) => address,
         Err(error) => {
-            let fault =
-                Fault::new(FaultClass::ConnectFailed, format!("DNS lookup of {host} failed: {error}"));
-            if super::retry::digest(gateway, exchange, fault, crate::upstream::select::Seen::default()) {
-                Ok(None)
-            } else {
-                Err(Error::create(PLANNED, ErrorSource::Upstream, None, None))
-            }
+            let message = format!("DNS lookup of {host} failed: {error}");
+            return next(gateway, exchange, Fault::new(FaultClass::ConnectFailed, message));
         }
+    };
+    if let Some(place) = attempt.place.as_ref().filter(|_| provider.network.proxy.is_none())
+        && let Err(fault) = place.check(address.ip())
+    {
+        return next(gateway, exchange, fault);
     }
+    Ok(Some(Box::new(peer::peer(&provider, at, address, fresh))))
+}
+
+/// The attempt came to nothing before it was sent. `None`: another target is next.
+fn next(gateway: &Gateway, exchange: &mut Exchange, fault: Fault) -> Result<Option<Box<HttpPeer>>> {
+    if super::retry::digest(gateway, exchange, fault, crate::upstream::select::Seen::default()) {
+        return Ok(None);
+    }
+    Err(Error::create(PLANNED, ErrorSource::Upstream, None, None))
+}
+
+/// Has the provider make the answer, where that is a job of its own.
+async fn predict(gateway: &Gateway, session: &mut Session, exchange: &mut Exchange) -> Result<(), Ended> {
+    let total = exchange.total_deadline();
+    exchange.wait();
+    let (Some(call), Some(attempt)) = (exchange.call.as_deref(), exchange.attempt.as_deref_mut()) else {
+        return Ok(());
+    };
+    let done = match proven(attempt).await {
+        Ok(()) => {
+            let limits = Limits { stage: &call.stage, total };
+            prediction::begin(&gateway.asker, session, attempt, call.stream, limits).await
+        }
+        Err(fault) => Err(fault.into()),
+    };
+    exchange.work();
+    done
 }
 
 /// Waits for the first token of a credential that has to be fetched. Immediate for all others.
@@ -316,7 +355,11 @@ async fn pause(session: &mut Session, exchange: &mut Exchange) -> Result<()> {
             exchange.fault = Some(Fault::deadline(Limit::Total, exchange.started.elapsed().as_millis()));
             return error;
         }
-        exchange.fault = Some(Fault::new(FaultClass::CallerGone, "the caller closed the connection"));
+        exchange.fault = Some(caller_gone());
         error.into_down()
     })
+}
+
+fn caller_gone() -> Fault {
+    Fault::new(FaultClass::CallerGone, "the caller closed the connection")
 }

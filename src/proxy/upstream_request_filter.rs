@@ -10,7 +10,7 @@ use translate::provider::BetaPlace;
 use super::attempt::Attempt;
 use super::exchange::{Call, Exchange};
 use super::headers::BETA;
-use crate::credential::{Credential, Outgoing};
+use crate::credential::{Credential, CredentialError, Outgoing};
 use crate::route::endpoint::Endpoint;
 
 /// The provider key cannot be put on the request.
@@ -27,7 +27,12 @@ pub fn run(request: &mut RequestHeader, exchange: &mut Exchange) -> Result<()> {
     let mut parts = common(attempt, call.endpoint)?;
     parts.version = request.version;
     let mut head = RequestHeader::from(parts);
-    head.insert_header(header::CONTENT_LENGTH, attempt.upstream.body.len())?;
+    if attempt.turned {
+        head.set_method(Method::GET);
+        head.remove_header(&header::CONTENT_TYPE);
+    } else {
+        head.insert_header(header::CONTENT_LENGTH, attempt.upstream.body.len())?;
+    }
     match &call.raw {
         Some((method, _)) => {
             head.set_method(method.clone());
@@ -37,6 +42,11 @@ pub fn run(request: &mut RequestHeader, exchange: &mut Exchange) -> Result<()> {
             let accept = accept(call.stream, attempt.upstream.target.framing);
             head.insert_header(header::ACCEPT, HeaderValue::from_static(accept))?;
         }
+    }
+    if attempt.place.as_ref().is_some_and(|place| !place.trusted) {
+        // Neither the operator's headers nor the caller's are for strangers.
+        *request = head;
+        return Ok(());
     }
     // Where betas have a place, they are there and nowhere else.
     let placed = call.raw.is_none() && attempt.upstream.target.betas.place != BetaPlace::Nowhere;
@@ -106,12 +116,24 @@ fn accept(stream: bool, framing: Framing) -> &'static str {
     }
 }
 
-/// Puts on what proves who asks. Last, because a signature covers what is sent.
-fn sign(head: &mut RequestHeader, attempt: &Attempt) -> Result<()> {
+/// The headers that prove who asks `request`: with the attempt's key, or the caller's own.
+///
+/// # Errors
+/// There is no valid token or key at this moment.
+pub fn proof(
+    attempt: &Attempt,
+    request: &Outgoing<'_>,
+) -> std::result::Result<Vec<(HeaderName, HeaderValue)>, CredentialError> {
     let callers = attempt.key.secret.as_ref().filter(|_| attempt.direct);
     let callers = callers.map(|secret| Credential::of_key(attempt.provider.credential, secret));
     let credential = callers.as_ref().unwrap_or(&attempt.key.credential);
-    let mut headers: Vec<(HeaderName, HeaderValue)> = Vec::new();
+    let mut headers = Vec::new();
+    credential.sign(request, |name, value| headers.push((name, value)))?;
+    Ok(headers)
+}
+
+/// Puts on what proves who asks. Last, because a signature covers what is sent.
+fn sign(head: &mut RequestHeader, attempt: &Attempt) -> Result<()> {
     let content_type = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let content_type = content_type.map(|value| ("content-type", value));
     let request = Outgoing {
@@ -122,12 +144,8 @@ fn sign(head: &mut RequestHeader, attempt: &Attempt) -> Result<()> {
         body: &attempt.upstream.body,
         now: std::time::SystemTime::now(),
     };
-    let signed = credential.sign(&request, |name, value| headers.push((name, value)));
-    if let Err(error) = signed {
-        return Error::e_explain(CREDENTIAL, error.to_string());
+    match proof(attempt, &request) {
+        Ok(headers) => headers.into_iter().try_for_each(|(name, value)| head.insert_header(name, value)),
+        Err(error) => Error::e_explain(CREDENTIAL, error.to_string()),
     }
-    for (name, value) in headers {
-        head.insert_header(name, value)?;
-    }
-    Ok(())
 }

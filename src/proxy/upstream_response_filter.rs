@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::BytesMut;
+use govern::retry_hint::{self, RetryHint};
 use http::header;
 use pingora_error::Result;
 use pingora_http::ResponseHeader;
@@ -89,11 +90,15 @@ fn upstream_request_id(header: &ResponseHeader) -> Option<Box<str>> {
         .map(Box::from)
 }
 
-fn read_hints(response: &ResponseHeader, attempt: &mut Attempt) {
+/// What the headers of an error answer say about trying again.
+pub fn hint(response: &ResponseHeader) -> RetryHint {
     let pairs: Vec<(&str, &str)> = texts(response).collect();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let hint =
-        govern::retry_hint::read(pairs.iter().copied(), u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
+    retry_hint::read(pairs.iter().copied(), u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
+}
+
+fn read_hints(response: &ResponseHeader, attempt: &mut Attempt) {
+    let hint = hint(response);
     attempt.refusal_headers = response
         .headers
         .iter()
@@ -120,7 +125,7 @@ fn stream_pipe(call: &Call, attempt: &Attempt, request_id: &str) -> StreamPipe {
         // One wire on both sides, but tools had to be named anew.
         _ if !names.is_empty() => StreamPipe::towards(options, call.endpoint.codec()),
         // A relayed body may still have been translated: a marked signature was in it.
-        _ => StreamPipe::new(options),
+        _ => StreamPipe::new(options, call.endpoint.codec()),
     };
     pipe.with_framing(upstream.target.framing, call.endpoint.framing)
         .with_usage_style(upstream.target.quirks.usage)

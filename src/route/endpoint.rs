@@ -8,7 +8,8 @@ use http::Method;
 use translate::Wire;
 use translate::completions::TextCompletions;
 use translate::frame::Framing;
-use translate::wire::Codec;
+use translate::wire::Dialect;
+use translate::wire::openai_chat::OpenAiChat;
 
 mod paths;
 pub mod stored;
@@ -98,10 +99,10 @@ impl Endpoint {
 
     /// The codec that answers are written with.
     #[must_use]
-    pub fn codec(self) -> &'static dyn Codec {
+    pub fn codec(self) -> &'static dyn Dialect {
         match self.operation {
             Operation::Completions => &TextCompletions,
-            _ => self.dialect.codec(),
+            _ => spoken(self.dialect),
         }
     }
 
@@ -128,6 +129,13 @@ impl Endpoint {
             (Operation::Passthrough, _) => "passthrough",
         }
     }
+}
+
+/// The half of `dialect` towards callers. Paths name dialects only, never a wire that is upstream only; were
+/// one to, its callers would be answered as most clients read it.
+#[must_use]
+pub fn spoken(dialect: Wire) -> &'static dyn Dialect {
+    dialect.dialect().unwrap_or(&OpenAiChat)
 }
 
 /// What a path tells of a request.

@@ -1,5 +1,6 @@
 //! Towards providers: which key, which address, how to connect.
 
+pub mod ask;
 pub mod capacity;
 pub mod health;
 pub mod peer;

@@ -11,6 +11,7 @@ use translate::Wire;
 use translate::count;
 use translate::frame::Framing;
 use translate::provider::{Betas, Quirks, Service};
+use translate::wire::replicate;
 
 use crate::config::snapshot::{BaseUrl, Provider};
 use crate::route::endpoint::{Endpoint, Family, Operation};
@@ -244,10 +245,19 @@ impl Target {
     fn filled(mut self, path: &Arc<str>, model: &str) -> Self {
         self.path = match self.wire {
             _ if !path.contains(MODEL) => Arc::clone(path),
+            Wire::Replicate => fill_whole(path, model).into(),
             Wire::Gemini => fill(path, model.strip_prefix("models/").unwrap_or(model), PATH).into(),
             _ => fill(path, model, SEGMENT).into(),
         };
         self
+    }
+}
+
+/// The model decides over more than a segment: all that stands below the version.
+fn fill_whole(path: &str, model: &str) -> String {
+    match path.rsplit_once("/v1/{model}") {
+        Some((root, rest)) => format!("{root}{}{rest}", replicate::path(model)),
+        None => fill(path, model, SEGMENT),
     }
 }
 

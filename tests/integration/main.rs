@@ -15,6 +15,7 @@ mod h2c;
 mod keys;
 mod lifecycle;
 mod passthrough;
+mod predictions;
 mod protocol;
 mod providers;
 mod reload;

@@ -96,7 +96,7 @@ fn bodies() -> Vec<Bodies> {
     Wire::ALL
         .into_iter()
         .map(|wire| {
-            let reads = |body: &str| wire.codec().decode_request(body.as_bytes()).is_ok();
+            let reads = |body: &str| wire.dialect().unwrap().decode_request(body.as_bytes()).is_ok();
             let answers = |body: &str| wire.codec().decode_response(body.as_bytes()).is_ok();
             Bodies {
                 wire,
@@ -172,7 +172,7 @@ fn framed(wire: Wire, stream: &str) -> Vec<u8> {
 fn piped(caller: Wire, upstream: Wire, stream: &[u8], out: &mut Vec<u8>) {
     let options =
         StreamPipeOptions { caller, upstream, echo: echo(), withhold_usage: false, hold_last: false };
-    let mut pipe = StreamPipe::new(options);
+    let mut pipe = StreamPipe::new(options, caller.dialect().unwrap());
     let _flow = pipe.push(stream, out);
     let _whole = pipe.end(None, out);
 }
@@ -190,7 +190,7 @@ fn operation<'a>(name: String, items: u64, run: impl FnMut() + 'a) -> Operation<
 
 fn of_requests<'a>(all: &[Wire], of: Wire, body: &'a str) -> Vec<Operation<'a>> {
     let name = of.name();
-    let codec = of.codec();
+    let codec = of.dialect().unwrap();
     let mut list = vec![
         operation(format!("{name}/decode_request"), 1, move || {
             drop(black_box(codec.decode_request(black_box(body.as_bytes()))));
@@ -216,7 +216,7 @@ fn of_requests<'a>(all: &[Wire], of: Wire, body: &'a str) -> Vec<Operation<'a>> 
 
 fn of_responses<'a>(all: &[Wire], of: Wire, body: &'a str) -> Vec<Operation<'a>> {
     let name = of.name();
-    let codec = of.codec();
+    let codec = of.dialect().unwrap();
     let mut list = vec![
         operation(format!("{name}/decode_response"), 1, move || {
             drop(black_box(codec.decode_response(black_box(body.as_bytes()))));
@@ -229,7 +229,11 @@ fn of_responses<'a>(all: &[Wire], of: Wire, body: &'a str) -> Vec<Operation<'a>>
         let response = codec.decode_response(body.as_bytes()).unwrap();
         let echo = echo();
         list.push(operation(format!("{}/encode_response/from_{name}", dialect.name()), 1, move || {
-            black_box(dialect.codec().encode_response(black_box(&response), &echo, &mut Losses::default()));
+            black_box(dialect.dialect().unwrap().encode_response(
+                black_box(&response),
+                &echo,
+                &mut Losses::default(),
+            ));
         }));
     }
     list

@@ -12,8 +12,9 @@ use crate::provider::{self, Destination, Fix, ModelRules, ProviderSpec, Quirks, 
 use crate::relay::{
     Flow, Members, RequestEdits, StreamPipe, StreamPipeOptions, apply_quirks, peek, rewrite_request,
 };
-use crate::wire::Echo;
-use crate::wire::gemini::JsonArray;
+use crate::wire::gemini::{Gemini, JsonArray};
+use crate::wire::replicate::Prediction;
+use crate::wire::{BadResponse, Codec, Dialect, Echo};
 
 /// The SSE parser: any cut gives the same frames, and no byte is lost.
 pub fn frames(bytes: &[u8]) {
@@ -69,7 +70,7 @@ pub fn request_cohere(bytes: &[u8]) {
 /// A chat request in the Gemini dialect.
 pub fn request_gemini(bytes: &[u8]) {
     request(Wire::Gemini, bytes);
-    let Ok(request) = Wire::Gemini.codec().decode_request(bytes) else { return };
+    let Ok(request) = Gemini.decode_request(bytes) else { return };
     let quirks = Quirks {
         fixes: &[],
         stream_usage: true,
@@ -79,9 +80,9 @@ pub fn request_gemini(bytes: &[u8]) {
     for model in ["gemini-2.5-flash", "gemini-3-pro-preview"] {
         let rules = ModelRules::of("gemini", Wire::Gemini, model);
         let to = Destination { quirks: &quirks, rules: &rules, model };
-        if let Ok(body) = Wire::Gemini.codec().encode_request(&request, &to, &mut Losses::default()) {
+        if let Ok(body) = Gemini.encode_request(&request, &to, &mut Losses::default()) {
             assert_object(&body);
-            let again = Wire::Gemini.codec().decode_request(&body);
+            let again = Gemini.decode_request(&body);
             assert!(again.is_ok(), "what was written cannot be read: {again:?}");
         }
     }
@@ -89,20 +90,13 @@ pub fn request_gemini(bytes: &[u8]) {
 
 /// A whole answer on the Gemini wire: what is written for a caller reads as an answer again.
 pub fn response_gemini(bytes: &[u8]) {
-    let codec = Wire::Gemini.codec();
+    let codec = Gemini;
     let seen = codec.observe_response(bytes);
     let Ok(response) = codec.decode_response(bytes) else { return };
     if let Ok(seen) = seen {
         assert_eq!(seen.usage, response.usage, "observed and decoded counts differ");
     }
-    let echo = Echo {
-        unique: "fuzz".into(),
-        now: 1_700_000_000,
-        model: "model".into(),
-        stream_usage: true,
-        request: None,
-    };
-    let body = codec.encode_response(&response, &echo, &mut Losses::default());
+    let body = codec.encode_response(&response, &echo(), &mut Losses::default());
     let again = codec.decode_response(&body);
     assert!(again.is_ok(), "what was written cannot be read: {again:?}");
 }
@@ -176,6 +170,31 @@ pub fn stream_cohere(bytes: &[u8]) {
     stream(Wire::Cohere, bytes);
 }
 
+/// A provider's stream of Replicate's.
+pub fn stream_replicate(bytes: &[u8]) {
+    stream(Wire::Replicate, bytes);
+}
+
+/// A prediction: a final one is an answer or a failure, and what is written of it for callers is whole.
+pub fn response_replicate(bytes: &[u8]) {
+    let read = Prediction::read(bytes);
+    let answer = Wire::Replicate.codec().decode_response(bytes);
+    if let Ok(prediction) = &read {
+        // What is only skimmed may hold text that is none: then it is final, and no answer.
+        let settled = match &answer {
+            Err(BadResponse::NotJson(_)) => prediction.is_final(),
+            answer => matches!(answer, Ok(_) | Err(BadResponse::Failure(_))),
+        };
+        assert_eq!(prediction.is_final(), settled, "{prediction:?}: {answer:?}");
+    }
+    let Ok(answer) = answer else { return };
+    for dialect in Wire::ALL.into_iter().filter_map(Wire::dialect) {
+        let body = dialect.encode_response(&answer, &echo(), &mut Losses::default());
+        let again = dialect.decode_response(&body);
+        assert!(again.is_ok(), "what was written cannot be read: {again:?}");
+    }
+}
+
 type OwnedFrame = (Vec<u8>, String, Vec<u8>);
 
 fn frames_of(body: &[u8], size: usize) -> Vec<OwnedFrame> {
@@ -212,8 +231,9 @@ fn chunk_size(bytes: &[u8]) -> (usize, &[u8]) {
 
 fn request(dialect: Wire, body: &[u8]) {
     relay_request(body);
-    let Ok(mut request) = dialect.codec().decode_request(body) else { return };
-    request.model = "model".to_owned();
+    let Some(Ok(mut request)) = dialect.dialect().map(|dialect| dialect.decode_request(body)) else { return };
+    // A name that every provider could have.
+    request.model = "owner/model".to_owned();
     for spec in provider::all() {
         // Presets name one wire; some speak its younger one as well.
         let also = (spec.wire == Wire::OpenAiChat).then_some(Wire::OpenAiResponses);
@@ -271,15 +291,9 @@ fn stream(upstream: Wire, bytes: &[u8]) {
 
 /// What a caller gets of a stream, and what was counted.
 fn carried(caller: Wire, upstream: Wire, body: &[u8], size: usize) -> (Vec<u8>, Option<Usage>, u32) {
-    let echo = Echo {
-        unique: "fuzz".into(),
-        now: 1_700_000_000,
-        model: "model".into(),
-        stream_usage: true,
-        request: None,
-    };
-    let options = StreamPipeOptions { caller, upstream, echo, withhold_usage: true, hold_last: true };
-    let mut pipe = StreamPipe::new(options);
+    let options = StreamPipeOptions { caller, upstream, echo: echo(), withhold_usage: true, hold_last: true };
+    let Some(dialect) = caller.dialect() else { return (Vec::new(), None, 0) };
+    let mut pipe = StreamPipe::new(options, dialect);
     let mut out = Vec::new();
     for chunk in body.chunks(size) {
         if pipe.push(chunk, &mut out) == Flow::Complete {
@@ -291,6 +305,16 @@ fn carried(caller: Wire, upstream: Wire, body: &[u8], size: usize) -> (Vec<u8>, 
         pipe.fail(&failure, "fuzz", None, &mut out);
     }
     (out, pipe.usage(), pipe.seen().skipped)
+}
+
+fn echo() -> Echo {
+    Echo {
+        unique: "fuzz".into(),
+        now: 1_700_000_000,
+        model: "model".into(),
+        stream_usage: true,
+        request: None,
+    }
 }
 
 fn cut_off() -> Failure {

@@ -13,7 +13,7 @@ use translate::wire::BadRequest;
 use translate::{Losses, Wire};
 
 fn refused(dialect: Wire, body: &[u8]) -> BadRequest {
-    match dialect.codec().decode_request(body) {
+    match dialect.dialect().unwrap().decode_request(body) {
         Err(refusal) => refusal,
         Ok(request) => panic!("{} was read as {request:?}", String::from_utf8_lossy(body)),
     }
@@ -228,7 +228,7 @@ fn ten_thousand_messages_are_only_many() {
     let body = body(turns.into(), json!({})).to_string();
     for dialect in DIALECTS {
         let begun = Instant::now();
-        let request = dialect.codec().decode_request(body.as_bytes()).unwrap();
+        let request = dialect.dialect().unwrap().decode_request(body.as_bytes()).unwrap();
         assert_eq!(request.messages.len(), 10_001);
         for name in ["anthropic", "openai", "mistral", "openrouter"] {
             let spec = provider::find(name).unwrap();
@@ -252,7 +252,7 @@ fn arguments_nested_without_end_are_text() {
         {{"role":"user","content":[{{"type":"tool_result","tool_use_id":"t","content":"r"}}]}}]}}"#
     );
     // Read or refused, but never a fall of the stack; and what was read can be written.
-    if let Ok(request) = Wire::Anthropic.codec().decode_request(body.as_bytes()) {
+    if let Ok(request) = Wire::Anthropic.dialect().unwrap().decode_request(body.as_bytes()) {
         for name in ["anthropic", "openai"] {
             let spec = provider::find(name).unwrap();
             let rules = ModelRules::of(name, spec.wire, "m");

@@ -91,6 +91,16 @@ fn stream_gemini() {
     smoke("stream_gemini", fuzzing::stream_gemini);
 }
 
+#[test]
+fn response_replicate() {
+    smoke("response_replicate", fuzzing::response_replicate);
+}
+
+#[test]
+fn stream_replicate() {
+    smoke("stream_replicate", fuzzing::stream_replicate);
+}
+
 /// Text that means something to one of the targets.
 const WORDS: &[&[u8]] = &[
     b"data: ",
@@ -131,6 +141,10 @@ const WORDS: &[&[u8]] = &[
     b"\"finishReason\":\"STOP\"",
     b"\"functionCall\":",
     b"\"thoughtSignature\":",
+    b"\"status\":\"succeeded\"",
+    b"\"output\":",
+    b"event: output\n",
+    b"event: done\n",
     b",",
     b"{",
     b"}",

@@ -15,7 +15,7 @@ use translate::wire::{BadResponse, Echo};
 
 /// A caller's request as a provider gets it.
 fn request(from: Wire, (to, vendor, model): (Wire, &str, &str), body: &Value) -> (Value, Losses) {
-    let decoded = from.codec().decode_request(body.to_string().as_bytes()).unwrap();
+    let decoded = from.dialect().unwrap().decode_request(body.to_string().as_bytes()).unwrap();
     let rules = ModelRules::of(vendor, to, model);
     let quirks = provider::find(vendor).unwrap().quirks_on(to).unwrap();
     let mut losses = Losses::default();
@@ -32,18 +32,14 @@ fn echo() -> Echo {
 fn answer(from: Wire, to: Wire, body: &Value) -> (Value, Losses) {
     let decoded = from.codec().decode_response(body.to_string().as_bytes()).unwrap();
     let mut losses = Losses::default();
-    let bytes = to.codec().encode_response(&decoded, &echo(), &mut losses);
+    let bytes = to.dialect().unwrap().encode_response(&decoded, &echo(), &mut losses);
     (serde_json::from_slice(&bytes).unwrap(), losses)
 }
 
 fn pipe(upstream: Wire, caller: Wire) -> StreamPipe {
-    StreamPipe::new(StreamPipeOptions {
-        caller,
-        upstream,
-        echo: echo(),
-        withhold_usage: false,
-        hold_last: false,
-    })
+    let options =
+        StreamPipeOptions { caller, upstream, echo: echo(), withhold_usage: false, hold_last: false };
+    StreamPipe::new(options, caller.dialect().unwrap())
 }
 
 fn events(frames: &[Value]) -> Vec<u8> {
@@ -359,7 +355,7 @@ fn models_of_responses_alone_are_served_there_and_no_others() {
 #[test]
 fn a_free_text_call_that_was_cut_became_its_own_arguments() {
     let body = json!({"model": "m", "input": "Patch.", "tools": [{"type": "custom", "name": "apply_patch"}]});
-    let codec = Wire::OpenAiResponses.codec();
+    let codec = Wire::OpenAiResponses.dialect().unwrap();
     let request = codec.decode_request(body.to_string().as_bytes()).unwrap();
     assert_eq!(request.tools.len(), 1);
     let whole = json!({"id": "i", "model": "m", "choices": [{"index": 0, "finish_reason": "length",

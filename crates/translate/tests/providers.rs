@@ -39,7 +39,6 @@ const NOTES: &str = "
 | `cloudflare` | `https://api.cloudflare.com/client/v4/accounts/<account>/ai` |
 | `databricks` | `https://<workspace>` |
 | `fal` | `https://fal.run` answers at once; for its queue the base URL `https://queue.fal.run` |
-| `replicate` | predictions by its own API: every model has inputs of its own |
 
 ## What is not here, and why
 
@@ -132,6 +131,7 @@ fn name(wire: Wire) -> &'static str {
         Wire::Gemini => "Gemini",
         Wire::OpenAiChat => "OpenAI chat",
         Wire::OpenAiResponses => "OpenAI Responses",
+        Wire::Replicate => "Replicate",
     }
 }
 

@@ -26,7 +26,8 @@ const TARGETS: [(Wire, &str, &str); 6] = [
 const LONG: &str = "mcp__plugin_a-server-with-a-long-name_its-namespace__and_a_tool_that_is_longer";
 
 fn read(dialect: Wire, body: &Value) -> Request {
-    let mut request = dialect.codec().decode_request(body.to_string().as_bytes()).expect("a request");
+    let mut request =
+        dialect.dialect().expect("a dialect").decode_request(body.to_string().as_bytes()).expect("a request");
     request.model = "m".to_owned();
     request
 }
@@ -60,7 +61,11 @@ fn answered(dialect: Wire, request: &Request, asked: &Value, name: &str) -> Stri
     let mut response: Response =
         Wire::OpenAiChat.codec().decode_response(answer.to_string().as_bytes()).expect("an answer");
     ToolNames::of(request, Wire::OpenAiChat).restore(&mut response);
-    let out = dialect.codec().encode_response(&response, &echo(Some(asked)), &mut Losses::default());
+    let out = dialect.dialect().expect("a dialect").encode_response(
+        &response,
+        &echo(Some(asked)),
+        &mut Losses::default(),
+    );
     String::from_utf8(out).expect("UTF-8")
 }
 
@@ -73,7 +78,8 @@ fn streamed(dialect: Wire, request: &Request, asked: &Value, name: &str) -> Stri
         withhold_usage: false,
         hold_last: false,
     };
-    let mut pipe = StreamPipe::new(options).with_tool_names(ToolNames::of(request, Wire::OpenAiChat));
+    let mut pipe = StreamPipe::new(options, dialect.dialect().expect("a dialect"))
+        .with_tool_names(ToolNames::of(request, Wire::OpenAiChat));
     let call = json!([{"index": 0, "id": "call_1", "type": "function",
         "function": {"name": name, "arguments": "{}"}}]);
     let mut out = Vec::new();
@@ -103,6 +109,7 @@ fn first_name(wire: Wire, body: &Value) -> &Value {
         Wire::BedrockConverse => &body["toolConfig"]["tools"][0]["toolSpec"]["name"],
         Wire::Cohere | Wire::OpenAiChat => &body["tools"][0]["function"]["name"],
         Wire::Gemini => &body["tools"][0]["functionDeclarations"][0]["name"],
+        Wire::Replicate => unreachable!("it calls no tools"),
     }
 }
 

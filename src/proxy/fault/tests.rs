@@ -71,13 +71,13 @@ fn page() -> String {
 }
 
 fn gemini(failure: &Failure) -> String {
-    let body = Wire::Gemini.codec().encode_failure(failure, "id");
+    let body = Wire::Gemini.dialect().unwrap().encode_failure(failure, "id");
     let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
     body["error"]["status"].as_str().unwrap().to_owned()
 }
 
 fn words(wire: Wire, failure: &Failure) -> String {
-    let body = wire.codec().encode_failure(failure, "id");
+    let body = wire.dialect().unwrap().encode_failure(failure, "id");
     let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
     let error = &body["error"];
     match error["code"].as_str() {

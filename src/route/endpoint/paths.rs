@@ -384,6 +384,16 @@ mod tests {
     }
 
     #[test]
+    fn no_path_names_a_wire_that_callers_do_not_speak() {
+        let posts = POSTS.iter().map(|(_, _, dialect)| *dialect);
+        let dialects = posts.chain(PASSTHROUGHS.iter().map(|(_, _, dialect)| *dialect));
+        let shown = all().map(|(_, path)| dialect_of(path));
+        for dialect in dialects.chain(shown) {
+            assert!(dialect.dialect().is_some(), "{dialect:?}");
+        }
+    }
+
+    #[test]
     fn each_dialect_is_known_by_its_path_under_every_prefix() {
         use Operation::{Chat, Completions, CountTokens, Embeddings, Rerank};
         for (path, expected) in [

@@ -21,7 +21,8 @@ use crate::loss::Losses;
 use crate::provider::Destination;
 use crate::wire::openai_chat::OpenAiChat;
 use crate::wire::{
-    BadFrame, BadRequest, BadResponse, Codec, Echo, FrameVerdict, Observation, StreamDecoder, StreamEncoder,
+    BadFrame, BadRequest, BadResponse, Codec, Dialect, Echo, FrameVerdict, Observation, StreamDecoder,
+    StreamEncoder,
 };
 
 /// The codec. No [`crate::Wire`] of its own: its errors are those of OpenAI chat.
@@ -29,10 +30,6 @@ use crate::wire::{
 pub struct TextCompletions;
 
 impl Codec for TextCompletions {
-    fn decode_request(&self, body: &[u8]) -> Result<Request, BadRequest> {
-        request::decode(body)
-    }
-
     /// # Errors
     /// [`BadRequest`] for anything but one text of one user: the format holds no conversation.
     fn encode_request(
@@ -48,13 +45,23 @@ impl Codec for TextCompletions {
         OpenAiChat.decode_response(&rewrite::to_chat(body).unwrap_or_else(|| body.to_vec()))
     }
 
+    fn decode_failure(&self, status: u16, body: &[u8]) -> Failure {
+        OpenAiChat.decode_failure(status, body)
+    }
+
+    fn stream_decoder(&self) -> Box<dyn StreamDecoder> {
+        Box::new(Decoder { chat: OpenAiChat.stream_decoder() })
+    }
+}
+
+impl Dialect for TextCompletions {
+    fn decode_request(&self, body: &[u8]) -> Result<Request, BadRequest> {
+        request::decode(body)
+    }
+
     fn encode_response(&self, response: &Response, echo: &Echo, losses: &mut Losses) -> Vec<u8> {
         let chat = OpenAiChat.encode_response(response, echo, losses);
         rewrite::answer(&chat, response.id.is_empty(), echo, losses)
-    }
-
-    fn decode_failure(&self, status: u16, body: &[u8]) -> Failure {
-        OpenAiChat.decode_failure(status, body)
     }
 
     fn encode_failure(&self, failure: &Failure, request_id: &str) -> Vec<u8> {
@@ -63,10 +70,6 @@ impl Codec for TextCompletions {
 
     fn encode_stream_failure(&self, failure: &Failure, request_id: &str) -> Vec<u8> {
         OpenAiChat.encode_stream_failure(failure, request_id)
-    }
-
-    fn stream_decoder(&self) -> Box<dyn StreamDecoder> {
-        Box::new(Decoder { chat: OpenAiChat.stream_decoder() })
     }
 
     fn stream_encoder(&self, echo: Echo) -> Box<dyn StreamEncoder> {

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use crate::frame::Frame;
 use crate::ir::FinishReason;
 use crate::wire::openai_chat::OpenAiChat;
-use crate::wire::{BadResponse, Codec, FrameVerdict, Observation, json};
+use crate::wire::{BadResponse, Dialect, FrameVerdict, Observation, json};
 
 #[derive(Deserialize)]
 struct Chunk<'a> {

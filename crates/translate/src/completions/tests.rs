@@ -10,7 +10,7 @@ use crate::ir::{FinishReason, Part, Request, Role};
 use crate::loss::Losses;
 use crate::provider::{self, Destination, ModelRules};
 use crate::relay::{StreamPipe, StreamPipeOptions};
-use crate::wire::{Codec, Echo, FrameVerdict, Observation};
+use crate::wire::{Codec, Dialect, Echo, FrameVerdict, Observation};
 
 fn decode(body: &Value) -> Result<Request, crate::wire::BadRequest> {
     TextCompletions.decode_request(body.to_string().as_bytes())

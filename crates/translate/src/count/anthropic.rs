@@ -1,9 +1,10 @@
 //! Anthropic's form: a Messages body without what only the answer needs.
 
-use crate::Wire;
 use crate::ir::Request;
 use crate::relay::with;
 use crate::wire::BadRequest;
+use crate::wire::Dialect;
+use crate::wire::anthropic::Anthropic;
 
 /// What the endpoint takes, betas included.
 pub(super) const TAKES: [&str; 11] = [
@@ -23,5 +24,5 @@ pub(super) const TAKES: [&str; 11] = [
 /// # Errors
 /// As the chat of this dialect, except that no `max_tokens` is needed.
 pub(super) fn decode_request(body: &[u8]) -> Result<Request, BadRequest> {
-    Wire::Anthropic.codec().decode_request(&with(body, "max_tokens", "1")?)
+    Anthropic.decode_request(&with(body, "max_tokens", "1")?)
 }

@@ -5,11 +5,13 @@
 use serde_json::Value;
 
 use super::{below, object_in};
-use crate::Wire;
 use crate::base64;
 use crate::ir::Request;
 use crate::relay::{Members, complete, with};
 use crate::wire::BadRequest;
+use crate::wire::Dialect;
+use crate::wire::anthropic::Anthropic;
+use crate::wire::bedrock_converse::BedrockConverse;
 
 /// What of a Converse request the endpoint takes.
 pub(super) const TAKES: [&str; 4] = ["additionalModelRequestFields", "messages", "system", "toolConfig"];
@@ -56,9 +58,7 @@ pub(super) fn decode_request(body: &[u8]) -> Result<Request, BadRequest> {
     let converse = object_in(input, &members, "converse", CONVERSE)?;
     let invoke = object_in(input, &members, "invokeModel", INVOKE)?;
     match (converse, invoke) {
-        (Some(request), None) => {
-            Wire::BedrockConverse.codec().decode_request(request).map_err(|bad| below(CONVERSE, bad))
-        }
+        (Some(request), None) => BedrockConverse.decode_request(request).map_err(|bad| below(CONVERSE, bad)),
         (None, Some(invoke)) => claude(invoke),
         (None, None) => Err(BadRequest::at("input", format!("`input` is empty, {EXPECTED}"))),
         (Some(_), Some(_)) => Err(BadRequest::at("input", format!("`input` holds both, {EXPECTED}"))),
@@ -75,7 +75,7 @@ fn claude(invoke: &[u8]) -> Result<Request, BadRequest> {
     let read = || {
         // The path tells the model.
         let whole = complete(&body, "claude", false)?;
-        Wire::Anthropic.codec().decode_request(&with(&whole, "max_tokens", "1")?)
+        Anthropic.decode_request(&with(&whole, "max_tokens", "1")?)
     };
     let request = read().map_err(|bad| below(BODY, bad))?;
     Ok(Request { model: String::new(), ..request })

@@ -4,10 +4,11 @@
 use serde_json::{Map, Value};
 
 use super::{Counted, below, number, object_in};
-use crate::Wire;
 use crate::ir::Request;
 use crate::relay::{Members, rename_models, with};
 use crate::wire::BadRequest;
+use crate::wire::Dialect;
+use crate::wire::gemini::Gemini;
 use crate::wire::tree::{Node, Object};
 
 /// What of a request Gemini's API takes.
@@ -32,16 +33,15 @@ const WHOLE: [&str; 2] = ["generateContentRequest", "generate_content_request"];
 /// What is wrong with the request, with its place; both forms at once.
 pub(super) fn decode_request(body: &[u8]) -> Result<Request, BadRequest> {
     let members = Members::read(body)?;
-    let codec = Wire::Gemini.codec();
     for name in WHOLE {
         let Some(whole) = object_in(body, &members, name, name)? else { continue };
         if members.value(body, "contents").is_some() {
             let message = format!("`contents` stands beside `{name}`, expected one of the two");
             return Err(BadRequest::at("contents", message));
         }
-        return codec.decode_request(whole).map_err(|bad| below(name, bad));
+        return Gemini.decode_request(whole).map_err(|bad| below(name, bad));
     }
-    codec.decode_request(body)
+    Gemini.decode_request(body)
 }
 
 /// A whole request is in one member.

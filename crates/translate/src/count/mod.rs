@@ -26,6 +26,8 @@ use crate::ir::{Extra, Failure, FailureKind, Part, Request, Sampling};
 use crate::loss::Losses;
 use crate::provider::Destination;
 use crate::relay::{Members, apply_quirks, keep};
+use crate::wire::Dialect;
+use crate::wire::openai_responses::OpenAiResponses;
 use crate::wire::tree::{Object, to_bytes};
 use crate::wire::{BadRequest, BadResponse, Codec, failure_shapes, json};
 
@@ -76,7 +78,7 @@ impl Format {
             Wire::BedrockConverse => Some(Self::BedrockConverse),
             Wire::Gemini => Some(Self::Gemini),
             Wire::OpenAiChat | Wire::OpenAiResponses => Some(Self::OpenAiResponses),
-            Wire::Cohere => None,
+            Wire::Cohere | Wire::Replicate => None,
         }
     }
 
@@ -131,8 +133,8 @@ pub fn decode_request(dialect: Wire, body: &[u8]) -> Result<Request, BadRequest>
         Wire::Anthropic => anthropic::decode_request(body)?,
         Wire::BedrockConverse => bedrock::decode_request(body)?,
         Wire::Gemini => gemini::decode_request(body)?,
-        Wire::OpenAiResponses => Wire::OpenAiResponses.codec().decode_request(body)?,
-        Wire::Cohere | Wire::OpenAiChat => {
+        Wire::OpenAiResponses => OpenAiResponses.decode_request(body)?,
+        Wire::Cohere | Wire::OpenAiChat | Wire::Replicate => {
             return Err(BadRequest::at("", "tokens are not counted in this dialect"));
         }
     };
@@ -215,7 +217,7 @@ pub fn encode_response(dialect: Wire, counted: &Counted, request: &Request, loss
         Wire::Anthropic => Object::new().with("input_tokens", count),
         Wire::BedrockConverse => Object::new().with("inputTokens", count),
         Wire::Gemini => gemini::answer(counted, is_text(request)),
-        Wire::Cohere | Wire::OpenAiChat | Wire::OpenAiResponses => {
+        Wire::Cohere | Wire::OpenAiChat | Wire::OpenAiResponses | Wire::Replicate => {
             Object::new().with("object", "response.input_tokens").with("input_tokens", count)
         }
     };

@@ -80,7 +80,9 @@ impl Format {
             (Wire::Cohere, None) => Self::Cohere,
             (Wire::BedrockConverse, None) if model.contains("cohere.") => Self::BedrockCohere,
             (Wire::BedrockConverse, None) => Self::BedrockTitan,
-            (Wire::OpenAiChat | Wire::OpenAiResponses | Wire::Anthropic, None) => Self::OpenAi,
+            (Wire::OpenAiChat | Wire::OpenAiResponses | Wire::Anthropic | Wire::Replicate, None) => {
+                Self::OpenAi
+            }
         }
     }
 

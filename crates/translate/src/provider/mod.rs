@@ -4,12 +4,14 @@
 //! No other file of the project knows a vendor's name.
 
 mod betas;
+mod input;
 mod model;
 mod quirk;
 mod table;
 
 pub(crate) use betas::claude_version;
 pub use betas::{Beta, BetaFate, BetaPlace, BetaRule, Betas};
+pub use input::{ImageInput, InputNames, ReasoningInput};
 pub use model::{ModelRules, SamplingRule, ThinkingStyle};
 pub use quirk::{CallIdForm, Fix, Quirks, ReasoningField, UsageStyle};
 pub use table::{Counting, CredentialScheme, ProviderSpec, RerankAt, Service, all, example_model, find};

@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 
 use serde::Deserialize;
 
+use super::InputNames;
 use crate::Wire;
 use crate::ir::Effort;
 use crate::loss::Losses;
@@ -66,6 +67,8 @@ pub struct ModelRules {
     pub needs_reasoning_echo: bool,
     /// Reasons whatever it is told, and refuses to be told not to (Anthropic wire).
     pub always_thinks: bool,
+    /// What its inputs are called, on wires where that differs from model to model.
+    pub input: Option<&'static InputNames>,
 }
 
 impl ModelRules {
@@ -111,8 +114,10 @@ impl ModelRules {
         let lower = model.to_ascii_lowercase();
         let name = family_name(&lower);
         let mut found = Entry::default();
-        for entry in entries() {
-            if entry.matches(provider, wire, &name) && found.fill(entry) {
+        let mut input = None;
+        for entry in entries().iter().filter(|entry| entry.matches(provider, wire, &name)) {
+            input = input.or(entry.input.as_ref());
+            if found.fill(entry) {
                 break;
             }
         }
@@ -129,6 +134,7 @@ impl ModelRules {
             lowest_effort: found.lowest_effort,
             needs_reasoning_echo: found.needs_reasoning_echo.unwrap_or_default(),
             always_thinks: found.always_thinks.unwrap_or_default(),
+            input,
         }
     }
 }
@@ -209,6 +215,7 @@ struct Entry {
     lowest_effort: Option<Effort>,
     needs_reasoning_echo: Option<bool>,
     always_thinks: Option<bool>,
+    input: Option<InputNames>,
 }
 
 impl Entry {
@@ -281,18 +288,19 @@ mod tests {
     #[test]
     fn file_is_read_and_general_entries_give_every_field() {
         let entries = parse().unwrap();
-        let known = |name: &String| Wire::ALL.iter().any(|wire| wire.name() == name);
+        let known = |name: &String| Wire::named(name).is_some();
         assert!(
             entries
                 .iter()
                 .filter_map(|entry| entry.wire.as_ref())
                 .all(|wires| wires.names().iter().all(known))
         );
-        for wire in Wire::ALL {
+        for wire in Wire::ALL.into_iter().chain(Wire::UPSTREAM_ONLY) {
             let last = entries.iter().rfind(|entry| entry.matches("p", wire, "no such model")).unwrap();
             assert!(last.max_output_tokens.is_some() && last.thinking.is_some() && last.sampling.is_some());
             let flags = [last.xhigh_effort, last.structured_output, last.prefill, last.developer_role];
             assert!(flags.iter().all(Option::is_some) && last.openai_reasoning.is_some(), "{wire:?}");
+            assert_eq!(last.input.is_some(), wire == Wire::Replicate, "{wire:?}");
         }
     }
 
@@ -397,6 +405,30 @@ mod tests {
             assert!(!rules(model).openai_reasoning, "{model}");
         }
         assert!(!rules("o1-mini").developer_role);
+    }
+
+    #[test]
+    fn inputs_of_predictions_have_the_names_of_their_model() {
+        let input = |model| ModelRules::of("replicate", Wire::Replicate, model).input.unwrap();
+        let limits = [
+            ("meta/meta-llama-3-70b-instruct", "max_tokens"),
+            ("meta/llama-2-70b-chat:02e509c7", "max_new_tokens"),
+            ("mistralai/mixtral-8x7b-instruct-v0.1", "max_new_tokens"),
+            ("openai/gpt-4.1-mini", "max_completion_tokens"),
+            ("openai/gpt-5.1", "max_completion_tokens"),
+            ("openai/gpt-oss-120b", "max_tokens"),
+            ("google/gemini-2.5-flash", "max_output_tokens"),
+            ("anthropic/claude-4-sonnet", "max_tokens"),
+            ("somebody/finetune:0123", "max_tokens"),
+        ];
+        for (model, name) in limits {
+            assert_eq!(input(model).max_tokens, name, "{model}");
+        }
+        assert_eq!(input("google/gemini-3-pro").system.as_deref(), Some("system_instruction"));
+        assert_eq!(input("ibm-granite/granite-3.3-8b-instruct").system.as_deref(), Some("system_prompt"));
+        assert_eq!(input("deepseek-ai/deepseek-r1").system, None);
+        assert!(input("openai/gpt-5").reasoning.is_some() && input("openai/gpt-4o").reasoning.is_none());
+        assert_eq!(ModelRules::of("openai", Wire::OpenAiChat, "gpt-4o").input, None);
     }
 
     #[test]

@@ -14,8 +14,8 @@ use crate::ir::{Event, Failure, FailureKind, Usage};
 use crate::loss::Losses;
 use crate::provider::UsageStyle;
 use crate::wire::{
-    Codec, Echo, FrameVerdict, Observation, StreamDecoder, StreamEncoder, ToolNames, Wire, bedrock_converse,
-    openai_responses,
+    Codec, Dialect, Echo, FrameVerdict, Observation, StreamDecoder, StreamEncoder, ToolNames, Wire,
+    bedrock_converse, openai_responses,
 };
 
 #[cfg(test)]
@@ -57,17 +57,18 @@ pub struct StreamPipe {
 }
 
 impl StreamPipe {
-    /// A pipe at the start of an answer.
+    /// A pipe at the start of an answer. `caller` is the dialect of [`StreamPipeOptions::caller`]
+    /// ([`Wire::dialect`]).
     #[must_use]
-    pub fn new(options: StreamPipeOptions) -> Self {
-        let (caller, upstream) = (options.caller.codec(), options.upstream.codec());
+    pub fn new(options: StreamPipeOptions, caller: &'static dyn Dialect) -> Self {
+        let upstream = options.upstream.codec();
         Self::with_codecs(options, caller, upstream)
     }
 
-    /// As [`Self::new`], with the wires' codecs given.
+    /// As [`Self::new`], with the upstream's codec given.
     pub(crate) fn with_codecs(
         options: StreamPipeOptions,
-        caller: &'static dyn Codec,
+        caller: &'static dyn Dialect,
         upstream: &'static dyn Codec,
     ) -> Self {
         let translated = options.caller != options.upstream;
@@ -76,21 +77,21 @@ impl StreamPipe {
 
     /// A pipe towards a caller whose codec is no wire's (text completions): always translated.
     #[must_use]
-    pub fn towards(options: StreamPipeOptions, caller: &'static dyn Codec) -> Self {
+    pub fn towards(options: StreamPipeOptions, caller: &'static dyn Dialect) -> Self {
         let upstream = options.upstream.codec();
         Self::built(options, caller, Some(upstream))
     }
 
     /// A pipe between two ends that both speak a codec which is no wire's: never translated.
     #[must_use]
-    pub fn relaying(options: StreamPipeOptions, codec: &'static dyn Codec) -> Self {
+    pub fn relaying(options: StreamPipeOptions, codec: &'static dyn Dialect) -> Self {
         Self::built(options, codec, None)
     }
 
     /// `upstream` is given between wires only.
     fn built(
         options: StreamPipeOptions,
-        caller: &'static dyn Codec,
+        caller: &'static dyn Dialect,
         upstream: Option<&'static dyn Codec>,
     ) -> Self {
         let translation = upstream.map(|upstream| Translation {
@@ -272,7 +273,7 @@ impl StreamPipe {
 
 /// The way of one frame.
 struct Lane {
-    caller: &'static dyn Codec,
+    caller: &'static dyn Dialect,
     /// The framing in which the caller's codec writes.
     spoken: Framing,
     /// The framing of the provider's bytes.
@@ -385,8 +386,8 @@ impl Lane {
             return out.extend_from_slice(&openai_responses::failure_after(failure, &self.seen));
         }
         // Chunks carry exceptions beside the events of any wire.
-        let codec = if self.to == self.spoken { self.caller } else { Wire::BedrockConverse.codec() };
-        out.extend_from_slice(&codec.encode_stream_failure(failure, request_id));
+        let dialect = if self.to == self.spoken { self.caller } else { &bedrock_converse::BedrockConverse };
+        out.extend_from_slice(&dialect.encode_stream_failure(failure, request_id));
     }
 
     fn translate(&mut self, frame: &Frame<'_>, out: &mut Vec<u8>) {

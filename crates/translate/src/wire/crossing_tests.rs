@@ -9,7 +9,7 @@ use crate::provider::{self, ModelRules};
 /// The body a provider gets for a caller's, and the paths of what was lost.
 fn sent(from: Wire, body: &Value, (provider, model): (&str, &str)) -> (Value, Vec<String>) {
     let spec = provider::find(provider).unwrap();
-    let mut request = from.codec().decode_request(body.to_string().as_bytes()).unwrap();
+    let mut request = from.dialect().unwrap().decode_request(body.to_string().as_bytes()).unwrap();
     request.model = model.to_owned();
     let rules = ModelRules::of(spec.name, spec.wire, model);
     let to = Destination { quirks: &spec.quirks, rules: &rules, model };
@@ -22,7 +22,7 @@ fn sent(from: Wire, body: &Value, (provider, model): (&str, &str)) -> (Value, Ve
 /// A caller's whole answer, and its stream, of a provider's stream.
 fn answered(frames: &[(&str, Value)], from: Wire, towards: Wire) -> (Value, String) {
     let mut decoder = from.codec().stream_decoder();
-    let mut encoder = towards.codec().stream_encoder(Echo::default());
+    let mut encoder = towards.dialect().unwrap().stream_encoder(Echo::default());
     let (mut events, mut out) = (Vec::new(), Vec::new());
     for (event, data) in frames {
         let data = data.to_string();
@@ -145,7 +145,7 @@ fn limits_above_what_the_model_writes_were_sent_on() {
         let (body, _) = sent(Wire::Anthropic, &claude, ("openai", model));
         assert_eq!(body["max_completion_tokens"], limit, "{model}");
     }
-    let request = Wire::Anthropic.codec().decode_request(claude.to_string().as_bytes()).unwrap();
+    let request = Wire::Anthropic.dialect().unwrap().decode_request(claude.to_string().as_bytes()).unwrap();
     let rules = ModelRules::of("openai", Wire::OpenAiResponses, "gpt-4o");
     let quirks = &provider::find("openai").unwrap().quirks;
     let to = Destination { quirks, rules: &rules, model: "gpt-4o" };
@@ -197,9 +197,10 @@ fn retrieved_text_of_anthropics_callers_vanished() {
         assert!(lost.len() >= 3, "{lost:?}");
     }
     let spec = json!({"type": "text", "text": "x"});
-    let responses = Wire::OpenAiResponses.codec();
+    let responses = Wire::OpenAiResponses.dialect().unwrap();
     let request = Wire::Anthropic
-        .codec()
+        .dialect()
+        .unwrap()
         .decode_request(with_result(&json!([search_result(), spec])).to_string().as_bytes());
     let rules = ModelRules::of("openai", Wire::OpenAiResponses, "gpt-5");
     let quirks = &provider::find("openai").unwrap().quirks;
@@ -294,7 +295,8 @@ fn end_turn_with_calls_kept_anthropics_callers_from_running_them() {
     });
     let response = Wire::BedrockConverse.codec().decode_response(answer.to_string().as_bytes()).unwrap();
     for (towards, word) in [(Wire::Anthropic, "tool_use"), (Wire::BedrockConverse, "tool_use")] {
-        let body = towards.codec().encode_response(&response, &Echo::default(), &mut Losses::default());
+        let body =
+            towards.dialect().unwrap().encode_response(&response, &Echo::default(), &mut Losses::default());
         let body: Value = serde_json::from_slice(&body).unwrap();
         let found = body.get("stop_reason").or(body.get("stopReason"));
         assert_eq!(found, Some(&json!(word)), "{towards:?}");

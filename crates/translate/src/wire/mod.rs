@@ -1,8 +1,9 @@
 //! The wires: one folder per format, the same six files in each.
 //!
-//! [`Wire`] is a closed enum so that the compiler finds the missing arm; [`Codec`] is what each folder
-//! implements. A codec never guesses: what it does not understand is kept in `Extra`, `Opaque` or
-//! reported as a loss.
+//! [`Wire`] is a closed enum so that the compiler finds the missing arm. [`Codec`] is what each folder
+//! implements: the half towards providers. [`Dialect`] is the half towards callers, which wires that no
+//! caller speaks do not have: [`Wire::dialect`] is the only way to it. A codec never guesses: what it does
+//! not understand is kept in `Extra`, `Opaque` or reported as a loss.
 
 pub mod anthropic;
 pub mod bedrock_converse;
@@ -16,6 +17,7 @@ pub(crate) mod lend;
 pub mod openai_chat;
 pub mod openai_responses;
 mod queue;
+pub mod replicate;
 pub(crate) mod retrieved;
 mod schema;
 mod sound;
@@ -39,7 +41,7 @@ use crate::ir::{Event, Failure, FinishReason, Request, Response, Usage};
 use crate::loss::Losses;
 use crate::provider::Destination;
 
-/// The formats we speak, as dialect (towards callers) and as upstream.
+/// The formats we speak: all as upstream, those in [`Wire::ALL`] also as dialect (towards callers).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Wire {
@@ -57,10 +59,13 @@ pub enum Wire {
     #[serde(rename = "openai_responses")]
     /// OpenAI Responses (`/v1/responses`).
     OpenAiResponses,
+    /// Replicate's predictions (`/v1/models/{owner}/{name}/predictions`). Upstream only.
+    Replicate,
 }
 
 impl Wire {
-    /// Every wire, in alphabetical order of its name.
+    /// The wires that are dialects as well, in alphabetical order of their names: every one of them meets
+    /// every other. Those that no caller speaks are in [`Self::UPSTREAM_ONLY`].
     pub const ALL: [Self; 6] = [
         Self::Anthropic,
         Self::BedrockConverse,
@@ -69,6 +74,15 @@ impl Wire {
         Self::OpenAiChat,
         Self::OpenAiResponses,
     ];
+
+    /// The wires that providers speak and callers do not: never a dialect, never relayed.
+    pub const UPSTREAM_ONLY: [Self; 1] = [Self::Replicate];
+
+    /// The wire of that [`Self::name`], upstream-only ones included.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().chain(Self::UPSTREAM_ONLY).find(|wire| wire.name() == name)
+    }
 
     /// The name used in labels, golden file names and docs.
     #[must_use]
@@ -80,10 +94,11 @@ impl Wire {
             Self::Gemini => "gemini",
             Self::OpenAiChat => "openai_chat",
             Self::OpenAiResponses => "openai_responses",
+            Self::Replicate => "replicate",
         }
     }
 
-    /// The implementation.
+    /// The half towards providers.
     #[must_use]
     pub fn codec(self) -> &'static dyn Codec {
         match self {
@@ -93,7 +108,22 @@ impl Wire {
             Self::Gemini => &gemini::Gemini,
             Self::OpenAiChat => &openai_chat::OpenAiChat,
             Self::OpenAiResponses => &openai_responses::OpenAiResponses,
+            Self::Replicate => &replicate::Replicate,
         }
+    }
+
+    /// Both halves; `None` for the wires that no caller speaks ([`Self::UPSTREAM_ONLY`]).
+    #[must_use]
+    pub fn dialect(self) -> Option<&'static dyn Dialect> {
+        Some(match self {
+            Self::Anthropic => &anthropic::Anthropic,
+            Self::BedrockConverse => &bedrock_converse::BedrockConverse,
+            Self::Cohere => &cohere::Cohere,
+            Self::Gemini => &gemini::Gemini,
+            Self::OpenAiChat => &openai_chat::OpenAiChat,
+            Self::OpenAiResponses => &openai_responses::OpenAiResponses,
+            Self::Replicate => return None,
+        })
     }
 
     /// How streams of this wire are cut into frames.
@@ -117,20 +147,20 @@ impl Wire {
         match self {
             Self::Anthropic | Self::OpenAiResponses => true,
             Self::BedrockConverse => url.starts_with("s3://"),
-            Self::Cohere | Self::OpenAiChat => image,
+            Self::Cohere | Self::OpenAiChat | Self::Replicate => image,
             Self::Gemini => gemini::takes_url(url),
         }
     }
 
     /// The member that holds the conversation of a chat request, which must be there as a list. `None`: the
-    /// wire has several ways to say it.
+    /// wire has several ways to say it, or is no dialect.
     #[must_use]
     pub fn turns(self) -> Option<&'static str> {
         match self {
             Self::Anthropic | Self::Cohere | Self::OpenAiChat => Some("messages"),
             Self::Gemini => Some("contents"),
             // A stored prompt holds its own messages.
-            Self::BedrockConverse | Self::OpenAiResponses => None,
+            Self::BedrockConverse | Self::OpenAiResponses | Self::Replicate => None,
         }
     }
 
@@ -151,14 +181,8 @@ pub fn retry_delay_ms(body: &[u8]) -> Option<u64> {
     failure_shapes::retry_delay_ms(body)
 }
 
-/// One wire: request, response, error, stream.
+/// The half of a wire towards providers: what goes to them, and what they answer.
 pub trait Codec: Sync {
-    /// Reads a caller's chat request.
-    ///
-    /// # Errors
-    /// [`BadRequest`] names the path in the body and what was expected there. Never panics.
-    fn decode_request(&self, body: &[u8]) -> Result<Request, BadRequest>;
-
     /// Writes a request for `to`. What the wire or the model cannot carry is reported in `losses`.
     ///
     /// # Errors
@@ -177,20 +201,29 @@ pub trait Codec: Sync {
     /// [`BadResponse`] when the body is not an answer of this wire (truncated, HTML, an error object).
     fn decode_response(&self, body: &[u8]) -> Result<Response, BadResponse>;
 
-    /// Writes a whole answer for the caller.
-    fn encode_response(&self, response: &Response, echo: &Echo, losses: &mut Losses) -> Vec<u8>;
-
     /// Reads an error body of any of the shapes providers use, or none of them (HTML, plain text).
     fn decode_failure(&self, status: u16, body: &[u8]) -> Failure;
+
+    /// A decoder for one provider stream.
+    fn stream_decoder(&self) -> Box<dyn StreamDecoder>;
+}
+
+/// The half of a wire towards callers, and what a relay needs where both sides speak it.
+pub trait Dialect: Codec {
+    /// Reads a caller's chat request.
+    ///
+    /// # Errors
+    /// [`BadRequest`] names the path in the body and what was expected there. Never panics.
+    fn decode_request(&self, body: &[u8]) -> Result<Request, BadRequest>;
+
+    /// Writes a whole answer for the caller.
+    fn encode_response(&self, response: &Response, echo: &Echo, losses: &mut Losses) -> Vec<u8>;
 
     /// Writes an error body for the caller.
     fn encode_failure(&self, failure: &Failure, request_id: &str) -> Vec<u8>;
 
     /// Writes an error as the last frame(s) of a stream that already began.
     fn encode_stream_failure(&self, failure: &Failure, request_id: &str) -> Vec<u8>;
-
-    /// A decoder for one provider stream.
-    fn stream_decoder(&self) -> Box<dyn StreamDecoder>;
 
     /// An encoder for one caller stream.
     fn stream_encoder(&self, echo: Echo) -> Box<dyn StreamEncoder>;
@@ -236,7 +269,7 @@ pub trait StreamEncoder: Send + Sync {
     fn event(&mut self, event: &Event, out: &mut Vec<u8>, losses: &mut Losses);
 
     /// Ends the stream with the dialect's error, where it must know what was written before (a running
-    /// number). False, and nothing appended: [`Codec::encode_stream_failure`] writes it.
+    /// number). False, and nothing appended: [`Dialect::encode_stream_failure`] writes it.
     fn fail(&mut self, _failure: &Failure, _out: &mut Vec<u8>) -> bool {
         false
     }

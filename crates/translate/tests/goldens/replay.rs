@@ -12,7 +12,7 @@ use translate::relay::{
     place_betas, rewrite_request,
 };
 use translate::wire::openai_responses::echo_of;
-use translate::wire::{BadRequest, BadResponse, Codec, Echo};
+use translate::wire::{BadRequest, BadResponse, Codec, Dialect, Echo};
 use translate::{Losses, Wire};
 
 use super::exchange::{Exchange, Kind, Outcome};
@@ -34,7 +34,7 @@ pub fn run(exchange: &Exchange, dialect: Wire, wire: Wire) -> Result<Outcome, St
         quirks,
         betas: spec.betas_on(wire),
         model: exchange.field("model").unwrap_or_default(),
-        caller: dialect.codec(),
+        caller: dialect.dialect().ok_or_else(|| format!("{} is no dialect", dialect.name()))?,
         upstream: wire.codec(),
         streams: exchange.section(Kind::UpstreamStream).is_some(),
         losses: Losses::default(),
@@ -59,7 +59,7 @@ struct Replay<'a> {
     quirks: &'static Quirks,
     betas: Betas,
     model: &'a str,
-    caller: &'static dyn Codec,
+    caller: &'static dyn Dialect,
     upstream: &'static dyn Codec,
     /// The provider answers with a stream: what a path tells where the body does not.
     streams: bool,
@@ -152,7 +152,7 @@ impl Replay<'_> {
             return self.error(&failure);
         }
         let answered = if self.is_relay() {
-            self.upstream.observe_response(body).map(|seen| (seen.usage, body.to_vec()))
+            self.caller.observe_response(body).map(|seen| (seen.usage, body.to_vec()))
         } else {
             self.upstream.decode_response(body).map(|mut response| {
                 let usage = response.usage;
@@ -197,14 +197,14 @@ impl Replay<'_> {
         chunks: impl IntoIterator<Item = &'b [u8]>,
         echo: &Echo,
     ) -> (Vec<u8>, Option<Usage>, Losses) {
-        let mut pipe = StreamPipe::new(StreamPipeOptions {
+        let options = StreamPipeOptions {
             caller: self.dialect,
             upstream: self.wire,
             echo: echo.clone(),
             withhold_usage: !echo.stream_usage,
             hold_last: false,
-        })
-        .with_usage_style(self.quirks.usage);
+        };
+        let mut pipe = StreamPipe::new(options, self.caller).with_usage_style(self.quirks.usage);
         let mut out = Vec::new();
         for chunk in chunks {
             if pipe.push(chunk, &mut out) == Flow::Complete {

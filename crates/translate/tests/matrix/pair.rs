@@ -18,6 +18,7 @@ pub fn models(wire: Wire) -> &'static [&'static str] {
         Wire::Cohere => &["command-a-reasoning-08-2025"],
         Wire::Gemini => &["gemini-2.5-pro", "gemini-3-pro-preview"],
         Wire::OpenAiChat | Wire::OpenAiResponses => &["gpt-5-mini", "gpt-4.1"],
+        Wire::Replicate => &["openai/gpt-5-mini", "openai/gpt-4.1"],
     }
 }
 
@@ -77,7 +78,7 @@ fn encode_for(
 
 /// Reads a body of `wire`; what its path tells is taken from `like`.
 pub fn decode(wire: Wire, body: &[u8], like: &Request) -> Result<Request, BadRequest> {
-    let mut request = wire.codec().decode_request(body)?;
+    let mut request = wire.dialect().unwrap().decode_request(body)?;
     if wire.model_in_path() {
         request.model.clone_from(&like.model);
         request.stream = like.stream;
@@ -147,7 +148,7 @@ pub fn carry<'b>(dialect: Wire, wire: Wire, chunks: impl IntoIterator<Item = &'b
         withhold_usage: false,
         hold_last: false,
     };
-    let mut pipe = StreamPipe::new(options);
+    let mut pipe = StreamPipe::new(options, dialect.dialect().unwrap());
     let mut out = Vec::new();
     for chunk in chunks {
         if pipe.push(chunk, &mut out) == Flow::Complete {
@@ -160,7 +161,7 @@ pub fn carry<'b>(dialect: Wire, wire: Wire, chunks: impl IntoIterator<Item = &'b
 
 /// The stream in which a provider of `wire` would give this answer, every text in two pieces.
 pub fn streamed(wire: Wire, response: &Response) -> (Vec<u8>, Losses) {
-    let mut encoder = wire.codec().stream_encoder(echo());
+    let mut encoder = wire.dialect().unwrap().stream_encoder(echo());
     let (mut out, mut losses) = (Vec::new(), Losses::default());
     for event in steps(response) {
         encoder.event(&event, &mut out, &mut losses);

@@ -134,7 +134,7 @@ impl Way {
             let read = reading::collect(&pair::events(wire, &body))?;
             return Some((body, read));
         }
-        let body = wire.codec().encode_response(response, &pair::echo(), &mut Losses::default());
+        let body = wire.dialect().unwrap().encode_response(response, &pair::echo(), &mut Losses::default());
         let read = wire.codec().decode_response(&body).ok()?;
         Some((body, read))
     }
@@ -146,7 +146,7 @@ impl Way {
             (reading::collect(&pair::events(dialect, &carried.out))?, carried.out, carried.losses)
         } else {
             let mut losses = Losses::default();
-            let out = dialect.codec().encode_response(read, &pair::echo(), &mut losses);
+            let out = dialect.dialect().unwrap().encode_response(read, &pair::echo(), &mut losses);
             (dialect.codec().decode_response(&out).ok()?, out, losses)
         };
         reading::as_caller(dialect, read, &out, &mut got);

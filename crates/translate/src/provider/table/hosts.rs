@@ -3,7 +3,8 @@
 use super::{
     EMBEDDINGS, EXACT, HOST, MESSAGES, PLAIN, ProviderSpec, RERANK, RESPONSES, Service, without_openai_fields,
 };
-use crate::provider::{Fix, Quirks, ReasoningField};
+use crate::Wire;
+use crate::provider::{Fix, Quirks, ReasoningField, UsageStyle};
 
 pub(super) const ROWS: &[ProviderSpec] = &[
     ProviderSpec {
@@ -270,6 +271,17 @@ pub(super) const ROWS: &[ProviderSpec] = &[
         ..HOST
     },
     ProviderSpec {
+        name: "replicate",
+        display_name: "Replicate",
+        base_url: Some("https://api.replicate.com"),
+        wire: Wire::Replicate,
+        // The model decides what stands below `/v1/`: `wire::replicate::path`.
+        chat_path: "/v1/{model}",
+        env: &["REPLICATE_API_TOKEN", "REPLICATE_API_KEY"],
+        quirks: REPLICATE,
+        ..HOST
+    },
+    ProviderSpec {
         name: "sambanova",
         display_name: "SambaNova",
         base_url: Some("https://api.sambanova.ai"),
@@ -377,6 +389,10 @@ const GROQ: Quirks = Quirks {
 };
 
 const OPENROUTER: Quirks = Quirks { reasoning_echo: ReasoningField::Details, ..EXACT };
+
+/// Its inputs are named per model: `models.json`.
+const REPLICATE: Quirks =
+    Quirks { fixes: &[], stream_usage: false, reasoning_echo: ReasoningField::None, usage: UsageStyle::Wire };
 
 const SAMBANOVA: Quirks = Quirks {
     fixes: without_openai_fields![

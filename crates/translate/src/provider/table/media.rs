@@ -64,14 +64,6 @@ pub(super) const ROWS: &[ProviderSpec] = &[
         ..OWN_API
     },
     ProviderSpec {
-        name: "replicate",
-        display_name: "Replicate",
-        // Each model has inputs of its own: predictions are made by its own API.
-        base_url: Some("https://api.replicate.com"),
-        env: &["REPLICATE_API_TOKEN", "REPLICATE_API_KEY"],
-        ..OWN_API
-    },
-    ProviderSpec {
         name: "runway",
         aliases: &["runwayml"],
         display_name: "Runway",

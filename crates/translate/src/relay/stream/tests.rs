@@ -112,9 +112,6 @@ impl Toy {
 }
 
 impl Codec for Toy {
-    fn decode_request(&self, _: &[u8]) -> Result<Request, BadRequest> {
-        unreachable!()
-    }
     fn encode_request(
         &self,
         _: &Request,
@@ -126,10 +123,19 @@ impl Codec for Toy {
     fn decode_response(&self, _: &[u8]) -> Result<Response, BadResponse> {
         unreachable!()
     }
-    fn encode_response(&self, _: &Response, _: &Echo, _: &mut Losses) -> Vec<u8> {
+    fn decode_failure(&self, _: u16, _: &[u8]) -> Failure {
         unreachable!()
     }
-    fn decode_failure(&self, _: u16, _: &[u8]) -> Failure {
+    fn stream_decoder(&self) -> Box<dyn StreamDecoder> {
+        Box::new(ToyDecoder)
+    }
+}
+
+impl Dialect for Toy {
+    fn decode_request(&self, _: &[u8]) -> Result<Request, BadRequest> {
+        unreachable!()
+    }
+    fn encode_response(&self, _: &Response, _: &Echo, _: &mut Losses) -> Vec<u8> {
         unreachable!()
     }
     fn encode_failure(&self, _: &Failure, _: &str) -> Vec<u8> {
@@ -139,9 +145,6 @@ impl Codec for Toy {
         let mut out = Vec::new();
         self.write(&mut out, &json!({ "error": failure.message, "id": request_id }));
         out
-    }
-    fn stream_decoder(&self) -> Box<dyn StreamDecoder> {
-        Box::new(ToyDecoder)
     }
     fn stream_encoder(&self, _: Echo) -> Box<dyn StreamEncoder> {
         Box::new(ToyEncoder(if self.terminator.is_empty() { &NAMED } else { &LINES }))
@@ -168,7 +171,6 @@ impl Codec for Toy {
     fn stream_terminator(&self) -> &'static [u8] {
         self.terminator
     }
-
     fn closing_frame(&self) -> &'static [u8] {
         self.closing
     }

@@ -19,7 +19,8 @@ mod write;
 mod tests;
 
 use super::{
-    BadRequest, BadResponse, Codec, Echo, FrameVerdict, Observation, StreamDecoder, StreamEncoder, Wire,
+    BadRequest, BadResponse, Codec, Dialect, Echo, FrameVerdict, Observation, StreamDecoder, StreamEncoder,
+    Wire,
 };
 use crate::frame::Frame;
 use crate::ir::{Failure, Request, Response};
@@ -31,10 +32,6 @@ use crate::provider::Destination;
 pub struct Anthropic;
 
 impl Codec for Anthropic {
-    fn decode_request(&self, body: &[u8]) -> Result<Request, BadRequest> {
-        request::decode(body)
-    }
-
     fn encode_request(
         &self,
         request: &Request,
@@ -48,12 +45,22 @@ impl Codec for Anthropic {
         response::decode(body)
     }
 
-    fn encode_response(&self, response: &Response, echo: &Echo, losses: &mut Losses) -> Vec<u8> {
-        response::encode(response, echo, losses)
-    }
-
     fn decode_failure(&self, status: u16, body: &[u8]) -> Failure {
         error::decode(status, body)
+    }
+
+    fn stream_decoder(&self) -> Box<dyn StreamDecoder> {
+        Box::new(stream::Decoder::default())
+    }
+}
+
+impl Dialect for Anthropic {
+    fn decode_request(&self, body: &[u8]) -> Result<Request, BadRequest> {
+        request::decode(body)
+    }
+
+    fn encode_response(&self, response: &Response, echo: &Echo, losses: &mut Losses) -> Vec<u8> {
+        response::encode(response, echo, losses)
     }
 
     fn encode_failure(&self, failure: &Failure, request_id: &str) -> Vec<u8> {
@@ -62,10 +69,6 @@ impl Codec for Anthropic {
 
     fn encode_stream_failure(&self, failure: &Failure, request_id: &str) -> Vec<u8> {
         error::encode_in_stream(failure, request_id)
-    }
-
-    fn stream_decoder(&self) -> Box<dyn StreamDecoder> {
-        Box::new(stream::Decoder::default())
     }
 
     fn stream_encoder(&self, echo: Echo) -> Box<dyn StreamEncoder> {

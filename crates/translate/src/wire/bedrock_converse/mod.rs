@@ -20,7 +20,8 @@ mod usage;
 mod tests;
 
 use super::{
-    BadRequest, BadResponse, Codec, Echo, FrameVerdict, Observation, StreamDecoder, StreamEncoder, Wire,
+    BadRequest, BadResponse, Codec, Dialect, Echo, FrameVerdict, Observation, StreamDecoder, StreamEncoder,
+    Wire,
 };
 use crate::frame::Frame;
 use crate::ir::{Failure, Request, Response};
@@ -40,10 +41,6 @@ pub(crate) fn exception(frame: &Frame<'_>) -> Failure {
 }
 
 impl Codec for BedrockConverse {
-    fn decode_request(&self, body: &[u8]) -> Result<Request, BadRequest> {
-        request::decode(body)
-    }
-
     fn encode_request(
         &self,
         request: &Request,
@@ -57,12 +54,22 @@ impl Codec for BedrockConverse {
         response::decode(body)
     }
 
-    fn encode_response(&self, response: &Response, echo: &Echo, losses: &mut Losses) -> Vec<u8> {
-        response::encode(response, echo, losses)
-    }
-
     fn decode_failure(&self, status: u16, body: &[u8]) -> Failure {
         error::decode(status, body)
+    }
+
+    fn stream_decoder(&self) -> Box<dyn StreamDecoder> {
+        Box::new(stream::Decoder::default())
+    }
+}
+
+impl Dialect for BedrockConverse {
+    fn decode_request(&self, body: &[u8]) -> Result<Request, BadRequest> {
+        request::decode(body)
+    }
+
+    fn encode_response(&self, response: &Response, echo: &Echo, losses: &mut Losses) -> Vec<u8> {
+        response::encode(response, echo, losses)
     }
 
     fn encode_failure(&self, failure: &Failure, _request_id: &str) -> Vec<u8> {
@@ -71,10 +78,6 @@ impl Codec for BedrockConverse {
 
     fn encode_stream_failure(&self, failure: &Failure, _request_id: &str) -> Vec<u8> {
         error::encode_in_stream(failure)
-    }
-
-    fn stream_decoder(&self) -> Box<dyn StreamDecoder> {
-        Box::new(stream::Decoder::default())
     }
 
     fn stream_encoder(&self, echo: Echo) -> Box<dyn StreamEncoder> {

@@ -20,7 +20,9 @@ mod tests;
 mod types;
 mod usage;
 
-use super::{BadRequest, BadResponse, Codec, Echo, FrameVerdict, Observation, StreamDecoder, StreamEncoder};
+use super::{
+    BadRequest, BadResponse, Codec, Dialect, Echo, FrameVerdict, Observation, StreamDecoder, StreamEncoder,
+};
 use crate::frame::Frame;
 use crate::ir::{Failure, Request, Response};
 use crate::loss::Losses;
@@ -31,10 +33,6 @@ use crate::provider::Destination;
 pub struct Cohere;
 
 impl Codec for Cohere {
-    fn decode_request(&self, body: &[u8]) -> Result<Request, BadRequest> {
-        request::decode(body)
-    }
-
     fn encode_request(
         &self,
         request: &Request,
@@ -48,12 +46,22 @@ impl Codec for Cohere {
         response::decode(body)
     }
 
-    fn encode_response(&self, response: &Response, echo: &Echo, losses: &mut Losses) -> Vec<u8> {
-        response::encode(response, echo, losses)
-    }
-
     fn decode_failure(&self, status: u16, body: &[u8]) -> Failure {
         error::decode(status, body)
+    }
+
+    fn stream_decoder(&self) -> Box<dyn StreamDecoder> {
+        Box::new(stream::Decoder::default())
+    }
+}
+
+impl Dialect for Cohere {
+    fn decode_request(&self, body: &[u8]) -> Result<Request, BadRequest> {
+        request::decode(body)
+    }
+
+    fn encode_response(&self, response: &Response, echo: &Echo, losses: &mut Losses) -> Vec<u8> {
+        response::encode(response, echo, losses)
     }
 
     fn encode_failure(&self, failure: &Failure, request_id: &str) -> Vec<u8> {
@@ -63,10 +71,6 @@ impl Codec for Cohere {
     /// No `[DONE]` follows an error: a client must not take the answer for whole.
     fn encode_stream_failure(&self, failure: &Failure, request_id: &str) -> Vec<u8> {
         error::encode_in_stream(failure, request_id)
-    }
-
-    fn stream_decoder(&self) -> Box<dyn StreamDecoder> {
-        Box::new(stream::Decoder::default())
     }
 
     fn stream_encoder(&self, echo: Echo) -> Box<dyn StreamEncoder> {

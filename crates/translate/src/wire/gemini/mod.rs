@@ -28,7 +28,8 @@ pub use json_array::JsonArray;
 pub use request::takes_url;
 
 use super::{
-    BadRequest, BadResponse, Codec, Echo, FrameVerdict, Observation, StreamDecoder, StreamEncoder, Wire,
+    BadRequest, BadResponse, Codec, Dialect, Echo, FrameVerdict, Observation, StreamDecoder, StreamEncoder,
+    Wire,
 };
 use crate::frame::{Frame, write_data};
 use crate::ir::{Failure, Request, Response};
@@ -40,10 +41,6 @@ use crate::provider::Destination;
 pub struct Gemini;
 
 impl Codec for Gemini {
-    fn decode_request(&self, body: &[u8]) -> Result<Request, BadRequest> {
-        request::decode(body)
-    }
-
     fn encode_request(
         &self,
         request: &Request,
@@ -57,12 +54,22 @@ impl Codec for Gemini {
         response::decode(body)
     }
 
-    fn encode_response(&self, response: &Response, echo: &Echo, losses: &mut Losses) -> Vec<u8> {
-        response::encode(response, echo, losses)
-    }
-
     fn decode_failure(&self, status: u16, body: &[u8]) -> Failure {
         error::decode(status, body)
+    }
+
+    fn stream_decoder(&self) -> Box<dyn StreamDecoder> {
+        Box::new(stream::Decoder::default())
+    }
+}
+
+impl Dialect for Gemini {
+    fn decode_request(&self, body: &[u8]) -> Result<Request, BadRequest> {
+        request::decode(body)
+    }
+
+    fn encode_response(&self, response: &Response, echo: &Echo, losses: &mut Losses) -> Vec<u8> {
+        response::encode(response, echo, losses)
     }
 
     fn encode_failure(&self, failure: &Failure, request_id: &str) -> Vec<u8> {
@@ -73,10 +80,6 @@ impl Codec for Gemini {
         let mut out = Vec::new();
         write_data(&mut out, &error::encode(failure, request_id));
         out
-    }
-
-    fn stream_decoder(&self) -> Box<dyn StreamDecoder> {
-        Box::new(stream::Decoder::default())
     }
 
     fn stream_encoder(&self, echo: Echo) -> Box<dyn StreamEncoder> {

@@ -30,7 +30,9 @@ pub(super) use response::foreign_native;
 pub(super) use types::{Count, Str, object, speaks};
 pub(super) use usage::{dollars, nanos_of_decimal};
 
-use super::{BadRequest, BadResponse, Codec, Echo, FrameVerdict, Observation, StreamDecoder, StreamEncoder};
+use super::{
+    BadRequest, BadResponse, Codec, Dialect, Echo, FrameVerdict, Observation, StreamDecoder, StreamEncoder,
+};
 use crate::frame::{Frame, write_data};
 use crate::ir::{Failure, Request, Response};
 use crate::loss::Losses;
@@ -40,10 +42,6 @@ use crate::provider::Destination;
 pub struct OpenAiChat;
 
 impl Codec for OpenAiChat {
-    fn decode_request(&self, body: &[u8]) -> Result<Request, BadRequest> {
-        request::decode(body)
-    }
-
     fn encode_request(
         &self,
         request: &Request,
@@ -57,12 +55,22 @@ impl Codec for OpenAiChat {
         response::decode(body)
     }
 
-    fn encode_response(&self, response: &Response, echo: &Echo, losses: &mut Losses) -> Vec<u8> {
-        response::encode(response, echo, losses)
-    }
-
     fn decode_failure(&self, status: u16, body: &[u8]) -> Failure {
         error::decode(status, body)
+    }
+
+    fn stream_decoder(&self) -> Box<dyn StreamDecoder> {
+        Box::new(stream::Decoder::default())
+    }
+}
+
+impl Dialect for OpenAiChat {
+    fn decode_request(&self, body: &[u8]) -> Result<Request, BadRequest> {
+        request::decode(body)
+    }
+
+    fn encode_response(&self, response: &Response, echo: &Echo, losses: &mut Losses) -> Vec<u8> {
+        response::encode(response, echo, losses)
     }
 
     /// The request id has no field in this wire's errors: it travels in `x-request-id`.
@@ -75,10 +83,6 @@ impl Codec for OpenAiChat {
         let mut out = Vec::new();
         write_data(&mut out, &error::encode(failure));
         out
-    }
-
-    fn stream_decoder(&self) -> Box<dyn StreamDecoder> {
-        Box::new(stream::Decoder::default())
     }
 
     fn stream_encoder(&self, echo: Echo) -> Box<dyn StreamEncoder> {

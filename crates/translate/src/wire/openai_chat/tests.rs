@@ -18,7 +18,7 @@ use crate::loss::Losses;
 use crate::provider::{
     Destination, ModelRules, Quirks, ReasoningField, SamplingRule, ThinkingStyle, UsageStyle,
 };
-use crate::wire::{Codec, Echo};
+use crate::wire::{Codec, Dialect, Echo};
 
 pub(super) const PLAIN_RULES: ModelRules = ModelRules {
     max_output_tokens: 16_384,
@@ -33,6 +33,7 @@ pub(super) const PLAIN_RULES: ModelRules = ModelRules {
     lowest_effort: None,
     needs_reasoning_echo: false,
     always_thinks: false,
+    input: None,
 };
 
 pub(super) const fn quirks(reasoning_echo: ReasoningField) -> Quirks {

@@ -28,7 +28,9 @@ mod usage;
 
 pub use echo::echo_of;
 
-use super::{BadRequest, BadResponse, Codec, Echo, FrameVerdict, Observation, StreamDecoder, StreamEncoder};
+use super::{
+    BadRequest, BadResponse, Codec, Dialect, Echo, FrameVerdict, Observation, StreamDecoder, StreamEncoder,
+};
 use crate::Wire;
 use crate::frame::Frame;
 use crate::ir::{Failure, Request, Response};
@@ -50,10 +52,6 @@ pub(crate) fn failure_after(failure: &Failure, seen: &Observation) -> Vec<u8> {
 }
 
 impl Codec for OpenAiResponses {
-    fn decode_request(&self, body: &[u8]) -> Result<Request, BadRequest> {
-        request::decode(body)
-    }
-
     fn encode_request(
         &self,
         request: &Request,
@@ -67,12 +65,22 @@ impl Codec for OpenAiResponses {
         response::decode(body)
     }
 
-    fn encode_response(&self, response: &Response, echo: &Echo, losses: &mut Losses) -> Vec<u8> {
-        response::encode(response, echo, losses)
-    }
-
     fn decode_failure(&self, status: u16, body: &[u8]) -> Failure {
         error::decode(status, body)
+    }
+
+    fn stream_decoder(&self) -> Box<dyn StreamDecoder> {
+        Box::new(stream::Decoder::default())
+    }
+}
+
+impl Dialect for OpenAiResponses {
+    fn decode_request(&self, body: &[u8]) -> Result<Request, BadRequest> {
+        request::decode(body)
+    }
+
+    fn encode_response(&self, response: &Response, echo: &Echo, losses: &mut Losses) -> Vec<u8> {
+        response::encode(response, echo, losses)
     }
 
     /// The request id has no field in this wire's errors: it travels in `x-request-id`.
@@ -83,10 +91,6 @@ impl Codec for OpenAiResponses {
     /// Without the stream's state: numbered from 0. [`StreamEncoder::fail`] knows better.
     fn encode_stream_failure(&self, failure: &Failure, request_id: &str) -> Vec<u8> {
         stream::encode_failure(failure, request_id)
-    }
-
-    fn stream_decoder(&self) -> Box<dyn StreamDecoder> {
-        Box::new(stream::Decoder::default())
     }
 
     fn stream_encoder(&self, echo: Echo) -> Box<dyn StreamEncoder> {

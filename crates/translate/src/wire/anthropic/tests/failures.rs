@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use crate::ir::{Failure, FailureKind};
-use crate::wire::Codec;
 use crate::wire::anthropic::Anthropic;
+use crate::wire::{Codec, Dialect};
 
 fn failure(kind: FailureKind, message: &str) -> Failure {
     Failure { status: 400, kind, message: message.to_owned(), native_type: None, code: None, param: None }

@@ -13,7 +13,7 @@ fn from_openai(fields: Value, rules: &ModelRules) -> (Value, Losses) {
     for (name, value) in fields.as_object().unwrap() {
         body[name] = value.clone();
     }
-    let request = Wire::OpenAiChat.codec().decode_request(body.to_string().as_bytes()).unwrap();
+    let request = Wire::OpenAiChat.dialect().unwrap().decode_request(body.to_string().as_bytes()).unwrap();
     encode(&request, rules).unwrap()
 }
 
@@ -109,7 +109,7 @@ fn this_dialects_callers_use_openai_parameters() {
     let body = json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}],
         "seed": 7, "verbosity": "low", "prompt_cache_key": "k", "unknown": 1,
         "extra_params": {"min_p": 0.1}, "response_format": {"type": "json_object"}});
-    let request = Wire::Anthropic.codec().decode_request(body.to_string().as_bytes()).unwrap();
+    let request = Wire::Anthropic.dialect().unwrap().decode_request(body.to_string().as_bytes()).unwrap();
     let (quirks, mut losses) = (&super::QUIRKS, Losses::default());
     let to = crate::provider::Destination { quirks, rules: &FREE, model: "m" };
     let written = Wire::OpenAiChat.codec().encode_request(&request, &to, &mut losses).unwrap();

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{Anthropic, decode_lines, encode_events, lost};
 use crate::ir::{Delta, Event, Finish, FinishReason, Part, PartKind, Usage};
-use crate::wire::{Codec, Observation};
+use crate::wire::{Codec, Dialect, Observation};
 
 fn told(events: &[Event]) -> Vec<&str> {
     let paths = events.iter().filter_map(|event| match event {

@@ -21,7 +21,7 @@ use crate::loss::Losses;
 use crate::provider::{
     Destination, ModelRules, Quirks, ReasoningField, SamplingRule, ThinkingStyle, UsageStyle,
 };
-use crate::wire::{BadRequest, Codec, Echo};
+use crate::wire::{BadRequest, Codec, Dialect, Echo};
 
 const QUIRKS: Quirks =
     Quirks { fixes: &[], stream_usage: true, reasoning_echo: ReasoningField::None, usage: UsageStyle::Wire };
@@ -40,6 +40,7 @@ const FREE: ModelRules = ModelRules {
     lowest_effort: None,
     needs_reasoning_echo: false,
     always_thinks: false,
+    input: None,
 };
 
 const ADAPTIVE: ModelRules = ModelRules { thinking: ThinkingStyle::Adaptive, ..FREE };

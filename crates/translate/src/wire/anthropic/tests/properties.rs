@@ -10,7 +10,7 @@ use crate::Wire;
 use crate::frame::Frame;
 use crate::ir::{Citation, Delta, Event, Finish, FinishReason, PartKind, Signature};
 use crate::wire::anthropic::Anthropic;
-use crate::wire::{Codec, Observation};
+use crate::wire::{Codec, Dialect, Observation};
 
 /// Every decoder over the same bytes; a request that decodes is also encoded.
 fn swallow(body: &[u8]) {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::ir::{Effort, Part, Role, ToolChoice};
 use crate::wire::anthropic::Anthropic;
-use crate::wire::{BadRequest, Codec};
+use crate::wire::{BadRequest, Dialect};
 
 fn decode(body: Value) -> Result<crate::ir::Request, BadRequest> {
     Anthropic.decode_request(&serde_json::to_vec(&body).unwrap())

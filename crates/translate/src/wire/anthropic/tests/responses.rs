@@ -7,7 +7,7 @@ use crate::Wire;
 use crate::ir::{Choice, Extra, Finish, FinishReason, Part, Response, Thinking, ToolCall, Usage};
 use crate::loss::Losses;
 use crate::wire::anthropic::Anthropic;
-use crate::wire::{BadResponse, Codec, Echo};
+use crate::wire::{BadResponse, Codec, Dialect, Echo};
 
 fn usage() -> Value {
     json!({"input_tokens": 3, "cache_creation_input_tokens": 7, "cache_read_input_tokens": 11,

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{ADAPTIVE, FREE, encode_bytes};
 use crate::provider::ModelRules;
-use crate::wire::Codec;
+use crate::wire::Dialect;
 use crate::wire::anthropic::Anthropic;
 
 fn survives(body: &Value, rules: &ModelRules) {

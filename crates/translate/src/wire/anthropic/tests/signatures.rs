@@ -6,7 +6,7 @@ use super::{FREE, ask, call, echo, encode, encode_events, lost, message, result,
 use crate::Wire;
 use crate::ir::{Choice, Delta, Event, Part, PartKind, Response, Role, Signature, Thinking};
 use crate::loss::Losses;
-use crate::wire::Codec;
+use crate::wire::Dialect;
 use crate::wire::anthropic::Anthropic;
 
 fn signed(text: &str, by: Wire, signature: &str) -> Part {

@@ -7,7 +7,7 @@ use super::{decode_lines, encode_events, lost};
 use crate::frame::Frame;
 use crate::ir::{Delta, Event, FailureKind, Finish, FinishReason, PartKind, Usage};
 use crate::wire::anthropic::Anthropic;
-use crate::wire::{Codec, FrameVerdict, Observation};
+use crate::wire::{Codec, Dialect, FrameVerdict, Observation};
 
 const START: &str = r#"{"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","model":"claude-x","content":[],"stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":10,"cache_creation_input_tokens":4,"cache_read_input_tokens":6,"cache_creation":{"ephemeral_5m_input_tokens":1,"ephemeral_1h_input_tokens":3},"output_tokens":1}}}"#;
 const STOP: &str = r#"{"type":"message_stop"}"#;

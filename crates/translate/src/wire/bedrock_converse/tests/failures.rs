@@ -7,7 +7,7 @@ use super::sdk::messages;
 use crate::frame::Frame;
 use crate::ir::{Failure, FailureKind};
 use crate::wire::bedrock_converse::{error_type, exception, refine};
-use crate::wire::{BadResponse, Codec, FrameVerdict, Observation};
+use crate::wire::{BadResponse, Codec, Dialect, FrameVerdict, Observation};
 
 fn failure(status: u16, kind: FailureKind) -> Failure {
     Failure { status, kind, message: "m".into(), native_type: None, code: None, param: None }

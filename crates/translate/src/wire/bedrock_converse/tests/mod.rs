@@ -16,7 +16,7 @@ use crate::frame::Frame;
 use crate::ir::{Event, Message, Part, Request, Role, ToolCall, ToolResult};
 use crate::loss::Losses;
 use crate::provider::{Destination, ModelRules, Quirks, ReasoningField, UsageStyle};
-use crate::wire::{BadRequest, Codec, Echo};
+use crate::wire::{BadRequest, Codec, Dialect, Echo};
 
 const QUIRKS: Quirks =
     Quirks { fixes: &[], stream_usage: true, reasoning_echo: ReasoningField::None, usage: UsageStyle::Wire };

@@ -9,7 +9,8 @@ use crate::ir::{Failure, FailureKind};
 use crate::relay::{Flow, StreamPipe, StreamPipeOptions};
 
 fn pipe(caller: Wire, upstream: Wire, hold_last: bool) -> StreamPipe {
-    StreamPipe::new(StreamPipeOptions { caller, upstream, echo: echo(), withhold_usage: false, hold_last })
+    let options = StreamPipeOptions { caller, upstream, echo: echo(), withhold_usage: false, hold_last };
+    StreamPipe::new(options, caller.dialect().unwrap())
 }
 
 fn own() -> Vec<u8> {

@@ -10,7 +10,7 @@ use crate::Wire;
 use crate::frame::Frame;
 use crate::ir::{Citation, Delta, Event, Finish, FinishReason, PartKind, Signature};
 use crate::wire::bedrock_converse::BedrockConverse;
-use crate::wire::{Codec, Observation};
+use crate::wire::{Codec, Dialect, Observation};
 
 const EVENTS: [&str; 7] = [
     "messageStart",

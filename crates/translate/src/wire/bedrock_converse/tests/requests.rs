@@ -401,7 +401,8 @@ fn parameters_of_this_wire_pass_from_another_dialect() {
         "additionalModelRequestFields": {"anthropic_beta": ["b"], "top_k": 1},
         "extra_params": {"promptVariables": {"v": {"text": "t"}}},
         "metadata": {"team": "a", "odd": "{}"}, "user": "u", "odd": 1});
-    let mut request = Wire::OpenAiChat.codec().decode_request(body.to_string().as_bytes()).unwrap();
+    let mut request =
+        Wire::OpenAiChat.dialect().unwrap().decode_request(body.to_string().as_bytes()).unwrap();
     request.sampling.top_k = Some(7);
     let (body, losses) = encode(&request, CLAUDE).unwrap();
     assert_eq!(body["guardrailConfig"], json!({"guardrailIdentifier": "g"}));
@@ -419,7 +420,12 @@ fn users_stand_in_the_request_metadata() {
             request.metadata = metadata.as_object().cloned();
         });
         let (body, losses) = encode(&request, CLAUDE).unwrap();
-        let read = Wire::BedrockConverse.codec().decode_request(body.to_string().as_bytes()).unwrap().user;
+        let read = Wire::BedrockConverse
+            .dialect()
+            .unwrap()
+            .decode_request(body.to_string().as_bytes())
+            .unwrap()
+            .user;
         (read, lost(&losses).into_iter().map(str::to_owned).collect::<Vec<_>>())
     };
     assert_eq!(written("u-1", json!({})), (Some("u-1".into()), vec![]));

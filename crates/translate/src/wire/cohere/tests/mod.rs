@@ -14,7 +14,7 @@ use crate::frame::Frame;
 use crate::ir::{Event, Request};
 use crate::loss::Losses;
 use crate::provider::{self, Destination, ModelRules};
-use crate::wire::{BadRequest, Codec, Echo};
+use crate::wire::{BadRequest, Codec, Dialect, Echo};
 
 const REASONS: &str = "command-a-reasoning-08-2025";
 const PLAIN: &str = "command-a-03-2025";

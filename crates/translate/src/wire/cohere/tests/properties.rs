@@ -12,7 +12,7 @@ use crate::Wire;
 use crate::frame::Frame;
 use crate::ir::{Citation, Delta, Event, Finish, FinishReason, PartKind, Signature, Usage};
 use crate::loss::Losses;
-use crate::wire::{Codec, Echo, Observation};
+use crate::wire::{Codec, Dialect, Echo, Observation};
 
 /// Every decoder over the same bytes; what decodes is also encoded.
 fn swallow(body: &[u8]) {

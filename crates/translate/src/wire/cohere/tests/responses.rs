@@ -7,7 +7,7 @@ use super::{echo, lost};
 use crate::Wire;
 use crate::ir::{Choice, Citation, FailureKind, FinishReason, Part, Response, Text, ToolCall};
 use crate::loss::Losses;
-use crate::wire::{BadResponse, Codec};
+use crate::wire::{BadResponse, Codec, Dialect};
 
 fn read(body: &Value) -> Response {
     Cohere.decode_response(body.to_string().as_bytes()).unwrap()

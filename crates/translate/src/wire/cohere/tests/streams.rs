@@ -8,7 +8,7 @@ use super::{decode_lines, encode_events, lost};
 use crate::Wire;
 use crate::frame::Frame;
 use crate::ir::{Citation, Delta, Event, FailureKind, Finish, FinishReason, PartKind, Signature, Usage};
-use crate::wire::{Codec, FrameVerdict, Observation};
+use crate::wire::{Codec, Dialect, FrameVerdict, Observation};
 
 const STREAM: &str = r#"
     {"id":"i","type":"message-start","delta":{"message":{"role":"assistant","content":[],"tool_plan":"","tool_calls":[],"citations":[]}}}

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::ir::{Failure, FailureKind};
-use crate::wire::Codec;
 use crate::wire::gemini::Gemini;
+use crate::wire::{Codec, Dialect};
 
 fn read(status: u16, code: u16, word: &str, message: &str) -> Failure {
     let body = json!([{"error": {"code": code, "message": message, "status": word}}]);

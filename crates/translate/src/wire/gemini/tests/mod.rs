@@ -17,7 +17,7 @@ use crate::frame::Frame;
 use crate::ir::{Event, Message, Part, Request, Role, Thinking, ToolCall, ToolResult};
 use crate::loss::Losses;
 use crate::provider::{Destination, ModelRules, Quirks, ReasoningField, UsageStyle};
-use crate::wire::{BadRequest, Codec, Echo, Wire};
+use crate::wire::{BadRequest, Codec, Dialect, Echo, Wire};
 
 const QUIRKS: Quirks =
     Quirks { fixes: &[], stream_usage: true, reasoning_echo: ReasoningField::None, usage: UsageStyle::Wire };

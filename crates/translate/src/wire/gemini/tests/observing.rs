@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::frame::Frame;
 use crate::ir::{FinishReason, Usage};
 use crate::wire::gemini::Gemini;
-use crate::wire::{BadResponse, Codec, FrameVerdict, Observation};
+use crate::wire::{BadResponse, Codec, Dialect, FrameVerdict, Observation};
 
 fn look(seen: &mut Observation, data: &str) -> FrameVerdict {
     Gemini.observe_frame(&Frame { raw: data.as_bytes(), event: "", data: data.as_bytes() }, seen)

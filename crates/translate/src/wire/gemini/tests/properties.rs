@@ -11,7 +11,7 @@ use crate::frame::Frame;
 use crate::ir::{Citation, Delta, Event, Finish, FinishReason, Part, PartKind, Role, Signature};
 use crate::loss::Losses;
 use crate::wire::gemini::Gemini;
-use crate::wire::{Codec, Observation};
+use crate::wire::{Codec, Dialect, Observation};
 
 /// Every decoder over the same bytes; what decodes is also encoded.
 fn swallow(body: &[u8]) {

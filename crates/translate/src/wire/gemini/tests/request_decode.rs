@@ -7,7 +7,7 @@ use crate::Wire;
 use crate::ir::{
     Effort, OutputFormat, Part, Role, Signature, Source, Thinking, Tool, ToolChoice, ToolResult,
 };
-use crate::wire::Codec;
+use crate::wire::Dialect;
 use crate::wire::gemini::{Gemini, signature};
 
 fn refused(body: Value) -> (String, String) {

@@ -7,7 +7,7 @@ use crate::Wire;
 use crate::ir::{Choice, Citation, Extra, Finish, FinishReason, Part, Response, Text, Usage};
 use crate::loss::Losses;
 use crate::wire::gemini::Gemini;
-use crate::wire::{BadResponse, Codec};
+use crate::wire::{BadResponse, Codec, Dialect};
 
 fn read(body: Value) -> Response {
     Gemini.decode_response(body.to_string().as_bytes()).unwrap()
@@ -197,7 +197,7 @@ fn a_failure_inside_an_answer_and_a_refusal_are_told() {
     };
     let response = Response { choices: vec![choice], ..Response::default() };
     let mut losses = Losses::default();
-    let body = Wire::Gemini.codec().encode_response(&response, &echo(), &mut losses);
+    let body = Wire::Gemini.dialect().unwrap().encode_response(&response, &echo(), &mut losses);
     let body: Value = serde_json::from_slice(&body).unwrap();
     assert_eq!(body["candidates"][0]["finishReason"], "OTHER");
     assert_eq!(lost(&losses), ["candidates[0].content[0]", "candidates[0].finish_reason"]);
@@ -207,7 +207,7 @@ fn a_failure_inside_an_answer_and_a_refusal_are_told() {
 fn reasoning_counted_beside_the_output_does_not_swell_it() {
     let usage = Usage { output: 3, reasoning: 7, ..Usage::default() };
     let response = Response { usage: Some(usage), ..Response::default() };
-    let body = Wire::Gemini.codec().encode_response(&response, &echo(), &mut Losses::default());
+    let body = Wire::Gemini.dialect().unwrap().encode_response(&response, &echo(), &mut Losses::default());
     let body: Value = serde_json::from_slice(&body).unwrap();
     assert_eq!(body["usageMetadata"]["thoughtsTokenCount"], 3);
     assert_eq!(body["usageMetadata"]["candidatesTokenCount"], 0);

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{SECOND, THIRD, decode, encode, encode_bytes};
 use crate::ir::Request;
-use crate::wire::Codec;
+use crate::wire::Dialect;
 use crate::wire::gemini::Gemini;
 
 /// A conversation with all that this wire can say.

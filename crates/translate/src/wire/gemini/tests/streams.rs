@@ -7,8 +7,8 @@ use super::{decode_chunks, encode_events};
 use crate::Wire;
 use crate::frame::Frame;
 use crate::ir::{Citation, Delta, Event, Finish, FinishReason, PartKind, Signature, Usage};
-use crate::wire::Codec;
 use crate::wire::gemini::Gemini;
+use crate::wire::{Codec, Dialect};
 
 fn chunk(parts: Value) -> Value {
     json!({"candidates": [{"content": {"parts": parts, "role": "model"}, "index": 0}]})

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::OpenAiChat;
 use crate::ir::{Failure, FailureKind};
-use crate::wire::{Codec, failure_shapes};
+use crate::wire::{Codec, Dialect, failure_shapes};
 
 fn read(status: u16, body: &str) -> Failure {
     OpenAiChat.decode_failure(status, body.as_bytes())

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{OPENAI, OPENROUTER, OpenAiChat, PLAIN_RULES, decode, encode, paths, to};
 use crate::Wire;
 use crate::ir::{Effort, OutputFormat, Part, Role, Signature, Source, Tool, ToolChoice};
-use crate::wire::Codec;
+use crate::wire::Dialect;
 
 /// Realistic bodies with unknown fields at every level.
 pub(super) const BODIES: &[&str] = &[

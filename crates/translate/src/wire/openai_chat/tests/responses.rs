@@ -6,7 +6,7 @@ use super::{OpenAiChat, chunks, decode_response, echo, encode_response, events, 
 use crate::Wire;
 use crate::ir::*;
 use crate::loss::Losses;
-use crate::wire::{BadResponse, Codec};
+use crate::wire::{BadResponse, Codec, Dialect};
 
 pub(super) const BODIES: &[&str] = &[
     r#"{"id":"chatcmpl-1","object":"chat.completion","created":1700000001,"model":"gpt-x","choices":[{"index":0,"message":{"role":"assistant","content":"Hi","refusal":null,"annotations":[]},"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":10,"completion_tokens":2,"total_tokens":12,"prompt_tokens_details":{"cached_tokens":4,"audio_tokens":1},"completion_tokens_details":{"reasoning_tokens":1,"audio_tokens":0,"accepted_prediction_tokens":1,"rejected_prediction_tokens":3}},"service_tier":"default","system_fingerprint":"fp_1"}"#,

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::{OPENAI, OPENROUTER, OpenAiChat, PLAIN_RULES, echo, requests, responses, streams, to};
 use crate::frame::Frame;
 use crate::loss::Losses;
-use crate::wire::{Codec, Observation};
+use crate::wire::{Codec, Dialect, Observation};
 
 /// Everything that reads, and what writes what was read.
 fn read_all(bytes: &[u8]) {

@@ -7,7 +7,7 @@ use crate::Wire;
 use crate::frame::Frame;
 use crate::ir::*;
 use crate::loss::Losses;
-use crate::wire::{Codec, Echo, FrameVerdict, Observation};
+use crate::wire::{Codec, Dialect, Echo, FrameVerdict, Observation};
 
 fn chunk(delta: &str) -> String {
     format!(

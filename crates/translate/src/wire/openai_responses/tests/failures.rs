@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::OpenAiResponses;
 use crate::ir::FailureKind;
-use crate::wire::Codec;
+use crate::wire::{Codec, Dialect};
 
 #[test]
 fn words_of_this_wire_alone_are_sorted() {

@@ -19,7 +19,7 @@ use crate::loss::Losses;
 use crate::provider::{
     Destination, ModelRules, Quirks, ReasoningField, SamplingRule, ThinkingStyle, UsageStyle,
 };
-use crate::wire::{Codec, Echo};
+use crate::wire::{Codec, Dialect, Echo};
 
 pub(super) const RULES: ModelRules = ModelRules {
     max_output_tokens: 16_384,
@@ -34,6 +34,7 @@ pub(super) const RULES: ModelRules = ModelRules {
     lowest_effort: None,
     needs_reasoning_echo: false,
     always_thinks: false,
+    input: None,
 };
 /// A model that does not reason.
 pub(super) const CHAT_RULES: ModelRules =

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{OpenAiResponses, answer, decode_response, events, responses, streams};
 use crate::frame::Frame;
 use crate::ir::{Event, FinishReason, PartKind};
-use crate::wire::{Codec, FrameVerdict, Observation};
+use crate::wire::{Dialect, FrameVerdict, Observation};
 
 fn look(stream: &[Value]) -> (Observation, Vec<FrameVerdict>) {
     let mut seen = Observation::default();

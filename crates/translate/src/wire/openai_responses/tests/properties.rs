@@ -15,7 +15,7 @@ use crate::ir::{
     Thinking, ToolCall,
 };
 use crate::loss::Losses;
-use crate::wire::{Codec, Observation};
+use crate::wire::{Codec, Dialect, Observation};
 
 /// Every decoder over the same bytes; what decodes is also encoded.
 fn swallow(body: &[u8]) {

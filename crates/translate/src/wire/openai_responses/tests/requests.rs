@@ -8,7 +8,7 @@ use crate::ir::{
     Effort, Extra, Message, OutputFormat, Part, Reasoning, Request, Role, Signature, Source, Thinking, Tool,
     ToolCall, ToolChoice, ToolResult,
 };
-use crate::wire::Codec;
+use crate::wire::Dialect;
 use crate::wire::openai_responses::OpenAiResponses;
 
 /// Realistic bodies, with unknown members at every level. `strict` is said and `store` is off, since both are

@@ -7,7 +7,7 @@ use crate::Wire;
 use crate::ir::{
     Choice, Citation, Extra, FinishReason, Part, Response, Signature, Text, Thinking, ToolCall, Usage,
 };
-use crate::wire::{BadResponse, Codec, Echo};
+use crate::wire::{BadResponse, Codec, Dialect, Echo};
 
 pub(super) fn outputs() -> Vec<Value> {
     vec![

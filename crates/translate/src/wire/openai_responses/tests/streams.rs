@@ -7,7 +7,7 @@ use super::{OpenAiResponses, answer, decode_response, echo, events, finish, resp
 use crate::Wire;
 use crate::frame::Frame;
 use crate::ir::{Delta, Event, FinishReason, PartKind, Signature, Usage};
-use crate::wire::{Codec, Echo};
+use crate::wire::{Codec, Dialect, Echo};
 
 /// An answer as events of this wire: everything in its own event, as the reference has it.
 pub(super) fn stream_of(output: &Value) -> Vec<Value> {

@@ -1,0 +1,145 @@
+//! Small questions to a provider beside the answer itself: a job is created, looked at, cancelled.
+//!
+//! They go to the same peers as everything else (certificates, egress proxy, HTTP version), over a connector of
+//! their own, since Pingora's proxy keeps its connector to itself. Whole bodies only. What an answer means is
+//! the asker's business, and so is how long it may take.
+
+use std::io;
+use std::sync::{Arc, OnceLock};
+
+use bytes::{Bytes, BytesMut};
+use pingora_core::connectors::http::Connector;
+use pingora_core::protocols::http::client::HttpSession;
+use pingora_core::upstreams::peer::HttpPeer;
+use pingora_error::Error;
+use pingora_http::{RequestHeader, ResponseHeader};
+
+use super::peer;
+use super::resolve::Resolver;
+use crate::config::snapshot::{BaseUrl, Provider};
+
+/// Answers are read up to here, in bytes: a job's state repeats its input, images included.
+const LIMIT: usize = 32 * 1024 * 1024;
+
+/// A question, ready to be sent.
+#[derive(Debug, Clone)]
+pub struct Question {
+    pub provider: Arc<Provider>,
+    /// The server it goes to; the path is the head's.
+    pub at: BaseUrl,
+    pub head: RequestHeader,
+    pub body: Bytes,
+}
+
+/// What was answered.
+#[derive(Debug)]
+pub struct Answer {
+    pub head: ResponseHeader,
+    pub body: Bytes,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Unanswered {
+    #[error("DNS lookup of {host} failed: {error}")]
+    Unknown { host: Arc<str>, error: io::Error },
+    #[error("no connection could be made: {0}")]
+    Unconnected(Box<Error>),
+    #[error("the connection broke: {0}")]
+    Broken(Box<Error>),
+    #[error("the answer is longer than the gateway can hold")]
+    TooLong,
+}
+
+/// Asks. One for the whole process: its connections are kept between questions.
+pub struct Asker {
+    /// Made by the first question: it reads the system's certificates.
+    connector: OnceLock<Connector>,
+    resolver: Arc<Resolver>,
+}
+
+impl Asker {
+    #[must_use]
+    pub fn new(resolver: Arc<Resolver>) -> Self {
+        Self { connector: OnceLock::new(), resolver }
+    }
+
+    /// Sends `question` and reads the whole answer, whatever its status. A kept connection that turns out to
+    /// be closed is replaced once.
+    ///
+    /// # Errors
+    /// [`Unanswered`]. There is no limit of time but that of connecting.
+    pub async fn ask(&self, question: &Question) -> Result<Answer, Unanswered> {
+        let (host, port) = peer::next_hop(&question.provider, &question.at);
+        let address = self.resolver.resolve(host, port, 0).await;
+        let address = address.map_err(|error| Unanswered::Unknown { host: Arc::clone(host), error })?;
+        let connector = self.connector.get_or_init(|| Connector::new(None));
+        let peer = peer::peer(&question.provider, &question.at, address, false);
+        match once(connector, &peer, question).await {
+            Err(Failed::Stale) => {
+                let peer = peer::peer(&question.provider, &question.at, address, true);
+                once(connector, &peer, question).await.map_err(Failed::told)
+            }
+            other => other.map_err(Failed::told),
+        }
+    }
+}
+
+enum Failed {
+    /// Nothing came over a kept connection.
+    Stale,
+    Finally(Unanswered),
+}
+
+impl Failed {
+    fn told(self) -> Unanswered {
+        match self {
+            // A fresh connection is never stale.
+            Self::Stale => Unanswered::Broken(Error::new(pingora_error::ErrorType::ConnectionClosed)),
+            Self::Finally(why) => why,
+        }
+    }
+}
+
+async fn once(connector: &Connector, peer: &HttpPeer, question: &Question) -> Result<Answer, Failed> {
+    let connected = connector.get_http_session(peer).await;
+    let (mut session, reused) = connected.map_err(|error| Failed::Finally(Unanswered::Unconnected(error)))?;
+    if let Err(error) = send(&mut session, question).await {
+        let failed = if reused { Failed::Stale } else { Failed::Finally(Unanswered::Broken(error)) };
+        return Err(failed);
+    }
+    let answer = read(&mut session).await.map_err(Failed::Finally)?;
+    connector.release_http_session(session, peer, peer.options.idle_timeout).await;
+    Ok(answer)
+}
+
+/// Up to the head of the answer.
+async fn send(session: &mut HttpSession, question: &Question) -> Result<(), Box<Error>> {
+    session.write_request_header(Box::new(question.head.clone())).await?;
+    if !question.body.is_empty() {
+        session.write_request_body(question.body.clone(), true).await?;
+    }
+    session.finish_request_body().await?;
+    session.read_response_header().await?;
+    while session.response_header().is_some_and(|head| head.status.is_informational()) {
+        session.read_response_header().await?;
+    }
+    if let HttpSession::H1(h1) = session {
+        h1.respect_keepalive();
+    }
+    Ok(())
+}
+
+async fn read(session: &mut HttpSession) -> Result<Answer, Unanswered> {
+    let Some(head) = session.response_header().cloned() else {
+        return Err(Unanswered::Broken(Error::new(pingora_error::ErrorType::InvalidHTTPHeader)));
+    };
+    let mut body = BytesMut::new();
+    while let Some(chunk) = session.read_response_body().await.map_err(Unanswered::Broken)? {
+        if body.len().saturating_add(chunk.len()) > LIMIT {
+            return Err(Unanswered::TooLong);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Answer { head, body: body.freeze() })
+}
