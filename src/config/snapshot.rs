@@ -172,8 +172,12 @@ pub struct AllowedRequests {
     pub embedding: bool,
     pub count_tokens: bool,
     pub text_completion: bool,
+    pub text_completion_stream: bool,
     pub responses: bool,
+    pub responses_stream: bool,
     pub rerank: bool,
+    pub passthrough: bool,
+    pub passthrough_stream: bool,
 }
 
 /// One provider key.
@@ -222,6 +226,12 @@ impl Key {
     #[must_use]
     pub fn deployment<'m>(&'m self, model: &'m Arc<str>) -> &'m Arc<str> {
         self.deployments.get(model).unwrap_or(model)
+    }
+
+    /// This key may be used whatever the model.
+    #[must_use]
+    pub fn serves_all(&self) -> bool {
+        self.disabled.is_none() && self.models.is_empty() && self.blacklisted_models.is_empty()
     }
 
     /// This key may be used for `model`.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use translate::loss::Losses;
 use translate::relay::Peek;
 
 use super::attempt::Attempt;
@@ -50,6 +51,8 @@ pub struct Call {
     pub include_usage: bool,
     /// The body as it came.
     pub body: Bytes,
+    /// What had to be left out of it before anybody was chosen.
+    pub lost: Losses,
     pub peek: Peek<'static>,
     /// A request that goes as it is: its method, and its path and query at the provider.
     pub raw: Option<(http::Method, Box<str>)>,

@@ -28,7 +28,7 @@ impl Forward {
                 continue;
             }
             if let Some(extra) = text.strip_prefix("x-bf-eh-") {
-                if let Some(name) = allowed_extra(extra) {
+                if let Some(name) = allowed_extra(extra).filter(|_| own_key || !names_account(extra)) {
                     chosen.always.push((name, value.clone()));
                 }
             } else if matches!(text, "traceparent" | "tracestate") {
@@ -42,10 +42,11 @@ impl Forward {
 
     /// All that a passthrough sends on: what names the hop, the caller or the gateway stays here.
     #[must_use]
-    pub fn everything(headers: &HeaderMap) -> Self {
+    pub fn everything(headers: &HeaderMap, own_key: bool) -> Self {
         let kept = headers.iter().filter(|(name, _)| {
             let text = name.as_str();
-            text == "content-type" || text == "accept" || (!text.starts_with("x-bf-") && passes_up(text))
+            let ours = text.starts_with("x-bf-") || (names_account(text) && !own_key);
+            text == "content-type" || text == "accept" || (!ours && passes_up(text))
         });
         Self {
             always: kept.map(|(name, value)| (name.clone(), value.clone())).collect(),
@@ -68,7 +69,8 @@ pub fn betas(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     BETAS.iter().flat_map(|name| headers.get_all(*name)).filter_map(|value| value.to_str().ok())
 }
 
-/// The caller's credential: `Authorization: Bearer`, `x-api-key`, `api-key` or `x-goog-api-key`.
+/// The caller's credential: `Authorization: Bearer`, `x-api-key`, `api-key` or `x-goog-api-key`, else `key` in the
+/// query, as Google's clients write it.
 #[must_use]
 pub fn credential(request: &RequestHeader) -> Option<&str> {
     let headers = &request.headers;
@@ -81,7 +83,11 @@ pub fn credential(request: &RequestHeader) -> Option<&str> {
             .iter()
             .find_map(|name| headers.get(*name).and_then(|value| value.to_str().ok()))
     };
-    bearer.or_else(named).filter(|key| !key.is_empty())
+    let queried = || {
+        let pairs = request.uri.query().unwrap_or_default().split('&');
+        pairs.filter_map(|pair| pair.strip_prefix("key=")).find(|key| !key.contains('%'))
+    };
+    bearer.or_else(named).or_else(queried).filter(|key| !key.is_empty())
 }
 
 /// A header of the provider's answer that the caller gets too: request ids, rate limits, whatever the
@@ -118,6 +124,16 @@ pub fn passes_down(name: &str) -> bool {
             | "x-request-id"
     ) && !name.starts_with("cf-")
         && !name.starts_with("x-bf-")
+        && !names_account(name)
+}
+
+/// A header of the provider's answer that still is true of the answer's translation: rate limits, hints for
+/// retries, request ids. Validators, languages or places of the provider's own body are not.
+#[must_use]
+pub fn survives_translation(name: &str) -> bool {
+    let limits = name.contains("ratelimit") || name.contains("rate-limit");
+    let id = name.ends_with("request-id") || name.ends_with("requestid");
+    limits || id || name.starts_with("retry-after") || name == "x-should-retry"
 }
 
 fn belongs_to(name: &str, dialect: Wire) -> bool {
@@ -135,9 +151,13 @@ fn belongs_to(name: &str, dialect: Wire) -> bool {
     }
 }
 
-/// Headers that name the caller's account at a provider: of use only beside the caller's own key.
+/// Headers that name an account at a provider: of use only beside the caller's own key. Beside ours they make the
+/// provider refuse a key that is good, and in an answer they tell callers whose key it is.
 fn names_account(name: &str) -> bool {
-    matches!(name, "openai-organization" | "openai-project")
+    matches!(
+        name,
+        "openai-organization" | "openai-project" | "anthropic-organization-id" | "x-goog-user-project"
+    )
 }
 
 fn passes_up(name: &str) -> bool {
@@ -173,7 +193,9 @@ fn allowed_extra(name: &str) -> Option<HeaderName> {
             | "x-goog-api-key"
             | "xi-api-key"
             | "x-key"
-    ) || name.starts_with("x-bf-");
+    ) || name.starts_with("x-bf-")
+        // Parts of a signature, which is ours.
+        || name.starts_with("x-amz-");
     if denied { None } else { HeaderName::from_bytes(name.as_bytes()).ok() }
 }
 
@@ -207,6 +229,10 @@ mod tests {
             ("x-bf-eh-x-bf-vk", "smuggled"),
             ("x-bf-eh-accept-encoding", "gzip"),
             ("openai-organization", "org-caller"),
+            ("x-bf-eh-openai-organization", "org-caller"),
+            ("x-bf-eh-openai-project", "proj-caller"),
+            ("x-bf-eh-x-goog-user-project", "project"),
+            ("x-bf-eh-x-amz-security-token", "token"),
         ]);
         assert!(names(&Forward::choose(&caller, Wire::OpenAiChat, false), true).is_empty());
     }
@@ -230,6 +256,57 @@ mod tests {
         assert_eq!(betas(&caller).collect::<Vec<_>>(), ["a,b", "d", "c"]);
         // What was asked for by force goes where nobody knows betas.
         assert_eq!(names(&Forward::choose(&caller, Wire::Anthropic, false), true), [BETA]);
+    }
+
+    #[test]
+    fn account_headers_of_callers_got_shared_keys_refused() {
+        let caller = headers(&[
+            ("openai-organization", "o"),
+            ("openai-project", "p"),
+            ("x-goog-user-project", "g"),
+            ("x-amz-security-token", "t"),
+            ("x-bf-eh-openai-organization", "o"),
+            ("openai-beta", "b"),
+        ]);
+        assert_eq!(names(&Forward::everything(&caller, false), true), ["openai-beta"]);
+        let own = Forward::everything(&caller, true);
+        assert_eq!(
+            names(&own, true),
+            ["openai-organization", "openai-project", "x-goog-user-project", "openai-beta"]
+        );
+        let extra = headers(&[("x-bf-eh-openai-organization", "o"), ("x-bf-eh-x-amz-date", "d")]);
+        assert!(names(&Forward::choose(&extra, Wire::OpenAiChat, false), true).is_empty());
+        assert_eq!(names(&Forward::choose(&extra, Wire::OpenAiChat, true), true), ["openai-organization"]);
+    }
+
+    #[test]
+    fn headers_of_the_providers_own_body_came_with_its_translation() {
+        for name in ["etag", "cache-control", "location", "content-disposition", "www-authenticate"] {
+            assert!(!survives_translation(name), "{name}");
+        }
+        for name in [
+            "x-ratelimit-remaining-requests",
+            "anthropic-ratelimit-tokens-reset",
+            "request-id",
+            "apim-request-id",
+            "x-amzn-requestid",
+            "retry-after",
+            "retry-after-ms",
+            "x-should-retry",
+        ] {
+            assert!(survives_translation(name) && passes_down(name), "{name}");
+        }
+        for name in ["openai-organization", "openai-project", "anthropic-organization-id"] {
+            assert!(!passes_down(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_key_in_the_query_was_no_credential() {
+        for (uri, key) in [("/v1?alt=sse&key=k", Some("k")), ("/v1?monkey=k", None), ("/v1?key=", None)] {
+            let request = RequestHeader::build("POST", uri.as_bytes(), None).unwrap();
+            assert_eq!(credential(&request), key, "{uri}");
+        }
     }
 
     #[test]

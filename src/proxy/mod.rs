@@ -5,6 +5,7 @@
 pub mod attempt;
 mod body;
 mod count;
+mod cursor;
 pub mod exchange;
 mod extra_fields;
 mod fail_to_proxy;

@@ -8,19 +8,24 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use govern::catalog::Catalog;
+use percent_encoding::percent_decode_str;
 use pingora_proxy::Session;
+use serde::Deserialize;
 use translate::Wire;
 use translate::ir::FailureKind;
+use translate::loss::Losses;
 use translate::relay::{self, Peek};
 
 use super::exchange::Call;
 use super::fault::Fault;
 use super::headers::Forward;
 use super::replay::Stage;
-use crate::config::snapshot::{ModelRef, Snapshot};
+use super::request_filter::direct_key;
+use crate::config::snapshot::{ModelRef, Provider, Snapshot};
 use crate::route::endpoint::Endpoint;
 use crate::route::model::{own_provider, resolve};
 use crate::route::plan::Plan;
+use crate::upstream::target;
 
 /// The header that names another provider than the family's own.
 const PROVIDER: &str = "x-model-provider";
@@ -40,7 +45,7 @@ pub struct Asked<'a> {
 /// The call of a passthrough request.
 ///
 /// # Errors
-/// The provider is not configured.
+/// The provider is not configured, does not allow it, or has keys for some models only.
 pub fn plan(
     session: &Session,
     (snapshot, catalog): (&Snapshot, &Catalog<'_>),
@@ -66,7 +71,9 @@ pub fn plan(
         return Err(Fault::request(FailureKind::NotFound, 404, message));
     };
     let target = ModelRef { provider: Arc::clone(&provider.name), model: NO_MODEL.into() };
-    Ok(call(session, &target, snapshot, (endpoint, Peek::nothing(NO_MODEL)), (path, body, started)))
+    let call = call(session, &target, snapshot, (endpoint, Peek::nothing(NO_MODEL)), (path, body, started));
+    check(provider, endpoint, call.stream, call.direct_key.is_some())?;
+    Ok(call)
 }
 
 /// The model that a body names, and where it is: a long conversation is made short by the model it is with.
@@ -77,7 +84,7 @@ fn model_told(
     catalog: &Catalog<'_>,
 ) -> Option<(ModelRef, Peek<'static>)> {
     let peek = relay::peek(body).ok()?;
-    let target = resolve(&peek.model, endpoint.family, snapshot, catalog).ok()?;
+    let target = resolve(&peek.model, endpoint.names(), snapshot, catalog).ok()?;
     Some((target, peek.into_owned()))
 }
 
@@ -89,13 +96,15 @@ fn call(
     (path, body, started): (&str, Bytes, Instant),
 ) -> Call {
     let head = session.req_header();
-    let query = head.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let direct_key = direct_key(session, snapshot);
+    let query = head.uri.query().map(without_credentials).unwrap_or_default();
     Call {
         endpoint,
         model_asked: peek.model.as_ref().into(),
-        stream: false,
+        stream: streams(path, &body),
         include_usage: true,
         body,
+        lost: Losses::default(),
         peek,
         raw: Some((head.method.clone(), format!("{path}{query}").into())),
         decoded: None,
@@ -107,7 +116,79 @@ fn call(
         plan: Plan::only(target, snapshot),
         cursor: crate::upstream::select::Cursor::default(),
         stage: Stage::new(started),
-        direct_key: None,
-        forward: Forward::everything(&head.headers),
+        forward: Forward::everything(&head.headers, direct_key.is_some()),
+        direct_key,
+    }
+}
+
+/// What goes through unread can be held to no list: it is for providers that allow it, with keys for every model.
+fn check(provider: &Provider, endpoint: Endpoint, stream: bool, own_key: bool) -> Result<(), Fault> {
+    let name = &provider.name;
+    if !target::takes(provider, endpoint, stream) {
+        let what = if stream { "passthrough_stream" } else { "passthrough" };
+        let message = format!("{name} does not allow {what} (`allowed_requests`)");
+        return Err(Fault::request(FailureKind::Permission, 403, message));
+    }
+    // Answers that were kept run no model.
+    let read = endpoint.dialect == Wire::OpenAiResponses;
+    let mut enabled = provider.keys.iter().filter(|key| key.disabled.is_none()).peekable();
+    if !own_key && !read && enabled.peek().is_some() && !enabled.any(|key| key.serves_all()) {
+        let message = format!(
+            "every key of {name} is for some models only, and a passthrough request names none that could be checked: give {name} a key without `models` and `blacklisted_models`"
+        );
+        return Err(Fault::request(FailureKind::Permission, 403, message));
+    }
+    Ok(())
+}
+
+/// A stream is asked for, as far as anybody can tell.
+fn streams(path: &str, body: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Asked {
+        #[serde(default)]
+        stream: bool,
+    }
+    path.to_ascii_lowercase().contains("stream")
+        || (body.trim_ascii_start().starts_with(b"{")
+            && serde_json::from_slice::<Asked>(body).is_ok_and(|asked| asked.stream))
+}
+
+/// The query with its question mark, without what Google's clients write their credentials into.
+fn without_credentials(query: &str) -> String {
+    let kept = query.split('&').filter(|pair| {
+        let name = percent_decode_str(pair.split('=').next().unwrap_or_default()).decode_utf8_lossy();
+        !matches!(&*name.to_ascii_lowercase(), "key" | "access_token" | "oauth_token")
+    });
+    let kept: Vec<&str> = kept.collect();
+    if kept.is_empty() { String::new() } else { format!("?{}", kept.join("&")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_callers_key_in_the_query_went_to_the_provider() {
+        for (query, kept) in [
+            ("key=k", ""),
+            ("alt=sse&key=k&pageSize=2", "?alt=sse&pageSize=2"),
+            ("Key=k&%6Bey=k&access_token=t&oauth_token=t", ""),
+            ("monkey=1&k=key", "?monkey=1&k=key"),
+            ("", "?"),
+        ] {
+            assert_eq!(without_credentials(query), kept, "{query}");
+        }
+    }
+
+    #[test]
+    fn a_stream_is_known_by_the_path_or_the_body() {
+        for (path, body, expected) in [
+            ("/v1/x:streamGenerate", "", true),
+            ("/v1/audio/speech", r#" {"a": [1], "stream": true}"#, true),
+            ("/v1/audio/speech", r#"{"stream": false}"#, false),
+            ("/v1/files", "stream: true", false),
+        ] {
+            assert_eq!(streams(path, body.as_bytes()), expected, "{path} {body}");
+        }
     }
 }

@@ -18,7 +18,7 @@ use super::fault::Fault;
 use super::front;
 use super::headers::{Forward, betas, credential};
 use super::replay::{self, Stage};
-use super::{Gateway, body, count, invoke, passthrough, respond, signature};
+use super::{Gateway, body, count, cursor, invoke, passthrough, respond, signature};
 use crate::config::snapshot::{Key, Secret, Snapshot};
 use crate::route::endpoint::{self, Endpoint, Operation, Route};
 use crate::route::model::UnknownModel;
@@ -65,7 +65,11 @@ pub async fn run(gateway: &Gateway, session: &mut Session, exchange: &mut Exchan
     exchange.work();
     let body = match body {
         Ok(body) => body,
-        Err(fault) => return refuse(session, exchange, fault).await,
+        Err(fault) => {
+            // Where the body ends is not known: nothing behind it may be taken for a request.
+            session.set_keepalive(None);
+            return refuse(session, exchange, fault).await;
+        }
     };
 
     if let Err(fault) = signature::check(session.req_header(), &body, &snapshot.client) {
@@ -133,26 +137,21 @@ fn plan(gateway: &Gateway, session: &Session, snapshot: &Snapshot, asked: Asked)
     let bad =
         |bad: BadRequest| Fault::request(FailureKind::InvalidRequest, 400, bad.message).param(&bad.path);
     let body = completed(&on_path, body).map_err(bad)?;
+    let (body, lost) = cursor::as_chat(session.req_header().uri.path(), endpoint, body).map_err(bad)?;
     let peek = look(&on_path, &body).map_err(bad)?;
     check_shape(&peek, endpoint, &body)?;
     check_bounds(&peek)?;
     let target = gateway
         .routes
-        .resolve(&peek.model, endpoint.family, snapshot, gateway.catalog)
+        .resolve(&peek.model, endpoint.names(), snapshot, gateway.catalog)
         .map_err(|unknown| model_not_found(&peek.model, &unknown))?;
     let peek = peek.into_owned();
     let query = session.req_header().uri.query().unwrap_or_default();
     let named = peek.members.value(&body, "fallbacks").is_some();
     let asked = fallbacks_asked(endpoint, &peek, named);
-    let plan = Plan::new(&target, asked.as_deref(), endpoint.family, snapshot, gateway.catalog);
-    check_operation(&plan, endpoint)?;
-    let direct_key = snapshot
-        .client
-        .allow_direct_keys
-        .then(|| credential(session.req_header()))
-        .flatten()
-        .filter(|key| !key.starts_with("sk-bf-"))
-        .map(|key| Arc::new(Key::direct(Secret::new(key))));
+    let plan = Plan::new(&target, asked.as_deref(), endpoint.names(), snapshot, gateway.catalog);
+    check_operation(&plan, endpoint, peek.stream)?;
+    let direct_key = direct_key(session, snapshot);
     let forward = Forward::choose(&session.req_header().headers, endpoint.service(), direct_key.is_some());
     Ok(Call {
         endpoint,
@@ -166,6 +165,7 @@ fn plan(gateway: &Gateway, session: &Session, snapshot: &Snapshot, asked: Asked)
         single: on_path.single,
         list: endpoint.dialect == Wire::Gemini && !query.split('&').any(|pair| pair == "alt=sse"),
         body,
+        lost,
         peek,
         decoded: None,
         plan,
@@ -174,6 +174,12 @@ fn plan(gateway: &Gateway, session: &Session, snapshot: &Snapshot, asked: Asked)
         direct_key,
         forward,
     })
+}
+
+/// The caller's own key, where those are taken.
+pub fn direct_key(session: &Session, snapshot: &Snapshot) -> Option<Arc<Key>> {
+    let given = snapshot.client.allow_direct_keys.then(|| credential(session.req_header())).flatten();
+    given.filter(|key| !key.starts_with("sk-bf-")).map(|key| Arc::new(Key::direct(Secret::new(key))))
 }
 
 /// The fallbacks the request names. `None`: the configured order counts; it names chat models, which can
@@ -233,6 +239,18 @@ fn check_bounds(peek: &Peek<'_>) -> Result<(), Fault> {
         let message = format!("`model` must be at most {LONGEST} bytes without control characters");
         return Err(Fault::request(FailureKind::InvalidRequest, 400, message).param("model"));
     }
+    // Some providers have the model in the path.
+    let walks = |name: &str| name.split(['/', '\\']).any(|segment| matches!(segment, "." | ".."));
+    if walks(&peek.model) {
+        let message = "`model` must not have `.` or `..` between its slashes";
+        return Err(Fault::request(FailureKind::InvalidRequest, 400, message).param("model"));
+    }
+    if let Some(at) = peek.fallbacks.iter().position(|fallback| walks(&fallback.model)) {
+        let message = "the model of a fallback must not have `.` or `..` between its slashes";
+        return Err(
+            Fault::request(FailureKind::InvalidRequest, 400, message).param(&format!("fallbacks[{at}]"))
+        );
+    }
     if peek.fallbacks.len() >= Plan::MAX_STEPS {
         let message = format!(
             "`fallbacks` names {} models; at most {} are taken",
@@ -245,11 +263,11 @@ fn check_bounds(peek: &Peek<'_>) -> Result<(), Fault> {
 }
 
 /// The first step must be able to do what is asked; fallbacks that cannot are passed over later.
-fn check_operation(plan: &Plan, endpoint: Endpoint) -> Result<(), Fault> {
+fn check_operation(plan: &Plan, endpoint: Endpoint, stream: bool) -> Result<(), Fault> {
     let Some(step) = plan.steps.first() else {
         return Err(Fault::new(FaultClass::Internal, "the plan is empty"));
     };
-    match target::supports(&step.provider, endpoint) {
+    match target::takes(&step.provider, endpoint, stream) {
         true => Ok(()),
         false => {
             let (kind, status) = match endpoint.operation {
@@ -257,7 +275,7 @@ fn check_operation(plan: &Plan, endpoint: Endpoint) -> Result<(), Fault> {
                 Operation::CountTokens => (FailureKind::NotFound, 404),
                 _ => (FailureKind::InvalidRequest, 400),
             };
-            let what = endpoint.request_type(false);
+            let what = endpoint.request_type(stream);
             let (name, offers) = (&step.provider.name, target::offers(&step.provider));
             let message = format!("{name} does not support {what} (unsupported_operation); it has: {offers}");
             let mut fault = Fault::request(kind, status, message);

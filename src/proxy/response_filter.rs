@@ -1,7 +1,7 @@
 //! The head the caller gets. It is written here, but leaves only with the first byte of the body, when
 //! `replay` frames it.
 
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
 use http::response::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use pingora_error::Result;
@@ -11,7 +11,7 @@ use translate::frame::Framing;
 
 use super::attempt::{Answer, Attempt};
 use super::exchange::{Call, Exchange};
-use super::headers::passes_down;
+use super::headers::{passes_down, survives_translation};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
@@ -39,11 +39,16 @@ pub fn run(header: &mut ResponseHeader, exchange: &mut Exchange) -> Result<()> {
     let empty = ResponseHeader::build_no_case(header.status, None)?;
     let mut parts = Parts::from(std::mem::replace(header, empty));
     let headers = &mut parts.headers;
-    let dropped: Vec<HeaderName> = headers.keys().filter(|name| drops(name)).cloned().collect();
+    let relay = attempt.upstream.relay;
+    // What has no body tells only how long it would be.
+    let asked_for_head = call.raw.as_ref().is_some_and(|(method, _)| method == http::Method::HEAD);
+    let length = headers.get(CONTENT_LENGTH).filter(|_| asked_for_head).cloned();
+    let dropped: Vec<HeaderName> = headers.keys().filter(|name| drops(name, relay)).cloned().collect();
     for name in &dropped {
         headers.remove(name);
     }
-    let relayed = attempt.upstream.relay && headers.contains_key(CONTENT_TYPE);
+    headers.extend(length.map(|length| (CONTENT_LENGTH, length)));
+    let relayed = relay && headers.contains_key(CONTENT_TYPE);
     if matches!(attempt.answer, Answer::Stream(_)) {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(stream_type(call)));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -64,8 +69,8 @@ fn stream_type(call: &Call) -> &'static str {
     }
 }
 
-fn drops(name: &HeaderName) -> bool {
-    *name != CONTENT_TYPE && !passes_down(name.as_str())
+fn drops(name: &HeaderName, relay: bool) -> bool {
+    *name != CONTENT_TYPE && !(passes_down(name.as_str()) && (relay || survives_translation(name.as_str())))
 }
 
 /// Who answered, and what was lost on the way.

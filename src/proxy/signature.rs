@@ -5,6 +5,7 @@
 use std::time::SystemTime;
 
 use http::header::AUTHORIZATION;
+use percent_encoding::percent_decode_str;
 use pingora_http::RequestHeader;
 use translate::ir::FailureKind;
 
@@ -17,10 +18,17 @@ use crate::credential::sigv4_verify::{AUTHORITY, Incoming, Reason, body_sha256, 
 const SCHEME: &[u8] = b"AWS4-";
 
 /// # Errors
-/// 403 when the request is signed and the signature is not one of ours for this request.
+/// 403 when the request is signed and the signature is not one of ours for this request, or stands in the URL.
 pub fn check(head: &RequestHeader, body: &[u8], client: &Client) -> Result<(), Fault> {
     let signed = || head.headers.get(AUTHORIZATION).is_some_and(|value| value.as_bytes().starts_with(SCHEME));
-    if client.aws_access_keys.is_empty() || !signed() {
+    if client.aws_access_keys.is_empty() {
+        return Ok(());
+    }
+    if is_presigned(head.uri.query().unwrap_or_default()) {
+        let message = "signed URLs are not taken: sign the request's headers";
+        return Err(Fault::request(FailureKind::Authentication, 403, message));
+    }
+    if !signed() {
         return Ok(());
     }
     let mut headers = Vec::with_capacity(head.headers.len() + 1);
@@ -49,6 +57,14 @@ pub fn check(head: &RequestHeader, body: &[u8], client: &Client) -> Result<(), F
     }
 }
 
+/// The signature stands in the query.
+fn is_presigned(query: &str) -> bool {
+    query.split('&').any(|pair| {
+        let name = pair.split('=').next().unwrap_or_default();
+        percent_decode_str(name).decode_utf8_lossy().eq_ignore_ascii_case("x-amz-signature")
+    })
+}
+
 fn fault(reason: &Reason) -> Fault {
     let advice = match reason {
         Reason::UnknownKey => "use an access key of `client.aws_access_keys`",
@@ -56,4 +72,20 @@ fn fault(reason: &Reason) -> Fault {
         _ => "sign the request as it is sent, with the secret that belongs to the access key",
     };
     Fault::request(FailureKind::Authentication, 403, format!("{reason}: {advice}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signed_urls_passed_as_not_signed() {
+        for query in ["X-Amz-Signature=0", "a=1&x-amz-signature=0", "X%2DAmz-Signature=0", "X-Amz-Signature"]
+        {
+            assert!(is_presigned(query), "{query}");
+        }
+        for query in ["", "alt=sse", "a=X-Amz-Signature"] {
+            assert!(!is_presigned(query), "{query}");
+        }
+    }
 }

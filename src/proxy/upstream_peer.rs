@@ -135,8 +135,9 @@ fn ready(gateway: &Gateway, call: &mut Call, step: &Step, key: usize) -> Result<
     let Some(chosen) = direct.as_ref().or_else(|| step.provider.keys.get(key)) else {
         return Err(Fault::new(FaultClass::Internal, "the chosen key does not exist"));
     };
-    let upstream = prepare(call, step, chosen)
+    let mut upstream = prepare(call, step, chosen)
         .map_err(|bad| Fault::request(FailureKind::InvalidRequest, 400, bad.message).param(&bad.path))?;
+    upstream.losses.extend(call.lost.clone());
     let limit = step.provider.network.max_conns_per_host;
     let Some(slot) = gateway.capacity.take(&step.provider.name, limit) else {
         let message = format!("{} has {limit} requests open (max_conns_per_host)", step.provider.name);
@@ -150,7 +151,7 @@ fn ready(gateway: &Gateway, call: &mut Call, step: &Step, key: usize) -> Result<
 }
 
 fn usable(call: &Call, step: &Step) -> Result<(), Fault> {
-    if target::supports(&step.provider, call.endpoint) {
+    if target::takes(&step.provider, call.endpoint, call.stream) {
         return Ok(());
     }
     let what = call.endpoint.request_type(call.stream);

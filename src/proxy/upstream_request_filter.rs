@@ -51,7 +51,13 @@ pub fn run(request: &mut RequestHeader, exchange: &mut Exchange) -> Result<()> {
     // Where betas have a place, they are there and nowhere else.
     let placed = call.raw.is_none() && attempt.upstream.target.betas.place != BetaPlace::Nowhere;
     for (name, value) in call.forward.to(attempt.upstream.relay) {
-        if !(placed && name == BETA) {
+        if placed && name == BETA {
+            continue;
+        }
+        // There is one already.
+        if *name == header::USER_AGENT {
+            head.insert_header(name.clone(), value.clone())?;
+        } else {
             head.append_header(name.clone(), value.clone())?;
         }
     }

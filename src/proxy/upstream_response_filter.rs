@@ -17,7 +17,7 @@ use translate::wire::{Echo, ToolNames};
 
 use super::attempt::{Answer, Attempt, Streaming, Upstream};
 use super::exchange::{Call, Exchange};
-use super::headers::passes_down;
+use super::headers::{passes_down, survives_translation};
 use super::replay::Limit;
 use super::set_deadline;
 use crate::route::endpoint::Operation;
@@ -99,10 +99,12 @@ pub fn hint(response: &ResponseHeader) -> RetryHint {
 
 fn read_hints(response: &ResponseHeader, attempt: &mut Attempt) {
     let hint = hint(response);
+    // An error is always written anew.
+    let passes = |name: &str| passes_down(name) && survives_translation(name);
     attempt.refusal_headers = response
         .headers
         .iter()
-        .filter(|(name, _)| passes_down(name.as_str()) && **name != header::RETRY_AFTER)
+        .filter(|(name, _)| passes(name.as_str()) && **name != header::RETRY_AFTER)
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     attempt.retry_after_ms = hint.retry_after_ms;

@@ -14,7 +14,7 @@ use translate::wire::openai_chat::OpenAiChat;
 mod paths;
 pub mod stored;
 
-pub use paths::{all, dialect_of, find, model_named};
+pub use paths::{all, dialect_of, find, model_named, takes_input};
 
 /// What a provider is asked to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +88,15 @@ impl Endpoint {
     #[must_use]
     pub fn extra_fields(self) -> bool {
         self.family == Family::Unified && self.operation != Operation::CountTokens
+    }
+
+    /// The family that bare model names belong to: rerankers are Cohere's, whoever asks.
+    #[must_use]
+    pub fn names(self) -> Family {
+        match (self.operation, self.family) {
+            (Operation::Rerank, Family::Unified) => Family::Cohere,
+            (_, family) => family,
+        }
     }
 
     /// The service the caller believes to call: errors are written in its shape, and its headers answer.

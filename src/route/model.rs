@@ -71,7 +71,9 @@ pub fn own_provider(family: Family, name: &str, own_is: impl Fn(&str) -> bool) -
         Family::Cohere => "cohere",
         Family::Unified if name.starts_with("claude") => "anthropic",
         Family::Unified if name.starts_with("gemini-") => "gemini",
-        Family::Unified if name.starts_with("command-") => "cohere",
+        Family::Unified if ["command-", "embed-", "rerank-"].iter().any(|own| name.starts_with(own)) => {
+            "cohere"
+        }
         Family::Unified => "openai",
     }
 }

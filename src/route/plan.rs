@@ -14,7 +14,7 @@ pub struct Step {
     pub provider: Arc<Provider>,
     /// As the provider names it.
     pub model: Arc<str>,
-    /// No model is asked for: any key will do.
+    /// No model is named: a key that is for some models only will not do, since nobody can tell.
     pub any_model: bool,
 }
 
@@ -22,7 +22,7 @@ impl Step {
     /// This key may be used.
     #[must_use]
     pub fn served_by(&self, key: &Key) -> bool {
-        if self.any_model { key.disabled.is_none() } else { key.serves(&self.model) }
+        if self.any_model { key.serves_all() } else { key.serves(&self.model) }
     }
 }
 

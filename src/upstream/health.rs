@@ -1,8 +1,8 @@
 //! Passive health of provider keys and targets, shared by all requests and kept over reloads.
 //!
-//! Refused keys and empty accounts concern the key whatever the model; rate limits and faults concern
-//! the target (key and model), so that one model's outage does not take its neighbours along. Only
-//! targets that had a fault have an entry: the healthy path finds an empty map.
+//! Refused keys and empty accounts concern the key whatever the model; rate limits, faults and what a key
+//! may not do concern the target (key and model), so that one model's outage does not take its neighbours
+//! along. Only targets that had a fault have an entry: the healthy path finds an empty map.
 
 use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
@@ -86,8 +86,7 @@ impl Registry {
         }
         let now_ms = self.now_ms();
         let health = self.find_or_insert(key);
-        let whole_key =
-            matches!(class, FaultClass::Authentication | FaultClass::Permission | FaultClass::Quota);
+        let whole_key = matches!(class, FaultClass::Authentication | FaultClass::Quota);
         if whole_key {
             lock(&health.key).on_fault(&self.policy, class, retry_after_ms, now_ms);
         } else if let Some(target) = health.target(model, now_ms) {

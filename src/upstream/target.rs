@@ -43,7 +43,32 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 /// Google's model names may hold a slash, which their paths take as it is.
 const PATH: &AsciiSet = &SEGMENT.remove(b'/').remove(b'@');
 
-/// The provider has the operation, and its configuration allows it.
+/// The provider has the operation, and its configuration allows it, streamed or whole as it is asked for.
+#[must_use]
+pub fn takes(provider: &Provider, endpoint: Endpoint, stream: bool) -> bool {
+    let either = |whole: bool, streamed: bool| if stream { streamed } else { whole };
+    supports(provider, endpoint)
+        && provider.allowed.is_none_or(|a| {
+            let chat = either(a.chat_completion, a.chat_completion_stream);
+            match endpoint.operation {
+                Operation::Chat if endpoint.dialect == Wire::OpenAiResponses => {
+                    chat || either(a.responses, a.responses_stream)
+                }
+                Operation::Chat => chat,
+                Operation::Completions => {
+                    // Only where chat answers them: see `completions`.
+                    let by_chat = provider.wire != Wire::OpenAiChat || provider.mock.is_some();
+                    (by_chat && chat) || either(a.text_completion, a.text_completion_stream)
+                }
+                Operation::Passthrough if endpoint.dialect != Wire::OpenAiResponses => {
+                    either(a.passthrough, a.passthrough_stream)
+                }
+                _ => true,
+            }
+        })
+}
+
+/// The provider has the operation, and its configuration allows it in some form.
 #[must_use]
 pub fn supports(provider: &Provider, endpoint: Endpoint) -> bool {
     let at = &provider.endpoint;
@@ -51,11 +76,13 @@ pub fn supports(provider: &Provider, endpoint: Endpoint) -> bool {
     match endpoint.operation {
         Operation::Chat | Operation::Completions if at.chat_path.is_empty() => false,
         Operation::Chat if endpoint.dialect == Wire::OpenAiResponses => {
-            allowed.is_none_or(|a| a.responses || a.chat_completion || a.chat_completion_stream)
+            let responses = allowed.is_none_or(|a| a.responses || a.responses_stream);
+            responses || allowed.is_none_or(|a| a.chat_completion || a.chat_completion_stream)
         }
         Operation::Chat => allowed.is_none_or(|a| a.chat_completion || a.chat_completion_stream),
         Operation::Completions => {
-            allowed.is_none_or(|a| a.text_completion || a.chat_completion || a.chat_completion_stream)
+            let text = allowed.is_none_or(|a| a.text_completion || a.text_completion_stream);
+            text || allowed.is_none_or(|a| a.chat_completion || a.chat_completion_stream)
         }
         Operation::Embeddings => {
             let has = at.embeddings_path.is_some() || provider.wire == Wire::BedrockConverse;
@@ -66,7 +93,11 @@ pub fn supports(provider: &Provider, endpoint: Endpoint) -> bool {
             invoked(provider).is_some()
                 && allowed.is_none_or(|a| a.chat_completion || a.chat_completion_stream)
         }
-        Operation::Passthrough => true,
+        // Answers that were asked for by what the provider does allow.
+        Operation::Passthrough if endpoint.dialect == Wire::OpenAiResponses => {
+            allowed.is_none_or(|a| a.responses || a.responses_stream)
+        }
+        Operation::Passthrough => allowed.is_none_or(|a| a.passthrough || a.passthrough_stream),
         // Asked, or else estimated.
         Operation::CountTokens => {
             allowed.is_none_or(|a| a.count_tokens || a.chat_completion || a.chat_completion_stream)
@@ -148,7 +179,9 @@ const MODEL: &str = "{model}";
 fn chat(provider: &Provider, at: &BaseUrl, dialect: Wire, model: &str, stream: bool) -> Target {
     let main = provider.wire == dialect;
     // A server that was configured to have chat only is not asked for responses: they are put into chat.
-    let responses = provider.allowed.is_none_or(|allowed| allowed.responses);
+    let responses = provider
+        .allowed
+        .is_none_or(|allowed| if stream { allowed.responses_stream } else { allowed.responses });
     let has = |service: &Service| responses || service.wire != Wire::OpenAiResponses;
     let pairs = || {
         let services = provider.spec.services.iter().zip(&at.services);

@@ -11,6 +11,7 @@ mod clouds;
 mod command_line;
 mod counts;
 mod egress;
+mod guards;
 mod h2c;
 mod keys;
 mod lifecycle;

@@ -146,8 +146,12 @@ fn allowed(raw: &raw::AllowedRequests) -> AllowedRequests {
         chat_completion_stream: raw.chat_completion_stream,
         embedding: raw.embedding,
         count_tokens: raw.count_tokens,
-        text_completion: raw.text_completion || raw.text_completion_stream,
-        responses: raw.responses || raw.responses_stream,
+        text_completion: raw.text_completion,
+        text_completion_stream: raw.text_completion_stream,
+        responses: raw.responses,
+        responses_stream: raw.responses_stream,
         rerank: raw.rerank,
+        passthrough: raw.passthrough,
+        passthrough_stream: raw.passthrough_stream,
     }
 }

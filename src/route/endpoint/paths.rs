@@ -53,10 +53,16 @@ const GETS: &[(&str, Local)] = &[
     ("/genai/v1/models", Local::Models(Family::Gemini)),
     ("/genai/v1beta/models", Local::Models(Family::Gemini)),
     ("/health", Local::Health),
+    ("/langchain/models", Local::Models(Family::Unified)),
+    ("/langchain/v1/models", Local::Models(Family::Unified)),
+    ("/litellm/models", Local::Models(Family::Unified)),
+    ("/litellm/v1/models", Local::Models(Family::Unified)),
     ("/livez", Local::Livez),
     ("/metrics", Local::Metrics),
     ("/openai/models", Local::Models(Family::OpenAi)),
     ("/openai/v1/models", Local::Models(Family::OpenAi)),
+    ("/pydanticai/models", Local::Models(Family::Unified)),
+    ("/pydanticai/v1/models", Local::Models(Family::Unified)),
     ("/readyz", Local::Readyz),
     ("/v1/models", Local::Models(Family::Unified)),
     ("/v1beta/models", Local::Models(Family::Gemini)),
@@ -132,10 +138,10 @@ pub fn dialect_of(path: &str) -> Wire {
 /// Finds the route of a method and path (without query). A trailing slash is forgiven.
 #[must_use]
 pub fn find(method: &Method, path: &str) -> Route {
-    let path = if path.len() > 1 { path.trim_end_matches('/') } else { path };
     if let Some(route) = passthrough(method, path) {
         return route;
     }
+    let path = if path.len() > 1 { path.trim_end_matches('/') } else { path };
     if let Some(asked) = provider(path) {
         return posted(method, asked);
     }
@@ -184,8 +190,14 @@ fn kept(method: &Method, path: &str) -> Option<Route> {
     stored::find(method, below(rest, stored::BASE).or_else(bare)?, family)
 }
 
-/// A family's own paths below its passthrough prefix are those endpoints; all others go to the provider as they
-/// are, with any method.
+/// A chat below this path may be written as a Responses request: Cursor asks for some models in that way.
+#[must_use]
+pub fn takes_input(path: &str) -> bool {
+    below(path, "/cursor").is_some()
+}
+
+/// A family's own paths below its passthrough prefix are those endpoints, however they are spelled; all others go to
+/// the provider as they are, with any method.
 fn passthrough(method: &Method, path: &str) -> Option<Route> {
     const ALLOW: &str = "DELETE, GET, HEAD, PATCH, POST, PUT";
     let of_family = PASSTHROUGHS
@@ -198,11 +210,15 @@ fn passthrough(method: &Method, path: &str) -> Option<Route> {
             (Some(name), (rest, Family::OpenAi, dialect_of(path)))
         }
     };
-    if method == Method::POST
-        && provider.is_none()
-        && let Some(asked) = in_family(rest, family)
-    {
-        return Some(Route::Provider(asked));
+    // What servers may take the path for: an endpoint that is known is not gone around by a second slash.
+    let plain = percent_decode_str(rest).decode_utf8().ok().and_then(|rest| joined(&rest));
+    let Some(plain) = plain else { return Some(Route::NotFound { nearest: nearest(method, path) }) };
+    let known =
+        || joined(rest).and_then(|rest| in_family(&rest, family)).or_else(|| in_family(&plain, family));
+    match (method, provider.is_none().then(known).flatten()) {
+        (&Method::POST, Some(asked)) => return Some(Route::Provider(asked)),
+        (&Method::GET | &Method::HEAD, _) | (_, None) => {}
+        _ => return Some(Route::MethodNotAllowed { allow: "GET, HEAD, POST" }),
     }
     if !ALLOW.split(", ").any(|allowed| allowed == method.as_str()) {
         return Some(Route::MethodNotAllowed { allow: ALLOW });
@@ -216,6 +232,19 @@ fn named_passthrough(path: &str) -> Option<(String, &str)> {
     let segment = path.strip_prefix('/')?.split('/').next()?;
     let rest = path.get(segment.len() + 1..).filter(|rest| rest.starts_with('/'))?;
     Some((decoded(segment.strip_suffix("_passthrough")?)?, rest))
+}
+
+/// The path with one slash between its segments; `None` when it walks (`..`).
+fn joined(path: &str) -> Option<String> {
+    let mut joined = String::with_capacity(path.len());
+    for segment in path.split(['/', '\\']).filter(|segment| !segment.is_empty()) {
+        if matches!(segment, "." | "..") {
+            return None;
+        }
+        joined.push('/');
+        joined.push_str(segment);
+    }
+    Some(joined)
 }
 
 fn provider(path: &str) -> Option<Asked> {
@@ -268,10 +297,18 @@ fn fixed(endpoint: Endpoint) -> Asked {
     Asked { endpoint, model: None, stream: None, single: false, raw: None, provider: None }
 }
 
-/// `/v1beta/models/{model}:{action}`, also under `/v1` and `/v1beta1`; the model may hold slashes.
+/// `/v1beta/models/{model}:{action}`, also under `/v1` and `/v1beta1`; the model may hold slashes. Clients of Vertex AI
+/// write a project, a place and a publisher before it.
 fn gemini(path: &str) -> Option<Asked> {
     let rest =
         path.strip_prefix("/v1beta1/").or(path.strip_prefix("/v1beta/")).or(path.strip_prefix("/v1/"))?;
+    let published = || {
+        let (_, name) = rest.split_once("publishers/").filter(|(before, _)| {
+            before.is_empty() || (before.starts_with("projects/") && before.ends_with('/'))
+        })?;
+        name.split_once('/').map(|(_, name)| name).filter(|name| name.starts_with("models/"))
+    };
+    let rest = published().unwrap_or(rest);
     // `tunedModels/x` stays: it is part of the model's name at the provider.
     let (model, action) = rest.strip_prefix("models/").unwrap_or(rest).rsplit_once(':')?;
     let (operation, stream) = match action {
@@ -312,13 +349,15 @@ fn bedrock(path: &str) -> Option<Asked> {
 /// `/openai/deployments/{deployment}/chat/completions`: as Azure's SDKs call it.
 fn azure(path: &str, family: Family) -> Option<Asked> {
     let path = path.strip_prefix("/openai").unwrap_or(path);
-    let (model, operation) = path.strip_prefix("/deployments/")?.split_once('/')?;
-    let operation = match operation {
-        "chat/completions" => Operation::Chat,
-        "completions" => Operation::Completions,
-        "embeddings" => Operation::Embeddings,
-        _ => return None,
-    };
+    let path = path.strip_prefix("/deployments/")?;
+    // The name may hold slashes.
+    let (model, operation) = [
+        ("/chat/completions", Operation::Chat),
+        ("/completions", Operation::Completions),
+        ("/embeddings", Operation::Embeddings),
+    ]
+    .into_iter()
+    .find_map(|(end, operation)| Some((path.strip_suffix(end)?, operation)))?;
     let family = if family == Family::Unified { Family::OpenAi } else { family };
     let endpoint = Endpoint::new(operation, Wire::OpenAiChat, family);
     Some(Asked { model: Some(decoded(model)?), ..fixed(endpoint) })
@@ -509,6 +548,65 @@ mod tests {
         let posted = find(&Method::POST, "/v1/responses/resp_1");
         assert_eq!(posted, Route::MethodNotAllowed { allow: "DELETE, GET" });
         assert!(matches!(find(&Method::GET, "/responses/resp_1"), Route::NotFound { .. }));
+    }
+
+    #[test]
+    fn a_passthrough_went_around_the_endpoints_it_knows_by_another_spelling() {
+        for path in [
+            "/openai_passthrough/v1//chat/completions",
+            "/openai_passthrough//v1/chat/completions",
+            "/openai_passthrough/v1/chat%2Fcompletions/",
+            "/openai_passthrough/v1/ch%61t/completions",
+            "/openai_passthrough/v1\\chat/completions",
+        ] {
+            assert_eq!(told(path), (Operation::Chat, Wire::OpenAiChat, Family::OpenAi), "{path}");
+            let put = find(&Method::PUT, path);
+            assert_eq!(put, Route::MethodNotAllowed { allow: "GET, HEAD, POST" }, "{path}");
+        }
+        for path in [
+            "/openai_passthrough/v1/./chat/completions",
+            "/openai_passthrough/v1/files/../chat/completions",
+            "/openai_passthrough/v1/files/%2e%2E/chat/completions",
+            "/openai_passthrough/v1/files/..%2fchat/completions",
+        ] {
+            for method in [Method::POST, Method::GET] {
+                assert!(matches!(find(&method, path), Route::NotFound { .. }), "{path}");
+            }
+        }
+        assert_eq!(
+            asked("/genai_passthrough/v1beta//models/m%2520x:generateContent").model.as_deref(),
+            Some("m%20x"),
+        );
+    }
+
+    #[test]
+    fn a_passthrough_lost_the_slash_at_its_end() {
+        assert_eq!(asked("/openai_passthrough/v1/things/").raw.as_deref(), Some("/v1/things/"));
+        assert_eq!(asked("/openai_passthrough/v1/a%20b//c").raw.as_deref(), Some("/v1/a%20b//c"));
+        assert_eq!(told("/openai_passthrough/v1/chat/completions/").0, Operation::Chat);
+    }
+
+    #[test]
+    fn models_behind_slashes_and_projects_were_not_found() {
+        for (path, model) in [
+            ("/openai/deployments/custom/okc/chat/completions", "custom/okc"),
+            ("/openai/deployments/custom%2Fokc/embeddings", "custom/okc"),
+            ("/v1beta1/projects/p/locations/l/publishers/google/models/m:generateContent", "m"),
+            ("/v1/publishers/google/models/m:countTokens", "m"),
+            ("/v1beta/models/publishers/m:generateContent", "publishers/m"),
+        ] {
+            assert_eq!(asked(path).model.as_deref(), Some(model), "{path}");
+        }
+    }
+
+    #[test]
+    fn frameworks_had_no_list_of_models() {
+        for framework in ["langchain", "litellm", "pydanticai"] {
+            for path in ["models", "v1/models", "v1/models/"] {
+                let path = format!("/{framework}/{path}");
+                assert_eq!(find(&Method::GET, &path), Route::Local(Local::Models(Family::Unified)), "{path}");
+            }
+        }
     }
 
     #[test]
