@@ -16,6 +16,8 @@ use translate::wire::bedrock_converse::Meter;
 use translate::wire::gemini::JsonArray;
 use translate::wire::{BadRequest, Observation};
 
+use super::closing::Closing;
+use super::coding::Inflater;
 use super::exchange::Call;
 use super::prediction::{Place, Running};
 use super::tasks;
@@ -51,6 +53,8 @@ pub struct Attempt {
     /// Counted at the provider until the attempt ends.
     pub slot: Option<Slot>,
     pub pace: Pace,
+    /// The answer came compressed.
+    pub coding: Option<Box<Inflater>>,
     pub answer: Answer,
     /// The answer is fetched from where the provider made it: a prediction's, or its stream's.
     pub turned: bool,
@@ -129,6 +133,7 @@ pub struct Streaming {
     pub held: Vec<u8>,
     /// Makes one JSON list of the events, for a caller that does not take events.
     pub list: Option<JsonArray>,
+    pub closing: Closing,
     /// The first token went out.
     pub released: bool,
     /// The answer is complete and its last byte was handed on.
@@ -177,6 +182,7 @@ impl Attempt {
             direct: false,
             slot: None,
             pace: Pace::default(),
+            coding: None,
             answer: Answer::Awaited,
             turned: false,
             place: None,

@@ -3,17 +3,22 @@
 
 use bytes::Bytes;
 use govern::verdict::FaultClass;
+use pingora_core::protocols::http::HttpTask;
 use pingora_error::Error;
 use pingora_proxy::{FailToProxy, Session};
 
 use super::attempt::Answer;
 use super::exchange::Exchange;
 use super::fault::Fault;
-use super::{count, extra_fields, replay, respond};
+use super::{count, extra_fields, replay, respond, retry};
 
 /// Tells the caller, if there still is one.
 pub async fn run(session: &mut Session, error: &Error, exchange: &mut Exchange) -> FailToProxy {
     exchange.work();
+    if session.response_written().is_none() && retry::finished(exchange) {
+        send_held(session, exchange).await;
+        return FailToProxy { error_code: exchange.status, can_reuse_downstream: false };
+    }
     if let Some(call) = exchange.call.as_ref() {
         // A held answer is dropped here: it is not the one the caller gets.
         replay::unwrap(&mut session.downstream_session, &call.stage);
@@ -32,6 +37,21 @@ pub async fn run(session: &mut Session, error: &Error, exchange: &mut Exchange) 
         answer(session, error, exchange).await;
     }
     FailToProxy { error_code: exchange.status, can_reuse_downstream: false }
+}
+
+/// The answer is complete, but all of it was kept for its last event: head and body go out now.
+async fn send_held(session: &mut Session, exchange: &mut Exchange) {
+    exchange.status = 200;
+    if let Some(call) = exchange.call.as_ref() {
+        call.stage.leave();
+    }
+    let body = HttpTask::Body(Some(last_bytes(exchange)), true);
+    if let Err(error) = session.downstream_session.response_duplex_vec(vec![body]).await {
+        log::debug!("request {}: the caller did not take the answer: {error}", exchange.request_id);
+    }
+    if let Some(call) = exchange.call.as_ref() {
+        replay::unwrap(&mut session.downstream_session, &call.stage);
+    }
 }
 
 /// Nothing was said yet: a whole error answer.
@@ -80,8 +100,10 @@ fn last_bytes(exchange: &mut Exchange) -> Bytes {
         && !streaming.ended
     {
         streaming.ended = true;
-        // A finish reason was seen: the answer is complete, whatever happened to the connection.
-        if streaming.pipe.end(extra.as_deref(), &mut out) {
+        // A finish reason was seen: the answer is complete, whatever happened to the connection. But not
+        // while other choices are awaited.
+        let cut = streaming.closing.lacks_choices(streaming.pipe.seen());
+        if !cut && streaming.pipe.end(extra.as_deref(), &mut out) {
             exchange.fault = None;
         } else {
             let fault = exchange

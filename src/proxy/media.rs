@@ -8,13 +8,14 @@ use std::sync::{Arc, OnceLock};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
 use tokio::task::JoinSet;
 use translate::ir::{FailureKind, Part, Request, Signature, Source};
 
 use super::attempt::decode;
 use super::exchange::{Call, Exchange};
 use super::fault::Fault;
-use crate::egress::fetch::{FetchError, Media, Policy, fetch_media};
+use crate::egress::fetch::{FetchError, Policy, fetch_media};
 use crate::egress::http::Client;
 use crate::egress::media::Wanted;
 use crate::route::endpoint::Operation;
@@ -22,41 +23,128 @@ use crate::upstream::target;
 
 /// More than these in one request are refused: each costs a connection.
 const MOST: usize = 32;
+/// As many are fetched at a time.
+const AT_ONCE: usize = 4;
+/// The files of one request, each as often as it is named, are together no larger than this, or than the one
+/// file that the configuration allows.
+const MOST_BYTES: u64 = 64 * 1024 * 1024;
 
-/// Replaces the URLs that the next target cannot take by what they lead to.
+/// One URL, and how often the prompt names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    url: String,
+    wanted: Wanted,
+    times: u64,
+}
+
+/// Files by their URLs, their bytes in base64.
+pub type Files = HashMap<String, (String, String)>;
+
+/// What has to be fetched before the next target can be asked.
+#[must_use]
+pub fn needed(exchange: &mut Exchange) -> Option<(Vec<Named>, Arc<Policy>)> {
+    let urls = exchange.call.as_deref_mut().map(named).unwrap_or_default();
+    let policy = exchange.snapshot.as_ref().map(|snapshot| Arc::clone(&snapshot.client.fetch))?;
+    (!urls.is_empty()).then_some((urls, policy))
+}
+
+/// Fetches the files. Dropped, it fetches no more.
 ///
 /// # Errors
-/// A URL leads nowhere, or to what it must not.
-pub async fn inline(exchange: &mut Exchange) -> Result<(), Fault> {
-    let urls = exchange.call.as_deref_mut().map(needed).unwrap_or_default();
-    let policy = exchange.snapshot.as_ref().map(|snapshot| Arc::clone(&snapshot.client.fetch));
-    let Some(policy) = policy.filter(|_| !urls.is_empty()) else { return Ok(()) };
+/// A URL leads nowhere, or to what it must not; there are too many, or they are too large.
+pub async fn fetch(urls: Vec<Named>, policy: Arc<Policy>) -> Result<Files, Unfetched> {
     if urls.len() > MOST {
         let message = format!("the request names {} files by URL; at most {MOST} are fetched", urls.len());
-        return Err(Fault::request(FailureKind::InvalidRequest, 400, message));
+        return Err(Unfetched { url: None, message });
     }
-    exchange.wait();
-    let fetched = fetch_all(urls, &policy).await;
-    exchange.work();
-    let fetched = fetched?;
-    let Some(call) = exchange.call.as_deref_mut() else { return Ok(()) };
+    let client = client().map_err(|message| Unfetched { url: None, message })?;
+    let most = policy.max_bytes.max(MOST_BYTES);
+    let (mut waiting, mut running) = (urls.into_iter(), JoinSet::new());
+    let (mut files, mut total) = (Files::new(), 0_u64);
+    loop {
+        while running.len() < AT_ONCE
+            && let Some(named) = waiting.next()
+        {
+            let policy = Arc::clone(&policy);
+            running.spawn(async move {
+                let media = fetch_media(client, &named.url, named.wanted, &policy).await;
+                (named, media)
+            });
+        }
+        let Some(done) = running.join_next().await else { return Ok(files) };
+        let Ok((named, media)) = done else { continue };
+        let media = media.map_err(|error| Unfetched::of(&named.url, &error))?;
+        let size = u64::try_from(media.bytes.len()).unwrap_or(u64::MAX);
+        total = total.saturating_add(size.saturating_mul(named.times));
+        if total > most {
+            let message = format!("the files the request names by URL are together larger than {most} bytes");
+            return Err(Unfetched { url: Some(named.url), message });
+        }
+        // Encoded at once: the bytes are not kept beside.
+        files.insert(named.url, (media.media_type, STANDARD.encode(&media.bytes)));
+    }
+}
+
+/// Puts the files in the place of their URLs.
+pub fn inline(exchange: &mut Exchange, files: &Files) {
+    let Some(call) = exchange.call.as_deref_mut() else { return };
     call.inlined = true;
-    if let Some(request) = call.decoded.as_deref_mut() {
-        each_source(request, &mut |source, _| {
-            let Source::Url(url) = source else { return };
-            if let Some(media) = fetched.get(url) {
-                *source = Source::Base64 {
-                    media_type: media.media_type.clone(),
-                    data: STANDARD.encode(&media.bytes),
-                };
-            }
-        });
+    let Some(request) = call.decoded.as_deref_mut() else { return };
+    each_source(request, &mut |source, _| {
+        let Source::Url(url) = source else { return };
+        if let Some((media_type, data)) = files.get(url) {
+            *source = Source::Base64 { media_type: media_type.clone(), data: data.clone() };
+        }
+    });
+}
+
+/// Why the next target cannot be asked.
+#[derive(Debug)]
+pub struct Unfetched {
+    url: Option<String>,
+    message: String,
+}
+
+impl Unfetched {
+    fn of(url: &str, error: &FetchError) -> Self {
+        let shown: String = url.chars().take(120).collect();
+        let message =
+            format!("the file at {shown} cannot be sent to the provider, which takes no URLs: {error}");
+        Self { url: Some(url.to_owned()), message }
     }
-    Ok(())
+
+    /// As the caller is told, with the place in its body.
+    #[must_use]
+    pub fn fault(&self, body: &[u8]) -> Fault {
+        let fault = Fault::request(FailureKind::InvalidRequest, 400, self.message.clone());
+        let body: Option<Value> = self.url.as_ref().and_then(|_| serde_json::from_slice(body).ok());
+        match body.zip(self.url.as_deref()).and_then(|(body, url)| place(&body, url)) {
+            Some(path) => fault.param(&path),
+            None => fault,
+        }
+    }
+}
+
+/// The path of the first text in `value` that is `text`; what follows a name begins with its dot.
+fn place(value: &Value, text: &str) -> Option<String> {
+    fn below(value: &Value, text: &str) -> Option<String> {
+        match value {
+            Value::String(found) => (found == text).then(String::new),
+            Value::Array(list) => {
+                let mut items = list.iter().enumerate();
+                items.find_map(|(at, item)| below(item, text).map(|rest| format!("[{at}]{rest}")))
+            }
+            Value::Object(map) => {
+                map.iter().find_map(|(name, member)| below(member, text).map(|rest| format!(".{name}{rest}")))
+            }
+            _ => None,
+        }
+    }
+    below(value, text).map(|path| path.trim_start_matches('.').to_owned())
 }
 
 /// The URLs that stand in the way of the next step; none when its bytes are relayed, or it takes URLs.
-fn needed(call: &mut Call) -> Vec<(String, Wanted)> {
+fn named(call: &mut Call) -> Vec<Named> {
     let Some(step) = call.cursor.current(&call.plan) else { return Vec::new() };
     let own = step.provider.wire == call.endpoint.dialect && step.provider.spec.services.is_empty();
     if own && call.decoded.is_none() {
@@ -64,7 +152,7 @@ fn needed(call: &mut Call) -> Vec<(String, Wanted)> {
     }
     let step = step.clone();
     let prompts = matches!(call.endpoint.operation, Operation::Chat | Operation::CountTokens);
-    if !prompts || memchr::memmem::find(&call.body, b"://").is_none() {
+    if !prompts {
         return Vec::new();
     }
     let at = &step.provider.endpoint;
@@ -81,57 +169,30 @@ fn needed(call: &mut Call) -> Vec<(String, Wanted)> {
     if decode(call).is_err() {
         return Vec::new();
     }
-    let mut urls: Vec<(String, Wanted)> = Vec::new();
+    let mut urls: Vec<Named> = Vec::new();
     if let Some(request) = call.decoded.as_deref_mut() {
         each_source(request, &mut |source, wanted| {
-            if let Source::Url(url) = source
-                && !(takes && wire.takes_url(wanted == Wanted::Image, url))
-                && !urls.iter().any(|(known, _)| known == url)
-            {
-                urls.push((url.clone(), wanted));
+            let Source::Url(url) = source else { return };
+            if takes && wire.takes_url(wanted == Wanted::Image, url) {
+                return;
+            }
+            match urls.iter_mut().find(|known| known.url == *url) {
+                Some(known) => known.times += 1,
+                None => urls.push(Named { url: url.clone(), wanted, times: 1 }),
             }
         });
     }
     urls
 }
 
-async fn fetch_all(
-    urls: Vec<(String, Wanted)>,
-    policy: &Arc<Policy>,
-) -> Result<HashMap<String, Media>, Fault> {
-    let client = client()?;
-    let mut running = JoinSet::new();
-    for (url, wanted) in urls {
-        let policy = Arc::clone(policy);
-        running.spawn(async move {
-            let media = fetch_media(client, &url, wanted, &policy).await;
-            (url, media)
-        });
-    }
-    let mut fetched = HashMap::new();
-    while let Some(done) = running.join_next().await {
-        let Ok((url, media)) = done else { continue };
-        fetched.insert(url.clone(), media.map_err(|error| refused(&url, &error))?);
-    }
-    Ok(fetched)
-}
-
-fn refused(url: &str, error: &FetchError) -> Fault {
-    let shown: String = url.chars().take(120).collect();
-    let message = format!("the file at {shown} cannot be sent to the provider, which takes no URLs: {error}");
-    Fault::request(FailureKind::InvalidRequest, 400, message)
-}
-
 /// Made by the first request that needs it: reading the system's certificates takes longer than starting.
-fn client() -> Result<&'static Client, Fault> {
+fn client() -> Result<&'static Client, String> {
     static CLIENT: OnceLock<Client> = OnceLock::new();
     if let Some(client) = CLIENT.get() {
         return Ok(client);
     }
-    let made = Client::new(&[]).map_err(|error| {
-        let message = format!("the system's certificates could not be read: {error}");
-        Fault::request(FailureKind::Upstream, 500, message)
-    })?;
+    let made = Client::new(&[]);
+    let made = made.map_err(|error| format!("the system's certificates could not be read: {error}"))?;
     Ok(CLIENT.get_or_init(|| made))
 }
 
@@ -147,5 +208,22 @@ fn of_part(part: &mut Part, see: &mut impl FnMut(&mut Source, Wanted)) {
         Part::Document(document) => see(&mut document.source, Wanted::Any),
         Part::ToolResult(result) => result.parts.iter_mut().for_each(|part| of_part(part, see)),
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_could_not_be_fetched_is_named_by_its_place() {
+        let body = br#"{"messages":[{"content":"http:\/\/h\/b"},{"content":[{"image_url":{"url":"http:\/\/h\/a"}}]}]}"#;
+        let param = |url: &str| {
+            let fault = Unfetched { url: Some(url.to_owned()), message: "no".into() }.fault(body);
+            fault.failure.param
+        };
+        assert_eq!(param("http://h/a").as_deref(), Some("messages[1].content[0].image_url.url"));
+        assert_eq!(param("http://h/b").as_deref(), Some("messages[0].content"));
+        assert_eq!(param("http://h/c"), None);
     }
 }

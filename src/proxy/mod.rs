@@ -4,6 +4,8 @@
 
 pub mod attempt;
 mod body;
+mod closing;
+mod coding;
 mod count;
 mod cursor;
 pub mod exchange;

@@ -75,6 +75,7 @@ pub struct Stage {
     at: AtomicU64,
     limit: AtomicU8,
     empty: AtomicBool,
+    leaving: AtomicBool,
     returned: Mutex<Option<Box<HttpSession>>>,
 }
 
@@ -86,6 +87,7 @@ impl Stage {
             at: AtomicU64::new(u64::MAX),
             limit: AtomicU8::new(Limit::Total as u8),
             empty: AtomicBool::new(false),
+            leaving: AtomicBool::new(false),
             returned: Mutex::new(None),
         })
     }
@@ -100,6 +102,11 @@ impl Stage {
     /// An answer without a body is one too (a passthrough's `HEAD`).
     pub fn allow_empty(&self) {
         self.empty.store(true, Ordering::Relaxed);
+    }
+
+    /// The connection ends with this answer: its head says so.
+    pub fn leave(&self) {
+        self.leaving.store(true, Ordering::Relaxed);
     }
 
     /// No deadline runs.
@@ -210,6 +217,9 @@ impl Replay {
                 other => {
                     ended |= other.is_end();
                     if let Some(mut header) = self.held.take() {
+                        if self.stage.leaving.load(Ordering::Relaxed) {
+                            self.inner_mut().set_keepalive(None);
+                        }
                         frame(&mut header, &other, self.inner().req_header().version);
                         out.push(HttpTask::Header(header, false));
                     }

@@ -14,6 +14,7 @@ use translate::relay::{Flow, splice_extra_fields};
 use translate::wire::{BadResponse, Observation, retry_delay_ms};
 
 use super::attempt::{Answer, Attempt};
+use super::closing::CLOSING;
 use super::exchange::{Call, Exchange};
 use super::fault::{Fault, class_of};
 use super::replay::Limit;
@@ -28,10 +29,11 @@ pub const FAULT: ErrorType = ErrorType::Custom("upstream fault");
 const REFUSAL_LIMIT: usize = 64 * 1024;
 /// Whole answers up to here are held until they are complete.
 const WHOLE_LIMIT: usize = 32 * 1024 * 1024;
-/// A stream without a token is held up to here.
+/// A stream without a token is held up to here, and for each byte of the request up to [`ECHOES`] more.
 const HELD_LIMIT: usize = 1024 * 1024;
-/// A finished stream that is not closed is closed by us after this time.
-const CLOSING: Duration = Duration::from_millis(1500);
+/// Some wires repeat the request before the first token: twice, each time with escapes of up to three times
+/// the length, and we may write them anew.
+const ECHOES: usize = 8;
 
 /// One chunk of the provider's body in, what the caller gets out.
 ///
@@ -39,17 +41,18 @@ const CLOSING: Duration = Duration::from_millis(1500);
 /// The answer turned out to be none, and nothing of it went downstream yet.
 pub fn run(body: &mut Option<Bytes>, end_of_stream: bool, exchange: &mut Exchange) -> Result<()> {
     exchange.work();
-    let chunk = body.take().unwrap_or_default();
+    let mut chunk = body.take().unwrap_or_default();
     // Taken out while it is worked on: building `extra_fields` reads the rest of the exchange.
     let Some(mut attempt) = exchange.attempt.take() else { return Ok(()) };
     let slow = !end_of_stream && is_slow(&mut attempt, chunk.len());
-    let result = match &mut attempt.answer {
-        Answer::Whole(_) | Answer::Stream(_) if slow => too_slow(exchange, &mut attempt),
-        Answer::Refused(buffer) => refused(buffer, &chunk, end_of_stream).map(|()| None),
-        Answer::Whole(_) => whole(exchange, &mut attempt, &chunk, end_of_stream),
-        Answer::Passed { .. } => passed(exchange, &mut attempt, chunk),
-        Answer::Stream(_) => stream(exchange, &mut attempt, &chunk, end_of_stream),
-        Answer::Awaited | Answer::Sent(_) => Ok(None),
+    let broken = inflate(&mut attempt, &mut chunk).or_else(|| slow.then(|| too_slow(&attempt)));
+    let result = match (&mut attempt.answer, broken) {
+        (Answer::Whole(_) | Answer::Stream(_), Some(broken)) => give_up(exchange, &mut attempt, broken),
+        (Answer::Refused(buffer), _) => refused(buffer, &chunk, end_of_stream).map(|()| None),
+        (Answer::Whole(_), None) => whole(exchange, &mut attempt, &chunk, end_of_stream),
+        (Answer::Passed { .. }, _) => passed(exchange, &mut attempt, chunk),
+        (Answer::Stream(_), None) => stream(exchange, &mut attempt, &chunk, end_of_stream),
+        (Answer::Awaited | Answer::Sent(_), _) => Ok(None),
     };
     let result = match result {
         Ok(out) => {
@@ -90,15 +93,26 @@ fn is_slow(attempt: &mut Attempt, bytes: usize) -> bool {
     attempt.pace.is_slow(bytes, network.min_bytes_per_second, network.stream_idle_timeout)
 }
 
-/// The answer trickles: given up while another target can still answer, else ended in the stream itself.
-fn too_slow(exchange: &mut Exchange, attempt: &mut Attempt) -> Result<Option<Bytes>, Refusal> {
-    let network = &attempt.provider.network;
-    let message = format!(
-        "the answer came slower than {} bytes per second (min_bytes_per_second)",
-        network.min_bytes_per_second
-    );
-    let broken = Fault::new(FaultClass::IdleTimeout, message);
-    let idle = network.stream_idle_timeout;
+fn too_slow(attempt: &Attempt) -> Fault {
+    let floor = attempt.provider.network.min_bytes_per_second;
+    let message = format!("the answer came slower than {floor} bytes per second (min_bytes_per_second)");
+    Fault::new(FaultClass::IdleTimeout, message)
+}
+
+/// Undoes the coding of an answer that came compressed. Of one that cannot be read nothing is left.
+fn inflate(attempt: &mut Attempt, chunk: &mut Bytes) -> Option<Fault> {
+    let plain = attempt.coding.as_mut()?.inflate(chunk);
+    let (plain, broken) = match plain {
+        Ok(plain) => (plain, None),
+        Err(message) => (Vec::new(), Some(Fault::new(FaultClass::BadAnswer, message))),
+    };
+    *chunk = plain.into();
+    broken
+}
+
+/// The answer is no good: given up while another target can still answer, else ended in the stream itself.
+fn give_up(exchange: &mut Exchange, attempt: &mut Attempt, broken: Fault) -> Result<Option<Bytes>, Refusal> {
+    let idle = attempt.provider.network.stream_idle_timeout;
     let Answer::Stream(streaming) = &mut attempt.answer else { return Err(fault(broken)) };
     if streaming.ended {
         return Ok(None);
@@ -296,23 +310,25 @@ fn stream(
     if streaming.ended {
         return Ok(None);
     }
-    let frames_before = streaming.pipe.frames();
+    let (frames_before, events_before) = (streaming.pipe.frames(), streaming.pipe.events());
     let flow = streaming.pipe.push(chunk, &mut out);
     let alive = streaming.pipe.frames() != frames_before;
     let seen = streaming.pipe.seen();
-    let finished = seen.finish.is_some();
+    let finished = seen.is_finished();
     if let Some(running) = attempt.running.as_mut().filter(|_| finished || seen.failure.is_some()) {
         running.ended();
     }
-    if !streaming.released && (seen.content || finished) && seen.failure.is_none() {
+    let closing = streaming.closing.is_due(seen);
+    // An end that is held back may yet turn out to be a failure.
+    if !streaming.released && (seen.content || seen.finish.is_some()) && seen.failure.is_none() {
         streaming.release(&mut out);
         attempt.clock.first_token = Some(Instant::now());
         deadline(exchange, Limit::Idle, idle, total);
-    } else if alive && (streaming.released || attempt.provider.network.ttft_timeout.is_none()) {
+    } else if alive && !closing && (streaming.released || attempt.provider.network.ttft_timeout.is_none()) {
         deadline(exchange, Limit::Idle, idle, total);
     }
-    if finished {
-        deadline(exchange, Limit::Complete, CLOSING.min(idle), total);
+    if closing && streaming.pipe.events() != events_before {
+        deadline(exchange, Limit::Complete, streaming.closing.within().min(idle), total);
     }
     if flow == Flow::Complete || end {
         close(exchange, attempt, &mut out)?;
@@ -325,12 +341,20 @@ fn stream(
     }
     if !streaming.released {
         streaming.held.append(&mut out);
-        if streaming.held.len() > HELD_LIMIT {
+        if streaming.held.len() > held_limit(exchange) {
             return Err(fault(too_long()));
         }
     }
+    if streaming.ended {
+        deadline(exchange, Limit::Complete, CLOSING.min(idle), total);
+    }
     let out = if streaming.released { streaming.outgoing(out) } else { out };
     Ok((!out.is_empty()).then(|| out.into()))
+}
+
+fn held_limit(exchange: &Exchange) -> usize {
+    let request = exchange.call.as_ref().map_or(0, |call| call.body.len());
+    HELD_LIMIT.saturating_add(request.saturating_mul(ECHOES))
 }
 
 fn deadline(exchange: &Exchange, limit: Limit, after: Duration, total: Option<Instant>) {

@@ -1,7 +1,7 @@
 //! The head the caller gets. It is written here, but leaves only with the first byte of the body, when
 //! `replay` frames it.
 
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::response::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use pingora_error::Result;
@@ -39,11 +39,11 @@ pub fn run(header: &mut ResponseHeader, exchange: &mut Exchange) -> Result<()> {
     let empty = ResponseHeader::build_no_case(header.status, None)?;
     let mut parts = Parts::from(std::mem::replace(header, empty));
     let headers = &mut parts.headers;
-    let relay = attempt.upstream.relay;
     // What has no body tells only how long it would be.
     let asked_for_head = call.raw.as_ref().is_some_and(|(method, _)| method == http::Method::HEAD);
     let length = headers.get(CONTENT_LENGTH).filter(|_| asked_for_head).cloned();
-    let dropped: Vec<HeaderName> = headers.keys().filter(|name| drops(name, relay)).cloned().collect();
+    let relay = attempt.upstream.relay;
+    let dropped: Vec<HeaderName> = headers.keys().filter(|name| drops(name, call, relay)).cloned().collect();
     for name in &dropped {
         headers.remove(name);
     }
@@ -69,8 +69,10 @@ fn stream_type(call: &Call) -> &'static str {
     }
 }
 
-fn drops(name: &HeaderName, relay: bool) -> bool {
-    *name != CONTENT_TYPE && !(passes_down(name.as_str()) && (relay || survives_translation(name.as_str())))
+fn drops(name: &HeaderName, call: &Call, relay: bool) -> bool {
+    // The bytes of a passthrough stay in their coding.
+    let kept = *name == CONTENT_TYPE || (*name == CONTENT_ENCODING && call.raw.is_some());
+    !kept && !(passes_down(name.as_str()) && (relay || survives_translation(name.as_str())))
 }
 
 /// Who answered, and what was lost on the way.

@@ -104,11 +104,11 @@ pub fn note(gateway: &Gateway, exchange: &mut Exchange, fault: &Fault, stale_con
 }
 
 /// The provider said all, and only then something broke.
-fn finished(exchange: &Exchange) -> bool {
+pub fn finished(exchange: &Exchange) -> bool {
     exchange.attempt.as_ref().is_some_and(|attempt| match &attempt.answer {
         Answer::Stream(streaming) => {
             let seen = streaming.pipe.seen();
-            streaming.released && seen.finish.is_some() && seen.failure.is_none()
+            streaming.released && seen.is_finished() && !streaming.closing.lacks_choices(seen)
         }
         _ => false,
     })

@@ -54,6 +54,7 @@ pub fn embed(
         return Ok(relayed(call, model, target, kind));
     }
     if !matches!(call.task, Some(Task::Embed(_))) {
+        call.peek.members.refuse_duplicates(&call.body, None)?;
         call.task = Some(Task::Embed(Box::new(embed::decode_request(asked, &call.body)?)));
     }
     let Some(Task::Embed(request)) = &call.task else {
@@ -84,6 +85,7 @@ pub fn rerank(
         return Ok(relayed(call, model, target, kind));
     }
     if !matches!(call.task, Some(Task::Rerank(_))) {
+        call.peek.members.refuse_duplicates(&call.body, None)?;
         let request = rerank::decode_request(asked, &call.body)?;
         call.task = Some(Task::Rerank(Box::new(request)));
     }

@@ -1,5 +1,6 @@
 //! Opens an attempt: which step of the plan, which key, what body, which address.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use super::Gateway;
 use super::attempt::{Attempt, prepare};
 use super::exchange::{Call, Exchange};
 use super::fault::Fault;
+use super::media;
 use super::prediction::{self, Ended, Limits};
 use super::replay::Limit;
 use crate::config::snapshot::Snapshot;
@@ -34,9 +36,10 @@ pub async fn run(gateway: &Gateway, session: &mut Session, exchange: &mut Exchan
     exchange.work();
     pause(session, exchange).await?;
     loop {
-        let inlined = super::media::inline(exchange).await;
-        let opened = inlined.and_then(|()| open(gateway, exchange));
-        match opened {
+        if !inlined(session, exchange).await? {
+            continue;
+        }
+        match open(gateway, exchange) {
             Ok(Opened::Ready) => {}
             Ok(Opened::Wait(wait)) => {
                 set_delay(exchange, wait);
@@ -53,6 +56,34 @@ pub async fn run(gateway: &Gateway, session: &mut Session, exchange: &mut Exchan
             return Ok(peer);
         }
         pause(session, exchange).await?;
+    }
+}
+
+/// Fetches what the next step takes as bytes only. False: it cannot be had, and the step was passed over.
+async fn inlined(session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
+    let Some((urls, policy)) = media::needed(exchange) else { return Ok(true) };
+    match unless_gone(session, exchange, media::fetch(urls, policy)).await? {
+        Ok(files) => media::inline(exchange, &files),
+        Err(unfetched) => {
+            let Some(call) = exchange.call.as_ref() else { return Ok(true) };
+            let fault = unfetched.fault(&call.body);
+            let Some(step) = call.cursor.current(&call.plan).cloned() else { return Ok(true) };
+            skip(exchange, &step, fault);
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Passes a step over.
+fn skip(exchange: &mut Exchange, step: &Step, fault: Fault) {
+    let record =
+        AttemptRecord::skipped(&step.provider.name, &step.model, fault.label(), &fault.failure.message);
+    exchange.attempts.push(record);
+    // The first real answer of a provider says more than a step that was passed over.
+    exchange.fault.get_or_insert(fault);
+    if let Some(call) = exchange.call.as_mut() {
+        call.cursor.advance(&call.plan);
     }
 }
 
@@ -74,14 +105,14 @@ enum Opened {
 
 /// Walks on to a step with a usable key and prepares the attempt.
 fn open(gateway: &Gateway, exchange: &mut Exchange) -> Result<Opened, Fault> {
-    let Some(call) = exchange.call.as_mut() else {
-        return Err(Fault::new(FaultClass::Internal, "no call was planned"));
-    };
     loop {
+        let Some(call) = exchange.call.as_mut() else {
+            return Err(Fault::new(FaultClass::Internal, "no call was planned"));
+        };
         let Some(step) = call.cursor.current(&call.plan).cloned() else {
             return Err(exchange.fault.take().unwrap_or_else(nothing_left));
         };
-        let skip = match usable(call, &step) {
+        let skipped = match usable(call, &step) {
             Ok(()) => match choose(gateway, call, &step) {
                 Choice::Use { key } => match ready(gateway, call, &step, key) {
                     Ok(attempt) => {
@@ -108,17 +139,7 @@ fn open(gateway: &Gateway, exchange: &mut Exchange) -> Result<Opened, Fault> {
             },
             Err(fault) => fault,
         };
-        exchange.attempts.push(AttemptRecord::skipped(
-            &step.provider.name,
-            &step.model,
-            skip.label(),
-            &skip.failure.message,
-        ));
-        // The first real answer of a provider says more than a step that was passed over.
-        if exchange.fault.is_none() {
-            exchange.fault = Some(skip);
-        }
-        call.cursor.advance(&call.plan);
+        skip(exchange, &step, skipped);
     }
 }
 
@@ -337,21 +358,34 @@ async fn pause(session: &mut Session, exchange: &mut Exchange) -> Result<()> {
     if delay.is_zero() {
         return Ok(());
     }
+    unless_gone(session, exchange, tokio::time::sleep(delay)).await
+}
+
+/// Does `work`, unless the caller leaves or the total time ends first.
+async fn unless_gone<T>(
+    session: &mut Session,
+    exchange: &mut Exchange,
+    work: impl Future<Output = T>,
+) -> Result<T> {
     exchange.wait();
     if let (Some(call), Some(total)) = (exchange.call.as_ref(), exchange.total_deadline()) {
         call.stage.set(Limit::Total, total);
     } else if let Some(call) = exchange.call.as_ref() {
         call.stage.clear();
     }
-    let slept = tokio::select! {
-        () = tokio::time::sleep(delay) => Ok(()),
-        gone = session.downstream_session.read_body_or_idle(true) => match gone {
-            Ok(_) => Ok(()),
-            Err(error) => Err(error),
-        },
+    let mut work = std::pin::pin!(work);
+    let done = loop {
+        tokio::select! {
+            done = &mut work => break Ok(done),
+            gone = session.downstream_session.read_body_or_idle(true) => match gone {
+                // The caller's next request, perhaps: no sign that it left.
+                Ok(_) => {}
+                Err(error) => break Err(error),
+            },
+        }
     };
     exchange.work();
-    slept.map_err(|error| {
+    done.map_err(|error| {
         if *error.etype() == super::replay::DEADLINE {
             exchange.fault = Some(Fault::deadline(Limit::Total, exchange.started.elapsed().as_millis()));
             return error;

@@ -87,6 +87,7 @@ fn common(attempt: &Attempt, endpoint: Endpoint) -> Result<Parts> {
         .uri(&*target.path)
         .header(header::HOST, &*attempt.endpoint().authority)
         .header(header::CONTENT_TYPE, "application/json")
+        .header(header::ACCEPT_ENCODING, "identity")
         .header(header::USER_AGENT, concat!("bifrost/", env!("CARGO_PKG_VERSION")));
     for (name, value) in target.headers {
         request = request.header(*name, *value);

@@ -16,6 +16,8 @@ use translate::wire::openai_responses::echo_of;
 use translate::wire::{Echo, ToolNames};
 
 use super::attempt::{Answer, Attempt, Streaming, Upstream};
+use super::closing::Closing;
+use super::coding::Inflater;
 use super::exchange::{Call, Exchange};
 use super::headers::{passes_down, survives_translation};
 use super::replay::Limit;
@@ -55,10 +57,13 @@ pub fn run(header: &mut ResponseHeader, exchange: &mut Exchange) -> Result<()> {
     } else if call.stream && !is_json(header) {
         let pipe = stream_pipe(call, attempt, &request_id);
         let list = call.list.then(JsonArray::new);
-        Answer::Stream(Box::new(Streaming { pipe, held: Vec::new(), list, released: false, ended: false }))
+        let closing = Closing::of(call, &attempt.upstream.target);
+        let held = Vec::new();
+        Answer::Stream(Box::new(Streaming { pipe, held, list, closing, released: false, ended: false }))
     } else {
         Answer::Whole(BytesMut::new())
     };
+    attempt.coding = if raw { None } else { Inflater::of(&header.headers) };
     let network = &attempt.provider.network;
     let (limit, at) = match (&attempt.answer, network.ttft_timeout) {
         (Answer::Stream(_), Some(ttft)) => (Limit::FirstToken, attempt.clock.began + ttft),

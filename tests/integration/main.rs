@@ -15,6 +15,7 @@ mod guards;
 mod h2c;
 mod keys;
 mod lifecycle;
+mod media;
 mod passthrough;
 mod predictions;
 mod protocol;

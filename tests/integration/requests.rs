@@ -3,11 +3,13 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::stage::{chat, failover_stage, healthy_stage, message, plain_chat};
+use crate::stage::{chat, failover_stage, healthy_stage, message, plain_chat, provider};
+use crate::support::answers::stream;
 use crate::support::client::Request;
-use crate::support::upstream::Upstream;
+use crate::support::gateway::Gateway;
+use crate::support::upstream::{Hit, Upstream};
 use crate::support::{Wire, for_each};
 
 /// A chat at `bad` with `oa` as fallback, of about `size` bytes.
@@ -181,4 +183,57 @@ fn headers_of_more_than_64_kb_are_refused_in_the_dialect_of_the_path() {
     }
     let fits = Request::json("/v1/chat/completions", &chat("oa/m")).header("x-long", &"a".repeat(60_000));
     assert_eq!(gateway.ask(&fits).status(), 200);
+}
+
+#[test]
+fn a_nested_member_that_stands_twice_is_refused_where_the_body_is_translated() {
+    let (upstream, gateway) = healthy_stage(json!({}));
+    let body = |model: &str| {
+        format!(
+            r#"{{"model":"{model}","max_tokens":9,"messages":[{{"role":"user","content":"aaa","content":"bbb"}}]}}"#
+        )
+    };
+    let answer = gateway.ask(&Request::post("/v1/chat/completions", body("an/m")));
+    assert_eq!((answer.status(), &answer.json()["error"]["param"]), (400, &json!("messages[0].content")));
+    assert!(upstream.hits().is_empty(), "one of two texts was chosen for the caller");
+    // The same bytes go to a provider of the same wire, whose business they are.
+    assert_eq!(gateway.ask(&Request::post("/v1/chat/completions", body("oa/m"))).status(), 200);
+}
+
+#[test]
+fn a_responses_stream_that_repeats_a_long_request_is_no_fault() {
+    // Both events before the first token repeat it, as the real API does.
+    let upstream = Upstream::start(|hit: &Hit| {
+        let answer = |status: &str, output: Value| {
+            json!({"id": "resp_1", "object": "response", "created_at": 1, "status": status, "model": "m",
+                "instructions": hit.json["instructions"], "output": output,
+                "usage": {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2}})
+        };
+        let item = json!({"type": "message", "id": "msg_1", "role": "assistant", "status": "completed",
+            "content": [{"type": "output_text", "text": "done", "annotations": []}]});
+        let empty = json!({"type": "output_text", "text": "", "annotations": []});
+        let open = json!({"type": "message", "id": "msg_1", "role": "assistant", "status": "in_progress", "content": []});
+        let events = [
+            json!({"type": "response.created", "response": answer("in_progress", json!([]))}),
+            json!({"type": "response.in_progress", "response": answer("in_progress", json!([]))}),
+            json!({"type": "response.output_item.added", "output_index": 0, "item": open}),
+            json!({"type": "response.content_part.added", "item_id": "msg_1", "output_index": 0, "content_index": 0,
+                "part": empty}),
+            json!({"type": "response.output_text.delta", "item_id": "msg_1", "output_index": 0, "content_index": 0,
+                "delta": "done"}),
+            json!({"type": "response.completed", "response": answer("completed", json!([item]))}),
+        ];
+        let frames: Vec<String> = events
+            .iter()
+            .map(|event| format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap()))
+            .collect();
+        stream(&frames, Duration::ZERO)
+    });
+    let gateway = Gateway::start(&json!({"providers": {"openai": provider(Wire::OpenAi, &upstream.url())}}));
+    let body =
+        json!({"model": "openai/m", "input": "?", "instructions": "é".repeat(400_000), "stream": true});
+    let answer = gateway.ask(&Request::json("/v1/responses", &body));
+    assert_eq!(answer.status(), 200, "{:.300}", answer.text());
+    assert!(answer.text().contains("\"delta\":\"done\"") && answer.text().contains("response.completed"));
+    assert_eq!(upstream.hits().len(), 1);
 }

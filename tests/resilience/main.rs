@@ -7,7 +7,9 @@
 mod support;
 
 mod bodies;
+mod compressed;
 mod connections;
+mod endings;
 mod limits;
 mod rig;
 mod silence;

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use translate::frame::{Framing, SseParser};
-use translate::ir::{Event, Request};
+use translate::ir::{Delta, Event, Request};
 use translate::provider::{self, Destination, ModelRules, Quirks, ReasoningField, UsageStyle};
 use translate::relay::{RequestEdits, StreamPipe, StreamPipeOptions, peek, rewrite_request};
 use translate::wire::Echo;
@@ -60,7 +60,11 @@ struct Bodies {
     request: Option<String>,
     response: Option<String>,
     stream: Option<String>,
+    /// A stream with [`DELTAS`] pieces of text, as answers of some length have.
+    long: Option<String>,
 }
+
+const DELTAS: usize = 200;
 
 /// The largest section of that title which `fits`, among the exchanges whose caller (`downstream`) or provider
 /// speaks the wire.
@@ -98,8 +102,10 @@ fn bodies() -> Vec<Bodies> {
         .map(|wire| {
             let reads = |body: &str| wire.dialect().unwrap().decode_request(body.as_bytes()).is_ok();
             let answers = |body: &str| wire.codec().decode_response(body.as_bytes()).is_ok();
+            let long = largest(wire, "upstream stream", false, |body| prolonged(wire, body).is_some());
             Bodies {
                 wire,
+                long: long.and_then(|body| prolonged(wire, &body)),
                 request: largest(wire, "downstream request", true, reads),
                 response: largest(wire, "upstream response", false, answers),
                 stream: largest(wire, "upstream stream", false, |body| {
@@ -153,6 +159,34 @@ fn decoded(wire: Wire, stream: &str) -> Option<(Vec<Event>, u64)> {
     }
     decoder.end(&mut events);
     Some((events, frames))
+}
+
+/// The stream with its first frame that is a piece of text (and counts, where they come with each) many times over;
+/// `None` when it has no such frame.
+fn prolonged(wire: Wire, stream: &str) -> Option<String> {
+    let (whole, _) = decoded(wire, stream)?;
+    let mut before = 0;
+    for frame in stream.split_inclusive("\n\n") {
+        let until = before + frame.len();
+        let events = |end: usize| {
+            let (mut parser, mut decoder) = (SseParser::new(), wire.codec().stream_decoder());
+            let mut events = Vec::new();
+            parser.push(stream.get(..end)?.as_bytes());
+            while let Some(frame) = parser.next_frame() {
+                decoder.frame(&frame, &mut events).ok()?;
+            }
+            Some(events)
+        };
+        let (had, has) = (events(before)?, events(until)?);
+        let is_text = |event: &Event| matches!(event, Event::PartDelta { delta: Delta::Text(_), .. });
+        let new = has.get(had.len()..).unwrap_or_default();
+        let plain = new.iter().all(|event| is_text(event) || matches!(event, Event::Usage(_)));
+        if plain && new.iter().any(is_text) && whole.len() > has.len() {
+            return Some(format!("{}{}{}", &stream[..before], frame.repeat(DELTAS), &stream[until..]));
+        }
+        before = until;
+    }
+    None
 }
 
 /// A stream that is written as server-sent events, as its wire frames it.
@@ -239,9 +273,9 @@ fn of_responses<'a>(all: &[Wire], of: Wire, body: &'a str) -> Vec<Operation<'a>>
     list
 }
 
-/// Per frame of the provider's stream.
-fn of_streams<'a>(all: &[Wire], of: Wire, stream: &'a str) -> Vec<Operation<'a>> {
-    let name = of.name();
+/// Per frame of the provider's stream. `long` is what its names end with.
+fn of_streams<'a>(all: &[Wire], of: Wire, stream: &'a str, long: &str) -> Vec<Operation<'a>> {
+    let name = format!("{}{long}", of.name());
     let (_, frames) = decoded(of, stream).unwrap();
     let mut list = vec![operation(format!("{name}/decode_stream"), frames, move || {
         black_box(decoded(of, black_box(stream)));
@@ -261,10 +295,11 @@ fn wires(criterion: &mut Criterion) {
     let bodies = bodies();
     let all: Vec<Wire> = bodies.iter().map(|bodies| bodies.wire).collect();
     let mut list = Vec::new();
-    for Bodies { wire, request, response, stream } in &bodies {
+    for Bodies { wire, request, response, stream, long } in &bodies {
         list.extend(request.iter().flat_map(|body| of_requests(&all, *wire, body)));
         list.extend(response.iter().flat_map(|body| of_responses(&all, *wire, body)));
-        list.extend(stream.iter().flat_map(|body| of_streams(&all, *wire, body)));
+        list.extend(stream.iter().flat_map(|body| of_streams(&all, *wire, body, "")));
+        list.extend(long.iter().flat_map(|body| of_streams(&all, *wire, body, "_long")));
     }
     println!("allocations and bytes per request, answer or stream frame:");
     for one in &mut list {

@@ -95,7 +95,11 @@ impl<'t> Scanner<'t> {
         self.at == self.text.len()
     }
 
-    fn members(&mut self, mut each: impl FnMut(&mut Self, Range<usize>) -> Option<()>) -> Option<()> {
+    /// As [`Self::object`], with the name as it is written; the object begins here.
+    pub(crate) fn members(
+        &mut self,
+        mut each: impl FnMut(&mut Self, Range<usize>) -> Option<()>,
+    ) -> Option<()> {
         self.take(b'{')?;
         self.blank();
         if self.take(b'}').is_some() {
@@ -141,7 +145,7 @@ impl Nesting {
 }
 
 impl Scanner<'_> {
-    fn peek(&self) -> Option<u8> {
+    pub(crate) fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
 
@@ -149,7 +153,7 @@ impl Scanner<'_> {
         (self.peek()? == byte).then(|| self.at += 1)
     }
 
-    fn blank(&mut self) {
+    pub(crate) fn blank(&mut self) {
         while matches!(self.peek(), Some(b' ' | b'\n' | b'\t' | b'\r')) {
             self.at += 1;
         }

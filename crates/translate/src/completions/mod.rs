@@ -109,6 +109,10 @@ impl StreamDecoder for Decoder {
     fn end(&mut self, out: &mut Vec<Event>) {
         self.chat.end(out);
     }
+
+    fn ending(&self) -> u64 {
+        self.chat.ending()
+    }
 }
 
 /// The chat dialect's chunks, rewritten as text chunks.

@@ -12,6 +12,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::de::Read;
 use serde_json::value::RawValue;
 
+use super::twice;
 use crate::wire::BadRequest;
 
 /// Above this many members duplicates are looked for by hashing: a hostile body must not cost the
@@ -45,7 +46,7 @@ impl Members {
     }
 
     /// Refuses members that stand twice: readers disagree on which of them counts. `names` are those
-    /// that matter; `None`: all do.
+    /// that matter; `None`: all do, and those of nested objects too.
     ///
     /// # Errors
     /// [`BadRequest`] naming the first one.
@@ -54,9 +55,13 @@ impl Members {
             None => self.duplicate(body),
             Some(names) => self.twice_among(body, names).map(Cow::Borrowed),
         };
-        match twice {
-            None => Ok(()),
-            Some(name) => Err(stands_twice(&name)),
+        match (twice, names) {
+            (Some(name), _) => Err(stands_twice(&name)),
+            (None, Some(_)) => Ok(()),
+            (None, None) => twice::find(body).map_or(Ok(()), |path| {
+                let message = format!("`{path}` stands twice in its object.");
+                Err(BadRequest::at(path, message))
+            }),
         }
     }
 

@@ -3,6 +3,7 @@
 //! Key order, white space and unknown fields survive, so a provider's prompt cache keeps hitting.
 //! Nothing here re-serialises a body.
 
+mod asked;
 mod betas;
 mod edit;
 mod fixes;
@@ -13,7 +14,9 @@ mod pick;
 mod request;
 mod response;
 mod stream;
+mod twice;
 
+pub use asked::choices_asked;
 pub use betas::{BetaHost, Placed, betas_asked, place_betas};
 pub use fixes::apply_quirks;
 pub use hosted::without_unasked;

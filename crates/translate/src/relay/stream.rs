@@ -112,6 +112,7 @@ impl StreamPipe {
             translation,
             usage_style: UsageStyle::Wire,
             seen: Observation::default(),
+            events: 0,
             losses: Losses::default(),
             hold: Hold::default(),
             mender: Mender::default(),
@@ -214,6 +215,12 @@ impl StreamPipe {
         self.frames
     }
 
+    /// Whole frames that said something.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.lane.events
+    }
+
     /// What was learned so far. Usage is as the provider counts; see [`Self::usage`].
     #[must_use]
     pub fn seen(&self) -> &Observation {
@@ -286,6 +293,8 @@ struct Lane {
     translation: Option<Translation>,
     usage_style: UsageStyle,
     seen: Observation,
+    /// Frames with data so far.
+    events: u64,
     losses: Losses,
     hold: Hold,
     mender: Mender,
@@ -312,6 +321,7 @@ impl Lane {
             self.seen.failure = Some(bedrock_converse::exception(frame));
             return Flow::Complete;
         }
+        self.events = self.events.wrapping_add(u64::from(!frame.data.is_empty()));
         match self.translation {
             Some(_) => self.translate(frame, out),
             None => self.relay(frame, out),
@@ -406,6 +416,7 @@ impl Lane {
                 self.seen.skipped = self.seen.skipped.saturating_add(1);
             }
         }
+        self.seen.choices_ending = translation.decoder.ending();
         self.encode(&mut events, out);
         if let Some(translation) = &mut self.translation {
             translation.events = events;

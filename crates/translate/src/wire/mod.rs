@@ -261,6 +261,11 @@ pub trait StreamDecoder: Send + Sync {
     /// The body ended: appends the closing events that the frames seen so far imply (open parts are
     /// stopped), but never a finish reason that was not sent.
     fn end(&mut self, out: &mut Vec<Event>);
+
+    /// Choices whose finish reason came but was not told yet (bit per index below 64).
+    fn ending(&self) -> u64 {
+        0
+    }
 }
 
 /// Turns events into bytes of a caller's stream.
@@ -315,8 +320,26 @@ pub struct Observation {
     /// Choices opened and finished so far (bit per choice index below 64).
     pub choices_open: u64,
     pub choices_finished: u64,
+    /// Choices whose finish reason came but is held back, since more may follow it.
+    pub choices_ending: u64,
     /// Of streams whose events are numbered and repeat the answer's head.
     pub head: Head,
+}
+
+impl Observation {
+    /// Every choice that opened has its finish reason, told or held back, and nothing failed.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        let ended = self.choices_finished | self.choices_ending;
+        let held = self.choices_ending != 0 && self.choices_open & !ended == 0;
+        self.failure.is_none() && (self.finish.is_some() || held)
+    }
+
+    /// How many choices have their finish reason: 64 stands for any number from there on.
+    #[must_use]
+    pub fn endings(&self) -> u64 {
+        u64::from((self.choices_finished | self.choices_ending).count_ones())
+    }
 }
 
 /// What an event of ours must go on with, at the end of a stream that was relayed so far.

@@ -402,6 +402,39 @@ fn choice_that_opens_late_makes_the_answer_unfinished_again() {
     assert_eq!(seen.finish, Some(FinishReason::Length));
 }
 
+#[test]
+fn a_finish_reason_that_a_decoder_holds_back_is_seen() {
+    let chunk = |index: u64, text: &str, finish: Option<&str>| json!({"choices": [{"index": index, "delta": {"content": text}, "finish_reason": finish}]});
+    let candidate = |index: u64, text: &str, finish: Option<&str>| {
+        let parts = json!([{"text": text}]);
+        json!({"candidates": [{"index": index, "content": {"parts": parts}, "finishReason": finish}]})
+    };
+    for upstream in [Wire::OpenAiChat, Wire::Gemini] {
+        let frame = |index, text, finish| match upstream {
+            Wire::Gemini => candidate(index, text, finish),
+            _ => chunk(index, text, finish),
+        };
+        let options = StreamPipeOptions {
+            caller: Wire::Anthropic,
+            upstream,
+            echo: Echo::default(),
+            withhold_usage: false,
+            hold_last: false,
+        };
+        let mut pipe = StreamPipe::new(options, Wire::Anthropic.dialect().unwrap());
+        let mut say = |frame: Value| {
+            pipe.push(format!("data: {frame}\n\n: alive\n\n").as_bytes(), &mut Vec::new());
+            let seen = pipe.seen();
+            (seen.finish, seen.is_finished(), seen.endings(), pipe.events())
+        };
+        assert_eq!(say(frame(0, "a", None)), (None, false, 0, 1), "{upstream:?}");
+        assert_eq!(say(frame(0, "", Some("STOP"))), (None, true, 1, 2), "{upstream:?}");
+        assert_eq!(say(frame(1, "b", None)), (None, false, 1, 3), "{upstream:?}");
+        assert_eq!(say(frame(1, "", Some("STOP"))), (None, true, 2, 4), "{upstream:?}");
+        assert!(pipe.end(None, &mut Vec::new()) && pipe.seen().choices_finished == 3);
+    }
+}
+
 fn stream() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         4 => Just("data: {\"text\":\"aé\"}\n\n"),

@@ -392,6 +392,7 @@ fn watching_sees_what_decoding_sees() {
         choices_open: 1,
         choices_finished: 1,
         head: Default::default(),
+        choices_ending: 0,
     };
     assert_eq!(seen, expected);
 }

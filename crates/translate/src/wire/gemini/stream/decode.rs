@@ -89,6 +89,11 @@ impl StreamDecoder for Decoder {
             self.choices.iter_mut().for_each(|choice| choice.end(out));
         }
     }
+
+    fn ending(&self) -> u64 {
+        let held = self.choices.iter().filter(|choice| choice.finish.is_some());
+        held.fold(0, |bits, choice| bits | 1_u64.checked_shl(choice.index).unwrap_or(0))
+    }
 }
 
 impl Decoder {

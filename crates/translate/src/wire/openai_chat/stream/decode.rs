@@ -102,6 +102,11 @@ impl StreamDecoder for Decoder {
             self.finish_choices(out);
         }
     }
+
+    fn ending(&self) -> u64 {
+        let held = self.choices.iter().filter(|state| state.finish.is_some() && !state.finished);
+        held.fold(0, |bits, state| bits | 1_u64.checked_shl(state.index).unwrap_or(0))
+    }
 }
 
 impl Decoder {
