@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use govern::breaker::State;
 use govern::cooldown::CoolReason;
 use serde_json::{Value, json};
 
@@ -43,6 +44,33 @@ pub fn ready(gateway: &Gateway) -> Reply {
         Reply::text(503, "draining\n")
     } else {
         Reply::text(200, "ok\n")
+    }
+}
+
+/// Brings the gauges of targets up to date: circuits, attempts under way, rate limits.
+pub fn note_targets(gateway: &Gateway, snapshot: &Snapshot) {
+    let metrics = &gateway.metrics;
+    let gauges = [&metrics.circuit_state, &metrics.target_in_flight, &metrics.target_headroom];
+    gauges.into_iter().for_each(|gauge| gauge.reset());
+    let standings = gateway.health.standings();
+    for (provider, key) in each_key(snapshot) {
+        for standing in standings.iter().filter(|standing| standing.key == key.id) {
+            let circuit = match standing.circuit {
+                State::Closed => 0.0,
+                State::Open { .. } => 1.0,
+                State::HalfOpen { .. } => 2.0,
+            };
+            let known = gateway.catalog.find(&provider.name, &standing.model).is_some();
+            let model = metrics.model_label(&standing.model, known);
+            if model == "other" {
+                continue;
+            }
+            let labels = [&*provider.name, &*key.name, model];
+            let values = [circuit, f64::from(standing.in_flight), f64::from(standing.headroom) / 1_000.0];
+            for (gauge, value) in gauges.into_iter().zip(values) {
+                gauge.with_label_values(&labels).set(value);
+            }
+        }
     }
 }
 
@@ -94,5 +122,10 @@ fn state(cooling: &Cooling) -> Value {
         CoolReason::Quota => "quota",
         CoolReason::Faults => "faults",
     };
-    json!({ "model": cooling.model.as_deref(), "reason": why, "remaining_ms": cooling.remaining_ms })
+    let mut state =
+        json!({ "model": cooling.model.as_deref(), "reason": why, "remaining_ms": cooling.remaining_ms });
+    if let Some(fields) = state.as_object_mut().filter(|_| cooling.why == CoolReason::Faults) {
+        fields.insert("circuit".to_owned(), json!(if cooling.probing { "half_open" } else { "open" }));
+    }
+    state
 }

@@ -40,6 +40,7 @@ pub fn answer(
 
 fn metrics(gateway: &Gateway, snapshot: &Snapshot) -> Reply {
     health::note_keys(gateway, snapshot);
+    health::note_targets(gateway, snapshot);
     let status = gateway.config.status();
     let metrics = &gateway.metrics;
     for (result, count) in [("success", status.reloads_ok), ("failure", status.reloads_failed)] {

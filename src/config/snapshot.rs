@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use govern::balance::Strategy;
 use translate::Wire;
 use translate::provider::{CredentialScheme, ProviderSpec};
 
@@ -118,6 +119,8 @@ pub struct Provider {
     pub mock: Option<Mock>,
     pub endpoint: BaseUrl,
     pub credential: CredentialScheme,
+    /// How requests are shared among the keys.
+    pub strategy: Strategy,
     /// All keys, the disabled ones with their reason. A keyless provider has one key without secret.
     pub keys: Vec<Arc<Key>>,
     pub network: Network,

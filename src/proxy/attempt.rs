@@ -26,6 +26,7 @@ use crate::route::endpoint::{Operation, stored};
 use crate::route::plan::Step;
 use crate::telemetry::access_log::AttemptRecord;
 use crate::upstream::capacity::Slot;
+use crate::upstream::health::Ticket;
 use crate::upstream::target::{self, Target};
 
 /// The running attempt, or the one that answered.
@@ -48,6 +49,8 @@ pub struct Attempt {
     pub refusal_headers: Vec<(http::HeaderName, http::HeaderValue)>,
     /// Its end is in `Exchange::attempts`.
     pub recorded: bool,
+    /// What it tells of its target; `None` for a caller's own key, which says nothing of ours.
+    pub ticket: Option<Ticket>,
     /// With the caller's own key: its faults say nothing about ours.
     pub direct: bool,
     /// Counted at the provider until the attempt ends.
@@ -84,6 +87,16 @@ pub struct Upstream {
 pub struct Clock {
     pub began: Instant,
     pub first_token: Option<Instant>,
+}
+
+impl Clock {
+    /// The first token of the answer is here; `ticket` is the attempt's.
+    pub fn token_came(&mut self, ticket: Option<&Ticket>) {
+        if self.first_token.is_none() {
+            self.first_token = Some(Instant::now());
+            ticket.into_iter().for_each(Ticket::first_token);
+        }
+    }
 }
 
 /// How fast an answer comes: too slow is as bad as silent.
@@ -179,6 +192,7 @@ impl Attempt {
             retry_forbidden: false,
             refusal_headers: Vec::new(),
             recorded: false,
+            ticket: None,
             direct: false,
             slot: None,
             pace: Pace::default(),

@@ -37,7 +37,7 @@ pub fn run(gateway: &Gateway, session: &mut Session, _error: Option<&Error>, exc
         line(gateway, session, exchange, None);
     } else if exchange.call.is_some() {
         let series = series(gateway, exchange);
-        let settled = settle(gateway, exchange, &series);
+        let settled = settle(exchange, &series);
         observe(gateway, exchange, &series, settled.as_ref());
         gateway.metrics.overhead.observe(overhead.as_secs_f64());
         line(gateway, session, exchange, settled.as_ref());
@@ -68,12 +68,10 @@ fn series(gateway: &Gateway, exchange: &Exchange) -> Arc<Series> {
     gateway.metrics.series(&provider, &model, gateway.catalog, admitted)
 }
 
-fn settle(gateway: &Gateway, exchange: &mut Exchange, series: &Series) -> Option<Settled> {
-    let attempt = exchange.attempt.as_ref()?;
+fn settle(exchange: &mut Exchange, series: &Series) -> Option<Settled> {
     let answered = exchange.fault.is_none();
-    if answered && !attempt.direct {
-        gateway.health.on_success(&attempt.key, &attempt.model, gateway.health.now_ms());
-    }
+    let ticket = exchange.attempt.as_mut()?.ticket.take().filter(|_| answered);
+    let attempt = exchange.attempt.as_ref()?;
     let chars = attempt.seen().map_or(0, |seen| seen.output_chars);
     let cut = matches!(attempt.answer, Answer::Stream(_))
         && attempt.seen().is_some_and(|seen| seen.finish.is_none());
@@ -84,6 +82,11 @@ fn settle(gateway: &Gateway, exchange: &mut Exchange, series: &Series) -> Option
         None if chars > 0 => (Some(estimate(attempt, chars)), true),
         None => (None, false),
     };
+    if let Some(ticket) = ticket {
+        let whole = !matches!(attempt.answer, Answer::Stream(_));
+        let tokens = usage.map(|usage| usage.total());
+        ticket.succeeded(whole, tokens.filter(|_| !estimated));
+    }
     let cost_nanos = usage.and_then(|usage| {
         usage.provider_cost_nanos.or_else(|| Some(price::cost(series.price.as_ref()?, &counts(&usage))))
     });

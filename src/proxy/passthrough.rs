@@ -25,6 +25,7 @@ use crate::config::snapshot::{ModelRef, Provider, Snapshot};
 use crate::route::endpoint::Endpoint;
 use crate::route::model::{own_provider, resolve};
 use crate::route::plan::Plan;
+use crate::upstream::select::Cursor;
 use crate::upstream::target;
 
 /// The header that names another provider than the family's own.
@@ -114,7 +115,7 @@ fn call(
         single: false,
         list: false,
         plan: Plan::only(target, snapshot),
-        cursor: crate::upstream::select::Cursor::default(),
+        cursor: Cursor::at_start(false),
         stage: Stage::new(started),
         forward: Forward::everything(&head.headers, direct_key.is_some()),
         direct_key,

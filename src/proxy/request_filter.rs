@@ -24,6 +24,7 @@ use crate::route::endpoint::{self, Endpoint, Operation, Route};
 use crate::route::model::UnknownModel;
 use crate::route::plan::Plan;
 use crate::telemetry::access_log::AttemptRecord;
+use crate::upstream::select::Cursor;
 use crate::upstream::target;
 
 /// True when the request was answered here.
@@ -153,6 +154,7 @@ fn plan(gateway: &Gateway, session: &Session, snapshot: &Snapshot, asked: Asked)
     check_operation(&plan, endpoint, peek.stream)?;
     let direct_key = direct_key(session, snapshot);
     let forward = Forward::choose(&session.req_header().headers, endpoint.service(), direct_key.is_some());
+    let cursor = Cursor::at_start(peek.stream);
     Ok(Call {
         endpoint,
         model_asked: peek.model.as_ref().into(),
@@ -169,7 +171,7 @@ fn plan(gateway: &Gateway, session: &Session, snapshot: &Snapshot, asked: Asked)
         peek,
         decoded: None,
         plan,
-        cursor: crate::upstream::select::Cursor::default(),
+        cursor,
         stage: Stage::new(started),
         direct_key,
         forward,

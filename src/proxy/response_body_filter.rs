@@ -145,7 +145,7 @@ fn passed(exchange: &mut Exchange, attempt: &mut Attempt, chunk: Bytes) -> Resul
             // The caller reads of it in the stream itself.
             broken => exchange.fault = exchange.fault.take().or(broken),
         }
-        attempt.clock.first_token.get_or_insert_with(Instant::now);
+        attempt.clock.token_came(attempt.ticket.as_ref());
     }
     *bytes = bytes.saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
     Ok((!chunk.is_empty()).then_some(chunk))
@@ -322,7 +322,7 @@ fn stream(
     // An end that is held back may yet turn out to be a failure.
     if !streaming.released && (seen.content || seen.finish.is_some()) && seen.failure.is_none() {
         streaming.release(&mut out);
-        attempt.clock.first_token = Some(Instant::now());
+        attempt.clock.token_came(attempt.ticket.as_ref());
         deadline(exchange, Limit::Idle, idle, total);
     } else if alive && !closing && (streaming.released || attempt.provider.network.ttft_timeout.is_none()) {
         deadline(exchange, Limit::Idle, idle, total);
@@ -337,7 +337,7 @@ fn stream(
     if streaming.ended && !streaming.released {
         // The finish itself came with the end of the body, and nothing before it: a whole answer all the same.
         streaming.release(&mut out);
-        attempt.clock.first_token = Some(Instant::now());
+        attempt.clock.token_came(attempt.ticket.as_ref());
     }
     if !streaming.released {
         streaming.held.append(&mut out);

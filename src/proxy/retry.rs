@@ -89,9 +89,10 @@ pub fn note(gateway: &Gateway, exchange: &mut Exchange, fault: &Fault, stale_con
     }
     attempt.recorded = true;
     attempt.slot = None;
-    // A stale pooled connection says nothing about the target, a caller's own key nothing about ours.
-    if !stale_connection && !attempt.direct {
-        gateway.health.on_fault(&attempt.key, &attempt.model, fault.class, fault.retry_after_ms);
+    // A stale pooled connection says nothing about the target.
+    let ticket = attempt.ticket.take();
+    if let Some(ticket) = ticket.filter(|_| !stale_connection) {
+        ticket.failed(fault.class, fault.retry_after_ms);
         if matches!(fault.class, FaultClass::Authentication | FaultClass::Permission) {
             // A fetched token may have been withdrawn before its time.
             attempt.key.credential.invalidate();

@@ -168,6 +168,7 @@ fn ready(gateway: &Gateway, call: &mut Call, step: &Step, key: usize) -> Result<
     let mut attempt = Attempt::new(step, chosen, upstream);
     attempt.slot = Some(slot);
     attempt.direct = direct.is_some();
+    attempt.ticket = direct.is_none().then(|| gateway.health.begin(chosen, &step.model));
     Ok(attempt)
 }
 

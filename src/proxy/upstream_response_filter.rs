@@ -41,6 +41,9 @@ pub fn run(header: &mut ResponseHeader, exchange: &mut Exchange) -> Result<()> {
     let now = Instant::now();
     attempt.status = header.status.as_u16();
     attempt.upstream_request_id = upstream_request_id(header);
+    if let Some(ticket) = &attempt.ticket {
+        ticket.heard(&header.headers, unix_ms());
+    }
     let raw = call.endpoint.operation == Operation::Passthrough;
     let invoked = call.endpoint.operation == Operation::Invoke;
     if invoked {
@@ -98,8 +101,12 @@ fn upstream_request_id(header: &ResponseHeader) -> Option<Box<str>> {
 /// What the headers of an error answer say about trying again.
 pub fn hint(response: &ResponseHeader) -> RetryHint {
     let pairs: Vec<(&str, &str)> = texts(response).collect();
+    retry_hint::read(pairs.iter().copied(), unix_ms())
+}
+
+fn unix_ms() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    retry_hint::read(pairs.iter().copied(), u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn read_hints(response: &ResponseHeader, attempt: &mut Attempt) {

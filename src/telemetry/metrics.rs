@@ -51,6 +51,12 @@ pub struct Metrics {
     pub overhead: Histogram,
     /// `bifrost_key_healthy{provider, key}`: 1 ready, 0 cooling down or disabled.
     pub key_healthy: GaugeVec,
+    /// `bifrost_circuit_state{provider, key, model}`: 0 closed, 1 open, 2 half-open.
+    pub circuit_state: GaugeVec,
+    /// `bifrost_target_in_flight{provider, key, model}`.
+    pub target_in_flight: GaugeVec,
+    /// `bifrost_target_headroom_ratio{provider, key, model}`.
+    pub target_headroom: GaugeVec,
     /// `bifrost_input_tokens_total{provider, model}`.
     pub input_tokens: IntCounterVec,
     /// `bifrost_output_tokens_total{provider, model}`.
@@ -119,6 +125,10 @@ impl Metrics {
                 "1: serves, 0: does not",
                 &["provider", "key"],
             )?,
+            circuit_state: make.targets("bifrost_circuit_state", "0: closed, 1: open, 2: half-open")?,
+            target_in_flight: make.targets("bifrost_target_in_flight", "Attempts under way")?,
+            target_headroom: make
+                .targets("bifrost_target_headroom_ratio", "Left of the scarcest rate limit")?,
             input_tokens: make.counters(
                 "bifrost_input_tokens_total",
                 "Input tokens, cached included",
@@ -247,6 +257,10 @@ impl Maker<'_> {
 
     fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<GaugeVec> {
         self.register(GaugeVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn targets(&self, name: &str, help: &str) -> prometheus::Result<GaugeVec> {
+        self.gauges(name, help, &["provider", "key", "model"])
     }
 
     fn durations(&self, name: &str, help: &str) -> prometheus::Result<HistogramVec> {

@@ -1,19 +1,28 @@
-//! Passive health of provider keys and targets, shared by all requests and kept over reloads.
+//! What is known of provider keys and targets, shared by all requests and kept over reloads: health, speed, load
+//! and what is left of their rate limits.
 //!
-//! Refused keys and empty accounts concern the key whatever the model; rate limits, faults and what a key
-//! may not do concern the target (key and model), so that one model's outage does not take its neighbours
-//! along. Only targets that had a fault have an entry: the healthy path finds an empty map.
+//! Refused keys and empty accounts concern the key whatever the model; rate limits and faults concern
+//! the target (key and model), so that one model's outage does not take its neighbours along. Each
+//! attempt holds a [`Ticket`] of its target, to which it tells what it sees; a dropped ticket tells that nothing
+//! was learned.
 
 use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Instant;
 
-use govern::cooldown::{Availability, CoolReason, HealthState, Policy, counts};
+use govern::balance::Outlook;
+use govern::breaker::State;
+use govern::cooldown::{Availability, CoolReason, HealthState, Noted, Policy};
+use govern::headroom::{self, Headroom};
+use govern::load::Load;
 use govern::verdict::FaultClass;
+use http::HeaderMap;
 
 use crate::config::snapshot::{Key, Secret};
+
+const POLICY: Policy = Policy::STANDARD;
 
 /// What `/health` and the metrics show of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,27 +32,49 @@ pub struct Cooling {
     pub model: Option<Arc<str>>,
     pub remaining_ms: u64,
     pub why: CoolReason,
+    /// A request is under way that shows how things are.
+    pub probing: bool,
 }
 
-/// All that is known of targets' health.
+/// What the metrics show of a target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    pub key: Arc<str>,
+    pub model: Arc<str>,
+    pub circuit: State,
+    pub in_flight: u32,
+    /// What is left of its rate limits, per thousand.
+    pub headroom: u32,
+}
+
+/// All that is known of targets.
 #[derive(Debug)]
 pub struct Registry {
     epoch: Instant,
-    policy: Policy,
     keys: RwLock<HashMap<Arc<str>, Arc<KeyHealth>>>,
 }
 
 #[derive(Debug, Default)]
 struct KeyHealth {
+    /// The key's, for the log.
+    id: Arc<str>,
     /// Of the secret it was observed with: a key that was replaced starts anew.
     secret: u64,
     key: Mutex<HealthState>,
-    models: RwLock<HashMap<Arc<str>, Arc<Mutex<HealthState>>>>,
+    models: RwLock<HashMap<Arc<str>, Arc<Mutex<Target>>>>,
+}
+
+/// What is known of one key and model.
+#[derive(Debug, Default)]
+struct Target {
+    health: HealthState,
+    load: Load,
+    headroom: Headroom,
 }
 
 impl Default for Registry {
     fn default() -> Self {
-        Self { epoch: Instant::now(), policy: Policy::default(), keys: RwLock::default() }
+        Self { epoch: Instant::now(), keys: RwLock::default() }
     }
 }
 
@@ -54,44 +85,51 @@ impl Registry {
     /// Milliseconds on the clock of all cool-downs.
     #[must_use]
     pub fn now_ms(&self) -> u64 {
-        u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX)
+        millis(self.epoch)
     }
 
     /// May this target be used now?
     #[must_use]
     pub fn verdict(&self, key: &Key, model: &str, now_ms: u64) -> Availability {
         let Some(health) = self.find(key) else { return Availability::Ready };
-        let whole = lock(&health.key).verdict(now_ms);
+        let whole = lock(&health.key).verdict(&POLICY, now_ms);
         if whole != Availability::Ready {
             return whole;
         }
-        let models = health.models.read().unwrap_or_else(PoisonError::into_inner);
-        models.get(model).map_or(Availability::Ready, |target| lock(target).verdict(now_ms))
+        let target = health.existing(model);
+        target.map_or(Availability::Ready, |target| lock(&target).health.verdict(&POLICY, now_ms))
     }
 
-    /// The target answered well.
-    pub fn on_success(&self, key: &Key, model: &str, now_ms: u64) {
-        let Some(health) = self.find(key) else { return };
-        lock(&health.key).on_success(now_ms);
-        let models = health.models.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(target) = models.get(model) {
-            lock(target).on_success(now_ms);
-        }
+    /// What is known of the target now, for a request that wants a stream or a whole answer. Not eligible while it
+    /// cools down.
+    #[must_use]
+    pub fn outlook(&self, key: &Key, model: &str, stream: bool, now_ms: u64) -> Outlook {
+        let mut outlook = Outlook::of(key.weight);
+        let Some(health) = self.find(key) else { return outlook };
+        outlook.candidate.eligible = lock(&health.key).verdict(&POLICY, now_ms) == Availability::Ready;
+        let Some(target) = health.existing(model) else { return outlook };
+        let target = lock(&target);
+        outlook.candidate.eligible &= target.health.verdict(&POLICY, now_ms) == Availability::Ready;
+        outlook.latency_us = target.load.latency_us(stream, now_ms);
+        outlook.faults = target.load.faults_permille(now_ms);
+        outlook.in_flight = target.load.in_flight();
+        outlook.headroom = target.headroom.permille(now_ms);
+        outlook
     }
 
-    /// An attempt at the target failed. Faults that the request brought upon itself change nothing.
-    pub fn on_fault(&self, key: &Key, model: &Arc<str>, class: FaultClass, retry_after_ms: Option<u64>) {
-        if !counts(class) {
-            return;
-        }
+    /// An attempt at the target begins.
+    #[must_use]
+    pub fn begin(&self, key: &Key, model: &Arc<str>) -> Ticket {
         let now_ms = self.now_ms();
-        let health = self.find_or_insert(key);
-        let whole_key = matches!(class, FaultClass::Authentication | FaultClass::Quota);
-        if whole_key {
-            lock(&health.key).on_fault(&self.policy, class, retry_after_ms, now_ms);
-        } else if let Some(target) = health.target(model, now_ms) {
-            lock(&target).on_fault(&self.policy, class, retry_after_ms, now_ms);
-        }
+        let key = self.find_or_insert(key);
+        let target = key.target(model, now_ms);
+        let (number, probe) = target.as_deref().map_or((0, false), |target| {
+            let mut target = lock(target);
+            target.load.begin();
+            (target.headroom.begin(), target.health.begin(&POLICY, now_ms))
+        });
+        let model = Arc::clone(model);
+        Ticket { epoch: self.epoch, began: Instant::now(), key, model, target, number, probe, told: false }
     }
 
     /// Every cool-down in force, for `/health` and metrics.
@@ -101,23 +139,48 @@ impl Registry {
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
         let mut found = Vec::new();
         for (key, health) in keys.iter() {
-            let mut note = |model: Option<&Arc<str>>, verdict: Availability| {
-                if let Availability::Cooling { until_ms, why } = verdict {
+            let mut note = |model: Option<&Arc<str>>, health: &HealthState| {
+                let probing =
+                    matches!(health.breaker(&POLICY, now_ms), State::HalfOpen { probe_until_ms: Some(_) });
+                if let Availability::Cooling { until_ms, why } = health.verdict(&POLICY, now_ms) {
                     found.push(Cooling {
                         key: Arc::clone(key),
                         model: model.cloned(),
                         remaining_ms: until_ms.saturating_sub(now_ms),
                         why,
+                        probing,
                     });
                 }
             };
-            note(None, lock(&health.key).verdict(now_ms));
+            note(None, &lock(&health.key));
             let models = health.models.read().unwrap_or_else(PoisonError::into_inner);
             for (model, target) in models.iter() {
-                note(Some(model), lock(target).verdict(now_ms));
+                note(Some(model), &lock(target).health);
             }
         }
         found.sort_by(|a, b| (&a.key, &a.model).cmp(&(&b.key, &b.model)));
+        found
+    }
+
+    /// How each target that was used stands, for the metrics.
+    #[must_use]
+    pub fn standings(&self) -> Vec<Standing> {
+        let now_ms = self.now_ms();
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        let mut found = Vec::new();
+        for (key, health) in keys.iter() {
+            let models = health.models.read().unwrap_or_else(PoisonError::into_inner);
+            found.extend(models.iter().map(|(model, target)| {
+                let target = lock(target);
+                Standing {
+                    key: Arc::clone(key),
+                    model: Arc::clone(model),
+                    circuit: target.health.breaker(&POLICY, now_ms),
+                    in_flight: target.load.in_flight(),
+                    headroom: target.headroom.permille(now_ms),
+                }
+            }));
+        }
         found
     }
 
@@ -137,20 +200,131 @@ impl Registry {
         let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
         let entry = keys.entry(Arc::clone(&key.id)).or_default();
         if entry.secret != secret {
-            *entry = Arc::new(KeyHealth { secret, ..KeyHealth::default() });
+            *entry = Arc::new(KeyHealth { id: Arc::clone(&key.id), secret, ..KeyHealth::default() });
         }
         Arc::clone(entry)
     }
 }
 
+/// One attempt at a target. Dropped without a word, it says that nothing was learned.
+#[derive(Debug)]
+pub struct Ticket {
+    epoch: Instant,
+    began: Instant,
+    key: Arc<KeyHealth>,
+    model: Arc<str>,
+    /// `None`: there were too many to follow.
+    target: Option<Arc<Mutex<Target>>>,
+    /// Of the call, as [`Headroom`] counts them.
+    number: u64,
+    probe: bool,
+    told: bool,
+}
+
+impl Ticket {
+    /// The head of an answer has come. `headers` may tell of rate limits.
+    pub fn heard(&self, headers: &HeaderMap, now_unix_ms: u64) {
+        let concerned = headers.iter().filter(|(name, _)| headroom::concerns(name.as_str()));
+        let texts = concerned.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
+        let texts: Vec<(&str, &str)> = texts.collect();
+        if texts.is_empty() {
+            return;
+        }
+        let report = headroom::read(texts.iter().copied(), now_unix_ms);
+        let now_ms = millis(self.epoch);
+        self.on_target(|target| target.headroom.hear(self.number, &report, now_ms));
+    }
+
+    /// The first token of a stream has come.
+    pub fn first_token(&self) {
+        let (latency, now_ms) = (micros(self.began), millis(self.epoch));
+        self.on_target(|target| target.load.first_token(latency, now_ms));
+    }
+
+    /// The target answered well. `whole`: not in a stream. `tokens`: what the answer cost, where it is known.
+    pub fn succeeded(mut self, whole: bool, tokens: Option<u64>) {
+        self.told = true;
+        let (latency, now_ms) = (micros(self.began), millis(self.epoch));
+        lock(&self.key.key).on_success(now_ms, false);
+        if self.probe {
+            log::info!("circuit closed: key {}, model {} answers again", self.key.id, self.model);
+        }
+        self.on_target(|target| {
+            target.health.on_success(now_ms, self.probe);
+            target.load.outcome(false, now_ms);
+            if whole {
+                target.load.whole(latency, now_ms);
+            }
+            if let Some(tokens) = tokens {
+                target.headroom.used(tokens);
+            }
+        });
+    }
+
+    /// The attempt failed. Faults that the request brought upon itself change nothing.
+    pub fn failed(mut self, class: FaultClass, retry_after_ms: Option<u64>) {
+        self.told = true;
+        let now_ms = millis(self.epoch);
+        let whole_key = matches!(class, FaultClass::Authentication | FaultClass::Quota);
+        let noted = Noted { class, retry_after_ms, probe: self.probe && !whole_key };
+        if whole_key {
+            lock(&self.key.key).on_fault(&POLICY, noted, now_ms);
+        }
+        self.on_target(|target| {
+            if whole_key {
+                return target.health.on_nothing(self.probe);
+            }
+            let before = target.health.breaker(&POLICY, now_ms);
+            target.health.on_fault(&POLICY, noted, now_ms);
+            target.load.outcome(govern::cooldown::counts(class), now_ms);
+            let after = target.health.breaker(&POLICY, now_ms);
+            if let (true, State::Open { until_ms }) = (before != after, after) {
+                log::warn!(
+                    "circuit open for {} ms: key {}, model {} ({})",
+                    until_ms.saturating_sub(now_ms),
+                    self.key.id,
+                    self.model,
+                    class.label(),
+                );
+            }
+        });
+    }
+
+    fn on_target(&self, act: impl FnOnce(&mut Target)) {
+        if let Some(target) = &self.target {
+            act(&mut lock(target));
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.on_target(|target| {
+            target.load.end();
+            if !self.told {
+                target.health.on_nothing(self.probe);
+            }
+        });
+    }
+}
+
 impl KeyHealth {
-    fn target(&self, model: &Arc<str>, now_ms: u64) -> Option<Arc<Mutex<HealthState>>> {
-        if let Some(found) = self.models.read().unwrap_or_else(PoisonError::into_inner).get(model) {
-            return Some(Arc::clone(found));
+    fn existing(&self, model: &str) -> Option<Arc<Mutex<Target>>> {
+        self.models.read().unwrap_or_else(PoisonError::into_inner).get(model).cloned()
+    }
+
+    fn target(&self, model: &Arc<str>, now_ms: u64) -> Option<Arc<Mutex<Target>>> {
+        if let Some(found) = self.existing(model) {
+            return Some(found);
         }
         let mut models = self.models.write().unwrap_or_else(PoisonError::into_inner);
         if models.len() >= Registry::MODELS_PER_KEY {
-            models.retain(|_, target| lock(target).verdict(now_ms) != Availability::Ready);
+            models.retain(|_, target| {
+                let target = lock(target);
+                target.load.in_flight() > 0
+                    || target.health.verdict(&POLICY, now_ms) != Availability::Ready
+                    || target.health.breaker(&POLICY, now_ms) != State::Closed
+            });
         }
         if models.len() >= Registry::MODELS_PER_KEY {
             return None;
@@ -165,6 +339,14 @@ fn fingerprint(key: &Key) -> u64 {
     hasher.finish()
 }
 
-fn lock(state: &Mutex<HealthState>) -> std::sync::MutexGuard<'_, HealthState> {
+fn millis(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+fn micros(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX)
+}
+
+fn lock<T>(state: &Mutex<T>) -> MutexGuard<'_, T> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -5,11 +5,12 @@
 use std::time::Duration;
 
 use govern::backoff::{self, Backoff};
-use govern::balance::{self, Candidate};
+use govern::balance::{self, Outlook};
 use govern::cooldown::{Availability, CoolReason};
 use govern::verdict::{FaultClass, Situation, Verdict, decide};
 
 use super::health::Registry;
+use crate::config::snapshot::Key;
 use crate::route::plan::{Plan, Step};
 
 /// Where a request stands in its plan.
@@ -19,6 +20,8 @@ pub struct Cursor {
     pub step: usize,
     /// Attempts made on the current step.
     pub tries: u32,
+    /// The request wants a stream: speed is compared among streams then.
+    stream: bool,
     /// Keys of the current step that were tried (bit per index below 64).
     tried: u64,
     /// Wait before the next attempt.
@@ -41,13 +44,19 @@ pub enum Choice {
 }
 
 impl Cursor {
+    /// Before the first attempt of a request that wants a stream, or a whole answer.
+    #[must_use]
+    pub fn at_start(stream: bool) -> Self {
+        Self { stream, ..Self::default() }
+    }
+
     /// The current step.
     #[must_use]
     pub fn current<'p>(&self, plan: &'p Plan) -> Option<&'p Step> {
         plan.steps.get(self.step)
     }
 
-    /// Picks a key of the current step: by weight among those that are ready and were not tried yet;
+    /// Picks a key of the current step: by its strategy among those that are ready and were not tried yet;
     /// when all were tried, they are all open again.
     pub fn choose(&mut self, step: &Step, health: &Registry, random: u64) -> Choice {
         let now_ms = health.now_ms();
@@ -73,7 +82,7 @@ impl Cursor {
 
     /// Moves on to the next step. False when there is none.
     pub fn advance(&mut self, plan: &Plan) -> bool {
-        *self = Self { step: self.step.saturating_add(1), ..Self::default() };
+        *self = Self { step: self.step.saturating_add(1), stream: self.stream, ..Self::default() };
         self.step < plan.steps.len()
     }
 
@@ -104,6 +113,8 @@ impl Cursor {
             retry_forbidden: seen.retry_forbidden,
         };
         match decide(fault.class, situation) {
+            // Nobody waits for a circuit while another target may answer.
+            Verdict::Retry if situation.fallback_left && is_open(&step, health, now_ms) => self.advance(plan),
             Verdict::Retry => self.retry(&step, fault, other_key) || self.advance(plan),
             Verdict::RetryOtherKey => true,
             Verdict::Failover => self.advance(plan),
@@ -136,13 +147,24 @@ impl Cursor {
     }
 
     fn pick(&self, step: &Step, health: &Registry, now_ms: u64, random: u64) -> Option<usize> {
-        let candidates = step.provider.keys.iter().enumerate().map(|(index, key)| Candidate {
-            weight: key.weight,
-            eligible: step.served_by(key)
-                && self.tried & bit(index) == 0
-                && health.verdict(key, &step.model, now_ms) == Availability::Ready,
-        });
-        balance::pick_from(candidates, random)
+        let open = |index: usize, key: &Key| step.served_by(key) && self.tried & bit(index) == 0;
+        // One key leaves nothing to choose.
+        if let [only] = step.provider.keys.as_slice() {
+            let ready = health.verdict(only, &step.model, now_ms) == Availability::Ready;
+            return (ready && open(0, only)).then_some(0);
+        }
+        let outlooks: Vec<Outlook> = step
+            .provider
+            .keys
+            .iter()
+            .enumerate()
+            .map(|(index, key)| {
+                let mut outlook = health.outlook(key, &step.model, self.stream, now_ms);
+                outlook.candidate.eligible &= open(index, key);
+                outlook
+            })
+            .collect();
+        balance::choose(step.provider.strategy, outlooks.iter().copied(), random)
     }
 }
 
@@ -179,6 +201,17 @@ fn first_ready(step: &Step, health: &Registry, now_ms: u64) -> Choice {
         })
         .min_by_key(|(wait, index, _)| (*wait, *index))
         .map_or(Choice::NoKey, |(wait_ms, key, why)| Choice::Cooling { key, wait_ms, why })
+}
+
+/// The circuit of every key is open.
+fn is_open(step: &Step, health: &Registry, now_ms: u64) -> bool {
+    let mut served = step.provider.keys.iter().filter(|key| step.served_by(key));
+    served.all(|key| {
+        matches!(
+            health.verdict(key, &step.model, now_ms),
+            Availability::Cooling { why: CoolReason::Faults, .. }
+        )
+    })
 }
 
 fn bit(index: usize) -> u64 {

@@ -7,6 +7,7 @@
 mod support;
 
 mod bodies;
+mod circuits;
 mod compressed;
 mod connections;
 mod endings;

@@ -20,6 +20,22 @@ impl Default for Backoff {
     }
 }
 
+/// A wait that doubles while its cause repeats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ladder {
+    pub first_ms: u64,
+    pub max_ms: u64,
+}
+
+impl Ladder {
+    /// `first × 2^step`, at most `max`.
+    #[must_use]
+    pub fn after(self, step: u32) -> u64 {
+        let doubled = u128::from(self.first_ms) << step.min(63);
+        u64::try_from(doubled).unwrap_or(u64::MAX).min(self.max_ms)
+    }
+}
+
 /// Milliseconds to wait before retry number `attempt` (the first is 0).
 ///
 /// Without a hint: `min(initial × 2^attempt, max)` × 0.8 to 1.2, never above `max`. With a hint: the hint

@@ -1,8 +1,16 @@
-//! Weighted pick among provider keys.
+//! The pick among targets: by weight, or by what is known of them.
 //!
 //! Weights are shares of the traffic, kept exactly: 2:1:1 is 50/25/25 over the random numbers, without
 //! memory of earlier picks, so threads need no shared counter. Eligibility (cool-downs, model lists) is
 //! decided by the caller; this file must not know why a candidate is out.
+//!
+//! Strategies look at an [`Outlook`] of each target, taken at the moment of the choice. All ease a target off whose
+//! rate limit is near, and choose an exhausted one only when all are. `adaptive` keeps
+//! the configured weights as long as all targets do equally well, and eases off those that fail, are slow, are
+//! busy, or near a rate limit; none but an exhausted one goes without any traffic, or it could never show that it
+//! is well again.
+
+use crate::headroom::FULL;
 
 /// One provider key as the pick sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +54,135 @@ where
         ticket = ticket.saturating_sub(share);
     }
     None
+}
+
+/// How targets are chosen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Strategy {
+    /// By the configured weights; a target near a rate limit is eased off.
+    #[default]
+    Weighted,
+    /// By weights, times what each target's recent calls, load and rate limits speak for it.
+    Adaptive,
+    /// The one that answers first; one call in twenty goes by weight, to learn of the others.
+    LeastLatency,
+    /// The one with the fewest calls under way for its weight.
+    LeastInflight,
+}
+
+/// What is known of a target at the moment of the choice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outlook {
+    pub candidate: Candidate,
+    /// Microseconds, of calls like this one; `None` when nothing recent is known.
+    pub latency_us: Option<u64>,
+    /// Recent calls that failed, per thousand.
+    pub faults: u32,
+    pub in_flight: u32,
+    /// What is left of its rate limits, per thousand ([`crate::headroom`]).
+    pub headroom: u32,
+}
+
+impl Outlook {
+    /// An eligible target of this weight of which nothing else is known.
+    #[must_use]
+    pub fn of(weight: u32) -> Self {
+        Self {
+            candidate: Candidate { weight, eligible: true },
+            latency_us: None,
+            faults: 0,
+            in_flight: 0,
+            headroom: FULL,
+        }
+    }
+}
+
+/// The index of the chosen target, `None` when none is eligible. `random` as for [`pick`].
+///
+/// The iterator is walked a few times;
+/// nothing is allocated.
+#[must_use]
+pub fn choose<I>(strategy: Strategy, outlooks: I, random: u64) -> Option<usize>
+where
+    I: Iterator<Item = Outlook> + Clone,
+{
+    let exhausted = outlooks.clone().all(|outlook| !outlook.candidate.eligible || outlook.headroom == 0);
+    let open = move |outlook: &Outlook| outlook.candidate.eligible && (outlook.headroom > 0 || exhausted);
+    let score = |outlook: &Outlook| match strategy {
+        Strategy::LeastLatency => u128::from(outlook.latency_us.unwrap_or(0)),
+        Strategy::LeastInflight => {
+            u128::from(outlook.in_flight) * 1_000_000 / u128::from(outlook.candidate.weight.max(1))
+        }
+        Strategy::Weighted | Strategy::Adaptive => 0,
+    };
+    let explores = strategy == Strategy::LeastLatency && (random >> 32).is_multiple_of(20);
+    let best = outlooks.clone().filter(open).map(|outlook| score(&outlook)).min();
+    let field = Field::of(outlooks.clone().filter(open));
+    let candidates = outlooks.map(|outlook| Candidate {
+        eligible: open(&outlook) && (explores || Some(score(&outlook)) == best),
+        weight: match strategy {
+            Strategy::Adaptive => field.effective(&outlook),
+            _ => eased(&outlook, STEPS),
+        },
+    });
+    pick_from(candidates, random)
+}
+
+/// Weights are eased in steps of this.
+const STEPS: u64 = 1_000;
+/// Below this headroom a target is eased off, in proportion.
+const EASED: u64 = 300;
+/// However badly it does, it keeps this part of its weight, per thousand.
+const LEAST: u64 = 20;
+/// Calls under way that make no difference: small numbers are chance.
+const CROWD: u64 = 8;
+
+/// What a target is compared with.
+struct Field {
+    fastest: Option<u64>,
+    /// Calls under way at the least busy one.
+    idlest: u64,
+    mean_weight: u64,
+}
+
+impl Field {
+    fn of(outlooks: impl Iterator<Item = Outlook> + Clone) -> Self {
+        let (count, sum) = outlooks.clone().fold((0_u64, 0_u64), |(count, sum), outlook| {
+            (count + 1, sum.saturating_add(u64::from(outlook.candidate.weight)))
+        });
+        let fastest = outlooks.clone().filter_map(|outlook| outlook.latency_us).min();
+        let field = Self { fastest, idlest: 0, mean_weight: (sum / count.max(1)).max(1) };
+        Self { idlest: outlooks.map(|outlook| field.crowd(&outlook)).min().unwrap_or(0), ..field }
+    }
+
+    /// Calls under way as they would be with the mean weight.
+    fn crowd(&self, outlook: &Outlook) -> u64 {
+        u64::from(outlook.in_flight) * self.mean_weight / u64::from(outlook.candidate.weight.max(1))
+    }
+
+    /// The configured weight as the target deserves it now, in thousandths of it.
+    fn effective(&self, outlook: &Outlook) -> u32 {
+        let well = STEPS.saturating_sub(u64::from(outlook.faults));
+        let speed = match (outlook.latency_us, self.fastest) {
+            // Half as slow again is within the usual spread.
+            (Some(own), Some(best)) => (best.saturating_mul(STEPS * 3 / 2) / own.max(1)).min(STEPS),
+            _ => STEPS,
+        };
+        let calm = (CROWD + self.idlest) * STEPS / (CROWD + self.crowd(outlook));
+        // Faults and slowness weigh twice: half as good is worth a quarter of the traffic.
+        let deserved = [well, well, speed, speed, calm]
+            .into_iter()
+            .fold(STEPS, |share, factor| share * factor.min(STEPS) / STEPS)
+            .max(LEAST);
+        eased(outlook, deserved)
+    }
+}
+
+/// A share of the weight in thousandths, less where a rate limit is near.
+fn eased(outlook: &Outlook, share: u64) -> u32 {
+    let room = (u64::from(outlook.headroom) * STEPS / EASED).min(STEPS);
+    let weight = u64::from(outlook.candidate.weight) * (share * room / STEPS).max(1);
+    u32::try_from(weight).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

@@ -2,19 +2,14 @@
 //!
 //! Only the target's own answers count. Errors that the request brought upon itself never do, so one
 //! caller's bad prompt cannot take a key away from the others. The state is plain; the shell puts it
-//! behind a small mutex. Nothing here probes: when a cool-down has run out the target is ready again and
-//! the next real request is the probe; if that fails, the next cool-down is twice as long.
+//! behind a small mutex. Nothing here sends: limits, bills and refused keys have a cool-down after which the next
+//! real request shows how things are; faults have a [`breaker`], whose probes are real requests too.
 //!
 //! Times are milliseconds of any one clock that does not run backwards.
 
+use crate::backoff::Ladder;
+use crate::breaker::{self, Breaker, State};
 use crate::verdict::FaultClass;
-
-/// A cool-down that doubles while its cause repeats.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ladder {
-    pub first_ms: u64,
-    pub max_ms: u64,
-}
 
 /// How long targets are left alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,24 +26,19 @@ pub struct Policy {
     /// 402 and `insufficient_quota`. 5 min: someone has to pay a bill. 1 h: monthly quotas return at
     /// moments we do not know, and each probe costs a caller an attempt.
     pub quota: Ladder,
-    /// Repeated upstream faults. 2 s: a restarting backend. 30 s: service must be back within 30 s of
-    /// the provider's recovery.
-    pub faults: Ladder,
-    /// Which consecutive upstream fault begins a cool-down. 3: one is a bad replica, two is bad luck.
-    pub faults_before_cooling: u32,
+    /// Errors, failed connections, silence.
+    pub faults: breaker::Policy,
 }
 
-impl Default for Policy {
-    fn default() -> Self {
-        Self {
-            rate_limited: Ladder { first_ms: 500, max_ms: 30_000 },
-            retry_after_cap_ms: 300_000,
-            refused: Ladder { first_ms: 60_000, max_ms: 600_000 },
-            quota: Ladder { first_ms: 300_000, max_ms: 3_600_000 },
-            faults: Ladder { first_ms: 2_000, max_ms: 30_000 },
-            faults_before_cooling: 3,
-        }
-    }
+impl Policy {
+    /// What all targets follow.
+    pub const STANDARD: Self = Self {
+        rate_limited: Ladder { first_ms: 500, max_ms: 30_000 },
+        retry_after_cap_ms: 300_000,
+        refused: Ladder { first_ms: 60_000, max_ms: 600_000 },
+        quota: Ladder { first_ms: 300_000, max_ms: 3_600_000 },
+        faults: breaker::Policy::STANDARD,
+    };
 }
 
 /// Why a target is left alone.
@@ -76,17 +66,23 @@ pub struct HealthState {
     /// End of the cool-down, and its cause.
     cooling: Option<(u64, CoolReason)>,
     streaks: Streaks,
+    breaker: Breaker,
 }
 
 impl HealthState {
+    /// A call begins. True when it is a probe: its outcome must be told, or that there is none.
+    pub fn begin(&mut self, policy: &Policy, now_ms: u64) -> bool {
+        self.breaker.begin(&policy.faults, now_ms)
+    }
+
     /// The target answered well: whatever repeated has stopped repeating.
     ///
-    /// The success of a call that began before a cool-down says nothing about its cause, so it does not
-    /// cut short a wait for a limit, a bill or a key; it does end one for faults, since the target works.
-    pub fn on_success(&mut self, now_ms: u64) {
-        match self.verdict(now_ms) {
-            Availability::Cooling { why, .. } if why != CoolReason::Faults => self.streaks.faults = 0,
-            _ => *self = Self::default(),
+    /// The success of a call that began before a cool-down says nothing about its cause, so it does not cut
+    /// short a wait.
+    pub fn on_success(&mut self, now_ms: u64, probe: bool) {
+        self.breaker.on_success(now_ms, probe);
+        if self.cooling.is_none_or(|(until_ms, _)| now_ms >= until_ms) {
+            (self.cooling, self.streaks) = (None, Streaks::default());
         }
     }
 
@@ -94,61 +90,77 @@ impl HealthState {
     ///
     /// Faults of calls that were under way when the cool-down began do not lengthen it: a hundred
     /// parallel failures are one piece of news. A longer `Retry-After` among them does count.
-    pub fn on_fault(&mut self, policy: &Policy, class: FaultClass, retry_after_ms: Option<u64>, now_ms: u64) {
-        let Some(why) = reason(class) else { return };
-        let hint = retry_after_ms.filter(|&hint| hint > 0).map(|hint| hint.min(policy.retry_after_cap_ms));
-        let cooling = self.verdict(now_ms) != Availability::Ready;
-        let tolerated = match why {
-            CoolReason::Faults => policy.faults_before_cooling.saturating_sub(1),
-            _ => 0,
+    pub fn on_fault(&mut self, policy: &Policy, fault: Noted, now_ms: u64) {
+        let hint = fault.retry_after_ms.map(|hint| hint.min(policy.retry_after_cap_ms));
+        let Some(why) = reason(fault.class) else {
+            match answered(fault.class) {
+                true => self.breaker.on_success(now_ms, fault.probe),
+                false => self.breaker.on_nothing(fault.probe),
+            }
+            return;
         };
-        let streak = self.streaks.of(why);
-        let news = !cooling || *streak <= tolerated;
-        *streak = streak.saturating_add(u32::from(news));
-        let Some(step) = streak.checked_sub(tolerated.saturating_add(1)) else { return };
-        let own = if news { policy.ladder(why).after(step) } else { 0 };
-        let wait = match (why, hint) {
+        let (streak, ladder) = match why {
+            CoolReason::RateLimited => (&mut self.streaks.rate_limited, policy.rate_limited),
+            CoolReason::Refused => (&mut self.streaks.refused, policy.refused),
+            CoolReason::Quota => (&mut self.streaks.quota, policy.quota),
+            CoolReason::Faults => {
+                return self.breaker.on_fault(&policy.faults, hint, now_ms, fault.probe);
+            }
+        };
+        self.breaker.on_nothing(fault.probe);
+        let news = self.cooling.is_none_or(|(until_ms, _)| now_ms >= until_ms);
+        // The first of its cause counts even while another cause is in force.
+        let own = if news || *streak == 0 { ladder.after(*streak) } else { 0 };
+        *streak = streak.saturating_add(u32::from(news || *streak == 0));
+        let wait = match (why, hint.filter(|&hint| hint > 0)) {
             (CoolReason::RateLimited, Some(hint)) => hint,
             (_, hint) => own.max(hint.unwrap_or(0)),
         };
-        self.cool(now_ms.saturating_add(wait), why, now_ms);
+        self.cool(now_ms.saturating_add(wait), why);
     }
 
-    /// Whether the target may be used at `now_ms`.
+    /// A call ended without saying anything of the target.
+    pub fn on_nothing(&mut self, probe: bool) {
+        self.breaker.on_nothing(probe);
+    }
+
+    /// Whether the target may be used at `now_ms`. Of several reasons the one that lasts longest is told.
     #[must_use]
-    pub fn verdict(&self, now_ms: u64) -> Availability {
-        match self.cooling {
-            Some((until_ms, why)) if now_ms < until_ms => Availability::Cooling { until_ms, why },
-            _ => Availability::Ready,
+    pub fn verdict(&self, policy: &Policy, now_ms: u64) -> Availability {
+        let broken = match self.breaker.state(&policy.faults, now_ms) {
+            State::Open { until_ms } | State::HalfOpen { probe_until_ms: Some(until_ms) } => {
+                Some((until_ms, CoolReason::Faults))
+            }
+            State::Closed | State::HalfOpen { probe_until_ms: None } => None,
+        };
+        let cooling = self.cooling.filter(|&(until_ms, _)| now_ms < until_ms);
+        match broken.into_iter().chain(cooling).max_by_key(|&(until_ms, _)| until_ms) {
+            Some((until_ms, why)) => Availability::Cooling { until_ms, why },
+            None => Availability::Ready,
         }
+    }
+
+    /// The circuit breaker's state.
+    #[must_use]
+    pub fn breaker(&self, policy: &Policy, now_ms: u64) -> State {
+        self.breaker.state(&policy.faults, now_ms)
     }
 
     /// Cool-downs overlap: the one that ends last is in force.
-    fn cool(&mut self, until_ms: u64, why: CoolReason, now_ms: u64) {
-        match self.verdict(now_ms) {
-            Availability::Cooling { until_ms: present, .. } if present >= until_ms => {}
-            _ => self.cooling = Some((until_ms, why)),
+    fn cool(&mut self, until_ms: u64, why: CoolReason) {
+        if self.cooling.is_none_or(|(present, _)| until_ms > present) {
+            self.cooling = Some((until_ms, why));
         }
     }
 }
 
-impl Policy {
-    fn ladder(&self, why: CoolReason) -> Ladder {
-        match why {
-            CoolReason::RateLimited => self.rate_limited,
-            CoolReason::Refused => self.refused,
-            CoolReason::Quota => self.quota,
-            CoolReason::Faults => self.faults,
-        }
-    }
-}
-
-impl Ladder {
-    /// `first × 2^step`, at most `max`.
-    fn after(self, step: u32) -> u64 {
-        let doubled = u128::from(self.first_ms) << step.min(63);
-        u64::try_from(doubled).unwrap_or(u64::MAX).min(self.max_ms)
-    }
+/// A fault as health sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Noted {
+    pub class: FaultClass,
+    pub retry_after_ms: Option<u64>,
+    /// What [`HealthState::begin`] said of the call.
+    pub probe: bool,
 }
 
 /// How often each cause came in a row.
@@ -157,29 +169,28 @@ struct Streaks {
     rate_limited: u32,
     refused: u32,
     quota: u32,
-    faults: u32,
 }
 
-impl Streaks {
-    fn of(&mut self, why: CoolReason) -> &mut u32 {
-        match why {
-            CoolReason::RateLimited => &mut self.rate_limited,
-            CoolReason::Refused => &mut self.refused,
-            CoolReason::Quota => &mut self.quota,
-            CoolReason::Faults => &mut self.faults,
-        }
-    }
+/// The target understood the request and said what is wrong with it: it works.
+fn answered(class: FaultClass) -> bool {
+    matches!(
+        class,
+        FaultClass::ModelNotFound
+            | FaultClass::ContextLength
+            | FaultClass::ContentPolicy
+            | FaultClass::InvalidRequest
+            | FaultClass::TooLarge
+    )
 }
 
-/// What a fault says about the target; `None` when it says nothing.
-///
-/// The total deadline may have been used up by other targets or by a slow caller, so it does not count.
-/// Whether faults of this class ever cool a target down: those that the request brought upon itself never do.
+/// Whether a fault of this class is the target's: those that the request brought upon itself never are.
 #[must_use]
 pub fn counts(class: FaultClass) -> bool {
     reason(class).is_some()
 }
 
+/// What a fault says about the target; `None` when it says nothing. The total deadline may have been used up by
+/// other targets or by a slow caller, so it does not count.
 fn reason(class: FaultClass) -> Option<CoolReason> {
     match class {
         FaultClass::RateLimited => Some(CoolReason::RateLimited),

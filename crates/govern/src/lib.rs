@@ -4,16 +4,20 @@
 //! allocates on the request path. So a thousand callers and an hour of outages are a test of some
 //! milliseconds, and every decision can be replayed.
 //!
-//! * [`balance`]: a weighted pick among eligible provider keys.
-//! * [`cooldown`]: what a target's own answers say about its health.
+//! * [`balance`]: the pick among targets, by weight or by what is known of them.
+//! * [`cooldown`] and [`breaker`]: what a target's own answers say about its health.
+//! * [`load`] and [`headroom`]: how fast and busy it is, and what is left of its rate limits.
 //! * [`backoff`], [`retry_hint`] and [`moment`]: how long to wait, and what the provider asked for.
 //! * [`verdict`]: retry, another key, the next planned model, or stop.
 //! * [`price`] and [`catalog`]: what tokens cost, as integers of a nano-dollar.
 
 pub mod backoff;
 pub mod balance;
+pub mod breaker;
 pub mod catalog;
 pub mod cooldown;
+pub mod headroom;
+pub mod load;
 pub mod moment;
 pub mod price;
 pub mod retry_hint;

@@ -61,12 +61,14 @@ where
 
 const REMAINING: &str = "remaining";
 const RESET: &str = "reset";
+/// What the names of rate-limit headers have in common, one of them each.
+const LIMITS: [&str; 5] = ["ratelimit", "rate-limit", "tokenlimit", "call-limit", "call-remaining"];
 
 /// The name around `word`, for rate-limit headers only: `x-ratelimit-remaining-tokens` is the bucket
 /// `("x-ratelimit-", "-tokens")`.
-fn bucket<'a>(name: &'a str, word: &str) -> Option<(&'a str, &'a str)> {
+pub(crate) fn bucket<'a>(name: &'a str, word: &str) -> Option<(&'a str, &'a str)> {
     let at = position(name, word)?;
-    position(name, "ratelimit").or_else(|| position(name, "rate-limit"))?;
+    LIMITS.into_iter().find_map(|limit| position(name, limit))?;
     Some((name.get(..at)?, name.get(at.checked_add(word.len())?..)?))
 }
 
@@ -75,7 +77,7 @@ fn same(one: (&str, &str), other: (&str, &str)) -> bool {
 }
 
 /// Where `word` begins in `name`, in any case.
-fn position(name: &str, word: &str) -> Option<usize> {
+pub(crate) fn position(name: &str, word: &str) -> Option<usize> {
     name.as_bytes().windows(word.len()).position(|part| part.eq_ignore_ascii_case(word.as_bytes()))
 }
 

@@ -11,6 +11,7 @@ use crate::config::document::At;
 use crate::config::problem::child;
 use crate::config::raw;
 use crate::config::snapshot::{AllowedRequests, Mock, Provider};
+use govern::balance::Strategy;
 
 /// What the parts of an entry need to know of it.
 pub(super) struct Entry<'e> {
@@ -63,6 +64,12 @@ pub(super) fn compile(compiler: &mut Compiler<'_>, name: &str, raw: &raw::Provid
         mock,
         endpoint: endpoint?,
         credential: spec.credential,
+        strategy: match raw.strategy {
+            raw::Strategy::Weighted => Strategy::Weighted,
+            raw::Strategy::Adaptive => Strategy::Adaptive,
+            raw::Strategy::LeastLatency => Strategy::LeastLatency,
+            raw::Strategy::LeastInflight => Strategy::LeastInflight,
+        },
         keys,
         network,
         allowed: raw.custom_provider_config.as_ref().and_then(|c| c.allowed_requests.as_ref()).map(allowed),

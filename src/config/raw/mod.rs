@@ -23,7 +23,8 @@ pub use cloud::{AwsAccessKey, AzureKey, BedrockKey, Deployments, VertexKey};
 pub use network::{Network, Proxy, ProxyKind};
 pub use operation::{AllowedRequests, RequestPaths};
 pub use provider::{
-    Concurrency, CustomProvider, KeyReference, KeyValue, Mock, OpenAiOptions, Provider, ProviderKey, VllmKey,
+    Concurrency, CustomProvider, KeyReference, KeyValue, Mock, OpenAiOptions, Provider, ProviderKey,
+    Strategy, VllmKey,
 };
 pub use section::{Fallbacks, Mcp, McpServer, Plugin, Section, Store};
 pub use server::{Server, Tls};

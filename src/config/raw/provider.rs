@@ -16,6 +16,8 @@ pub struct Provider {
     /// Provider keys. Without any, the provider's environment variable is read; providers that need no
     /// key work without.
     pub keys: Vec<ProviderKey>,
+    /// How requests are shared among the provider's keys.
+    pub strategy: Strategy,
     /// How the provider is reached.
     pub network_config: Network,
     /// A proxy on the way.
@@ -36,6 +38,22 @@ pub struct Provider {
     pub openai_config: Option<OpenAiOptions>,
     /// Prices that replace the catalog's. Not active in this version.
     pub pricing_overrides: Vec<Loose>,
+}
+
+/// How requests are shared among keys. Whatever it is, a key near a rate limit that the provider tells of is eased off
+/// before it has to refuse, and one that fails is left alone for a while.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Strategy {
+    /// By the keys' weights.
+    #[default]
+    Weighted,
+    /// By the weights, less for keys whose recent calls fail, are slow, or are many.
+    Adaptive,
+    /// The key that answers first; one call in twenty goes by weight, to learn of the others.
+    LeastLatency,
+    /// The key with the fewest calls under way for its weight.
+    LeastInflight,
 }
 
 /// One provider key.

@@ -1,0 +1,188 @@
+//! Circuits of targets and the choice among keys: few probes, a soon return, and keys near a limit left in peace.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::rig::{Case, Rig, backup_model, each, provider, request};
+use crate::support::answers::{healthy, json_answer, refusal, whole};
+use crate::support::client::Request;
+use crate::support::gateway::Gateway;
+use crate::support::upstream::{Act, Gate, Hit, Script, Upstream};
+use crate::support::{Wire, for_each};
+
+fn overloaded(hit: &Hit) -> Script {
+    refusal(hit, 503, "overloaded_error", "at capacity", &[])
+}
+
+/// The states of the primary's target in `/health`.
+fn states(rig: &Rig, case: Case) -> Vec<Value> {
+    let health = rig.gateway.health();
+    let keys = health["keys"].as_array().unwrap().clone();
+    let own = keys.into_iter().filter(|key| key["provider"] == case.primary());
+    let states = own.flat_map(|key| key["cooling"].as_array().cloned().unwrap_or_default());
+    states.filter(|state| state["model"] == json!(case.model())).collect()
+}
+
+fn circuit(rig: &Rig, case: Case) -> f64 {
+    let (provider, model) = (case.primary(), case.model());
+    rig.gateway.metric("bifrost_circuit_state", &[("provider", provider), ("model", &model)])
+}
+
+fn by_backup(rig: &Rig, case: Case) {
+    rig.expect_answer(&rig.ask(case), case.backup(), &backup_model(case));
+}
+
+/// Asks until the target may be asked again.
+fn until_half_open(rig: &Rig, case: Case) {
+    let patience = Instant::now() + Duration::from_secs(20);
+    while !states(rig, case).is_empty() {
+        assert!(Instant::now() < patience, "still open: {}", rig.gateway.health());
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn row_15_an_outage_costs_few_probes_and_its_end_is_found_soon() {
+    let down = Arc::new(AtomicBool::new(true));
+    let still = Arc::clone(&down);
+    let rig = Rig::new(move |hit| if still.load(Ordering::SeqCst) { overloaded(hit) } else { healthy(hit) });
+    // The first request opens the circuit; from then on the primary is not asked.
+    each(|case| {
+        by_backup(&rig, case);
+        for _ in 0..20 {
+            by_backup(&rig, case);
+        }
+        assert_eq!(rig.hits(case).len(), 3, "attempts at a target whose circuit is open");
+        assert_eq!(circuit(&rig, case), 1.0);
+        assert_eq!(states(&rig, case)[0]["circuit"], "open");
+    });
+    // A probe that fails opens it again, with one attempt.
+    each(|case| {
+        until_half_open(&rig, case);
+        by_backup(&rig, case);
+        assert_eq!(rig.hits(case).len(), 4, "attempts for one probe");
+    });
+    let back = Instant::now();
+    down.store(false, Ordering::SeqCst);
+    each(|case| {
+        until_half_open(&rig, case);
+        let told = rig.ask(case);
+        rig.expect_answer(&told, case.primary(), &case.model());
+        assert_eq!((circuit(&rig, case), states(&rig, case).len()), (0.0, 0));
+    });
+    assert!(back.elapsed() < Duration::from_secs(30), "back after {:?}", back.elapsed());
+}
+
+#[test]
+fn a_half_open_circuit_lets_one_request_through_at_a_time() {
+    let gate = Gate::shut();
+    let (held, faults) = (gate.clone(), Arc::new(AtomicUsize::new(0)));
+    let rig = Rig::new(move |hit| {
+        if faults.fetch_add(1, Ordering::SeqCst) < 3 {
+            return overloaded(hit);
+        }
+        let mut script = vec![Act::Wait(held.clone())];
+        script.extend(healthy(hit));
+        script
+    });
+    let case = Case {
+        caller: Wire::OpenAi,
+        primary: Wire::OpenAi,
+        backup: Wire::OpenAi,
+        stream: false,
+        tag: "probed",
+    };
+    by_backup(&rig, case);
+    until_half_open(&rig, case);
+    std::thread::scope(|scope| {
+        let probe = scope.spawn(|| rig.ask(case));
+        rig.primary.wait_for("the probe", |hits| (hits.len() == 4).then_some(()));
+        assert_eq!((circuit(&rig, case), &states(&rig, case)[0]["circuit"]), (2.0, &json!("half_open")));
+        // Nobody else waits for what it learns.
+        for _ in 0..3 {
+            by_backup(&rig, case);
+        }
+        gate.open();
+        rig.expect_answer(&probe.join().unwrap(), case.primary(), &case.model());
+    });
+    assert_eq!(rig.hits(case).len(), 4);
+    rig.expect_answer(&rig.ask(case), case.primary(), &case.model());
+}
+
+/// A gateway with one provider of two keys.
+fn two_keys(wire: Wire, url: &str, strategy: &str) -> Gateway {
+    let mut provider = provider(wire, url, &["key-a", "key-b"]);
+    provider["strategy"] = json!(strategy);
+    Gateway::start(&json!({"providers": {"one": provider}}))
+}
+
+#[test]
+fn a_key_near_its_rate_limit_was_asked_until_it_refused() {
+    for_each(&["weighted", "adaptive", "least_latency", "least_inflight"], |strategy| {
+        let upstream = Upstream::start(|hit| {
+            let left = if hit.key() == "key-a" { "0" } else { "90" };
+            let limits: [(&str, &str); 3] = match hit.wire() {
+                Wire::OpenAi => [
+                    ("x-ratelimit-limit-requests", "100"),
+                    ("x-ratelimit-remaining-requests", left),
+                    ("x-ratelimit-reset-requests", "6m0s"),
+                ],
+                Wire::Anthropic => [
+                    ("anthropic-ratelimit-requests-limit", "100"),
+                    ("anthropic-ratelimit-requests-remaining", left),
+                    ("anthropic-ratelimit-requests-reset", "2099-01-01T00:00:00Z"),
+                ],
+            };
+            json_answer(200, &limits, &whole(hit.wire(), hit.model()))
+        });
+        for wire in [Wire::OpenAi, Wire::Anthropic] {
+            let gateway = two_keys(wire, &upstream.url(), strategy);
+            for _ in 0..40 {
+                let answer = gateway.ask(&Request::json(wire.path(), &request("one/m", false)));
+                assert_eq!(answer.status(), 200, "{}", answer.text());
+            }
+            let hits = upstream.hits();
+            let of = |key: &str| hits.iter().filter(|hit| hit.wire() == wire && hit.key() == key).count();
+            assert!(of("key-a") <= 1, "{strategy} {wire:?}: {} calls of an exhausted key", of("key-a"));
+            assert!(of("key-b") >= 39);
+            let ratio = |key| gateway.metric("bifrost_target_headroom_ratio", &[("key", key)]);
+            assert!(ratio("key-b") > 0.8, "{}", ratio("key-b"));
+            assert!(of("key-a") == 0 || ratio("key-a") < 0.01, "{}", ratio("key-a"));
+        }
+    });
+}
+
+#[test]
+fn the_idlest_key_is_taken_where_that_is_asked_for() {
+    let gate = Gate::shut();
+    let held = gate.clone();
+    let upstream = Upstream::start(move |hit| {
+        let mut script = if hit.model() == "held" { vec![Act::Wait(held.clone())] } else { Vec::new() };
+        script.extend(healthy(hit));
+        script
+    });
+    let gateway = two_keys(Wire::OpenAi, &upstream.url(), "least_inflight");
+    let ask = |model: &str| {
+        gateway.ask(&Request::json(Wire::OpenAi.path(), &request(&format!("one/{model}"), false)))
+    };
+    std::thread::scope(|scope| {
+        let waiting: Vec<_> = (1..=4)
+            .map(|nth| {
+                let asked = scope.spawn(|| ask("held"));
+                upstream.wait_for("a call", |hits| (hits.len() == nth).then_some(()));
+                asked
+            })
+            .collect();
+        let hits = upstream.hits();
+        let of = |key: &str| hits.iter().filter(|hit| hit.key() == key).count();
+        assert_eq!((of("key-a"), of("key-b")), (2, 2));
+        gate.open();
+        for asked in waiting {
+            assert_eq!(asked.join().unwrap().status(), 200);
+        }
+    });
+    assert_eq!(gateway.metric("bifrost_target_in_flight", &[("key", "key-a")]), 0.0);
+}
