@@ -141,6 +141,7 @@ fn observe(gateway: &Gateway, exchange: &Exchange, series: &Series, settled: Opt
     let Some(settled) = settled else { return };
     if let Some(usage) = settled.usage {
         series.input_tokens.inc_by(usage.input_total());
+        series.cached_input_tokens.inc_by(usage.cache_read);
         series.output_tokens.inc_by(usage.output);
     }
     if let Some(nanos) = settled.cost_nanos {

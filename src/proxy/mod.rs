@@ -31,6 +31,7 @@ mod tasks;
 mod upstream_peer;
 mod upstream_request_filter;
 mod upstream_response_filter;
+mod wish;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -21,10 +21,11 @@ use super::fault::Fault;
 use super::headers::Forward;
 use super::replay::Stage;
 use super::request_filter::direct_key;
+use super::wish;
 use crate::config::snapshot::{ModelRef, Provider, Snapshot};
 use crate::route::endpoint::Endpoint;
 use crate::route::model::{own_provider, resolve};
-use crate::route::plan::Plan;
+use crate::route::plan::{Keys, Plan};
 use crate::upstream::select::Cursor;
 use crate::upstream::target;
 
@@ -60,7 +61,11 @@ pub fn plan(
         .then(|| model_told(&body, endpoint, snapshot, catalog))
         .flatten();
     if let Some((target, peek)) = told {
-        return Ok(call(session, &target, snapshot, (endpoint, peek), (path, body, started)));
+        let plan = Plan::only(&target, Keys::OfModel, snapshot);
+        if let Some(step) = plan.steps.first() {
+            check(&step.provider, endpoint, false, true)?;
+        }
+        return call(session, snapshot, plan, (endpoint, peek), (path, body, started));
     }
     let named = head.headers.get(PROVIDER).and_then(|value| value.to_str().ok());
     let own = || own_provider(endpoint.family, "", |name| snapshot.provider(name).is_some());
@@ -72,8 +77,11 @@ pub fn plan(
         return Err(Fault::request(FailureKind::NotFound, 404, message));
     };
     let target = ModelRef { provider: Arc::clone(&provider.name), model: NO_MODEL.into() };
-    let call = call(session, &target, snapshot, (endpoint, Peek::nothing(NO_MODEL)), (path, body, started));
-    check(provider, endpoint, call.stream, call.direct_key.is_some())?;
+    // Answers that were kept run no model.
+    let reads = endpoint.dialect == Wire::OpenAiResponses && !path.ends_with("/compact");
+    let plan = Plan::only(&target, if reads { Keys::Any } else { Keys::OfAllModels }, snapshot);
+    let call = call(session, snapshot, plan, (endpoint, Peek::nothing(NO_MODEL)), (path, body, started))?;
+    check(provider, endpoint, call.stream, reads || call.direct_key.is_some())?;
     Ok(call)
 }
 
@@ -91,18 +99,20 @@ fn model_told(
 
 fn call(
     session: &Session,
-    target: &ModelRef,
     snapshot: &Snapshot,
+    plan: Plan,
     (endpoint, peek): (Endpoint, Peek<'static>),
     (path, body, started): (&str, Bytes, Instant),
-) -> Call {
+) -> Result<Call, Fault> {
     let head = session.req_header();
     let direct_key = direct_key(session, snapshot);
     let query = head.uri.query().map(without_credentials).unwrap_or_default();
-    Call {
+    let stream = streams(path, &body);
+    let wish = plan.steps.first().map(|step| wish::of(&head.headers, &step.provider)).transpose()?;
+    Ok(Call {
         endpoint,
         model_asked: peek.model.as_ref().into(),
-        stream: streams(path, &body),
+        stream,
         include_usage: true,
         body,
         lost: Losses::default(),
@@ -114,26 +124,24 @@ fn call(
         task: None,
         single: false,
         list: false,
-        plan: Plan::only(target, snapshot),
-        cursor: Cursor::at_start(false),
+        plan,
+        cursor: Cursor::at_start(stream, wish.unwrap_or_default()),
         stage: Stage::new(started),
         forward: Forward::everything(&head.headers, direct_key.is_some()),
         direct_key,
-    }
+    })
 }
 
 /// What goes through unread can be held to no list: it is for providers that allow it, with keys for every model.
-fn check(provider: &Provider, endpoint: Endpoint, stream: bool, own_key: bool) -> Result<(), Fault> {
+fn check(provider: &Provider, endpoint: Endpoint, stream: bool, any_key: bool) -> Result<(), Fault> {
     let name = &provider.name;
     if !target::takes(provider, endpoint, stream) {
         let what = if stream { "passthrough_stream" } else { "passthrough" };
         let message = format!("{name} does not allow {what} (`allowed_requests`)");
         return Err(Fault::request(FailureKind::Permission, 403, message));
     }
-    // Answers that were kept run no model.
-    let read = endpoint.dialect == Wire::OpenAiResponses;
     let mut enabled = provider.keys.iter().filter(|key| key.disabled.is_none()).peekable();
-    if !own_key && !read && enabled.peek().is_some() && !enabled.any(|key| key.serves_all()) {
+    if !any_key && enabled.peek().is_some() && !enabled.any(|key| key.serves_all()) {
         let message = format!(
             "every key of {name} is for some models only, and a passthrough request names none that could be checked: give {name} a key without `models` and `blacklisted_models`"
         );

@@ -18,7 +18,7 @@ use super::fault::Fault;
 use super::front;
 use super::headers::{Forward, betas, credential};
 use super::replay::{self, Stage};
-use super::{Gateway, body, count, cursor, invoke, passthrough, respond, signature};
+use super::{Gateway, body, count, cursor, invoke, passthrough, respond, signature, wish};
 use crate::config::snapshot::{Key, Secret, Snapshot};
 use crate::route::endpoint::{self, Endpoint, Operation, Route};
 use crate::route::model::UnknownModel;
@@ -154,7 +154,8 @@ fn plan(gateway: &Gateway, session: &Session, snapshot: &Snapshot, asked: Asked)
     check_operation(&plan, endpoint, peek.stream)?;
     let direct_key = direct_key(session, snapshot);
     let forward = Forward::choose(&session.req_header().headers, endpoint.service(), direct_key.is_some());
-    let cursor = Cursor::at_start(peek.stream);
+    let wish = plan.steps.first().map(|step| wish::of(&session.req_header().headers, &step.provider));
+    let cursor = Cursor::at_start(peek.stream, wish.transpose()?.unwrap_or_default());
     Ok(Call {
         endpoint,
         model_asked: peek.model.as_ref().into(),

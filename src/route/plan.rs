@@ -8,21 +8,36 @@ use super::endpoint::Family;
 use super::model;
 use crate::config::snapshot::{Key, ModelRef, Provider, Snapshot};
 
+/// Which keys a step may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keys {
+    /// Those that serve its model.
+    OfModel,
+    /// Those without a list of models: nobody knows which model the request runs.
+    OfAllModels,
+    /// Every one: no model is run.
+    Any,
+}
+
 /// One model at one provider, to be tried with its keys.
 #[derive(Debug, Clone)]
 pub struct Step {
     pub provider: Arc<Provider>,
     /// As the provider names it.
     pub model: Arc<str>,
-    /// No model is named: a key that is for some models only will not do, since nobody can tell.
-    pub any_model: bool,
+    /// Which keys may be used.
+    pub keys: Keys,
 }
 
 impl Step {
     /// This key may be used.
     #[must_use]
     pub fn served_by(&self, key: &Key) -> bool {
-        if self.any_model { key.serves_all() } else { key.serves(&self.model) }
+        match self.keys {
+            Keys::OfModel => key.serves(&self.model),
+            Keys::OfAllModels => key.serves_all(),
+            Keys::Any => key.disabled.is_none(),
+        }
     }
 }
 
@@ -66,10 +81,10 @@ impl Plan {
 
     /// One provider, whatever the model, and nothing behind it.
     #[must_use]
-    pub fn only(target: &ModelRef, snapshot: &Snapshot) -> Self {
+    pub fn only(target: &ModelRef, keys: Keys, snapshot: &Snapshot) -> Self {
         let mut plan = Self::default();
         plan.push(target, snapshot);
-        plan.steps.iter_mut().for_each(|step| step.any_model = true);
+        plan.steps.iter_mut().for_each(|step| step.keys = keys);
         plan
     }
 
@@ -82,7 +97,7 @@ impl Plan {
             self.steps.push(Step {
                 provider: Arc::clone(provider),
                 model: Arc::clone(&target.model),
-                any_model: false,
+                keys: Keys::OfModel,
             });
         }
     }

@@ -59,6 +59,8 @@ pub struct Metrics {
     pub target_headroom: GaugeVec,
     /// `bifrost_input_tokens_total{provider, model}`.
     pub input_tokens: IntCounterVec,
+    /// `bifrost_cached_input_tokens_total{provider, model}`: those of them that providers' prompt caches had.
+    pub cached_input_tokens: IntCounterVec,
     /// `bifrost_output_tokens_total{provider, model}`.
     pub output_tokens: IntCounterVec,
     /// `bifrost_cost_total{provider, model}`, US dollars.
@@ -80,6 +82,7 @@ pub struct Series {
     pub duration: Histogram,
     pub ttft: Histogram,
     pub input_tokens: IntCounter,
+    pub cached_input_tokens: IntCounter,
     pub output_tokens: IntCounter,
     pub cost: Counter,
     /// What its tokens cost, where the catalog knows.
@@ -132,6 +135,11 @@ impl Metrics {
             input_tokens: make.counters(
                 "bifrost_input_tokens_total",
                 "Input tokens, cached included",
+                model,
+            )?,
+            cached_input_tokens: make.counters(
+                "bifrost_cached_input_tokens_total",
+                "Input tokens from prompt caches",
                 model,
             )?,
             output_tokens: make.counters("bifrost_output_tokens_total", "Output tokens", model)?,
@@ -193,6 +201,7 @@ impl Metrics {
             duration: self.duration.with_label_values(&[provider]),
             ttft: self.ttft.with_label_values(&[provider]),
             input_tokens: self.input_tokens.with_label_values(both),
+            cached_input_tokens: self.cached_input_tokens.with_label_values(both),
             output_tokens: self.output_tokens.with_label_values(both),
             cost: self.cost.with_label_values(both),
             price,

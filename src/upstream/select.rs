@@ -22,6 +22,8 @@ pub struct Cursor {
     pub tries: u32,
     /// The request wants a stream: speed is compared among streams then.
     stream: bool,
+    /// What the caller asks of the choice.
+    wish: Wish,
     /// Keys of the current step that were tried (bit per index below 64).
     tried: u64,
     /// Wait before the next attempt.
@@ -30,6 +32,23 @@ pub struct Cursor {
     pub fresh_connection: bool,
     /// Retries that a stale pooled connection got for free.
     free_retries: u32,
+}
+
+/// What a caller asks of the choice among keys.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Wish {
+    /// Index of the one key that may be used at the first provider.
+    pub pinned: Option<usize>,
+    /// Requests of one session go to one key as long as it is well.
+    pub session: Option<u64>,
+}
+
+impl Wish {
+    /// The session of this name.
+    #[must_use]
+    pub fn session(name: &str) -> u64 {
+        fnv1a(name.as_bytes())
+    }
 }
 
 /// What to do now.
@@ -46,8 +65,8 @@ pub enum Choice {
 impl Cursor {
     /// Before the first attempt of a request that wants a stream, or a whole answer.
     #[must_use]
-    pub fn at_start(stream: bool) -> Self {
-        Self { stream, ..Self::default() }
+    pub fn at_start(stream: bool, wish: Wish) -> Self {
+        Self { stream, wish, ..Self::default() }
     }
 
     /// The current step.
@@ -69,7 +88,7 @@ impl Cursor {
                 return Choice::Use { key };
             }
         }
-        first_ready(step, health, now_ms)
+        self.first_ready(step, health, now_ms)
     }
 
     /// An attempt with `key` begins.
@@ -82,7 +101,9 @@ impl Cursor {
 
     /// Moves on to the next step. False when there is none.
     pub fn advance(&mut self, plan: &Plan) -> bool {
-        *self = Self { step: self.step.saturating_add(1), stream: self.stream, ..Self::default() };
+        // A key is asked for at the provider that was: fallbacks have others.
+        let wish = Wish { pinned: None, ..self.wish };
+        *self = Self { step: self.step.saturating_add(1), ..Self::at_start(self.stream, wish) };
         self.step < plan.steps.len()
     }
 
@@ -114,7 +135,11 @@ impl Cursor {
         };
         match decide(fault.class, situation) {
             // Nobody waits for a circuit while another target may answer.
-            Verdict::Retry if situation.fallback_left && is_open(&step, health, now_ms) => self.advance(plan),
+            Verdict::Retry
+                if situation.fallback_left && !seen.direct_key && self.is_open(&step, health, now_ms) =>
+            {
+                self.advance(plan)
+            }
             Verdict::Retry => self.retry(&step, fault, other_key) || self.advance(plan),
             Verdict::RetryOtherKey => true,
             Verdict::Failover => self.advance(plan),
@@ -146,8 +171,43 @@ impl Cursor {
         true
     }
 
+    /// The key is the one that was asked for, where one was.
+    fn serves(&self, step: &Step, index: usize) -> bool {
+        self.wish.pinned.is_none_or(|pinned| pinned == index || step.provider.keys.len() <= pinned)
+    }
+
+    fn first_ready(&self, step: &Step, health: &Registry, now_ms: u64) -> Choice {
+        step.provider
+            .keys
+            .iter()
+            .enumerate()
+            .filter(|(index, key)| self.serves(step, *index) && step.served_by(key))
+            .filter_map(|(index, key)| match health.verdict(key, &step.model, now_ms) {
+                Availability::Cooling { until_ms, why } => {
+                    Some((until_ms.saturating_sub(now_ms), index, why))
+                }
+                Availability::Ready => None,
+            })
+            .min_by_key(|(wait, index, _)| (*wait, *index))
+            .map_or(Choice::NoKey, |(wait_ms, key, why)| Choice::Cooling { key, wait_ms, why })
+    }
+
+    /// The circuit of every key is open.
+    fn is_open(&self, step: &Step, health: &Registry, now_ms: u64) -> bool {
+        let keys = step.provider.keys.iter().enumerate();
+        let mut served = keys.filter(|(index, key)| self.serves(step, *index) && step.served_by(key));
+        served.all(|(_, key)| {
+            matches!(
+                health.verdict(key, &step.model, now_ms),
+                Availability::Cooling { why: CoolReason::Faults, .. }
+            )
+        })
+    }
+
     fn pick(&self, step: &Step, health: &Registry, now_ms: u64, random: u64) -> Option<usize> {
-        let open = |index: usize, key: &Key| step.served_by(key) && self.tried & bit(index) == 0;
+        let open = |index: usize, key: &Key| {
+            self.serves(step, index) && self.tried & bit(index) == 0 && step.served_by(key)
+        };
         // One key leaves nothing to choose.
         if let [only] = step.provider.keys.as_slice() {
             let ready = health.verdict(only, &step.model, now_ms) == Availability::Ready;
@@ -164,6 +224,10 @@ impl Cursor {
                 outlook
             })
             .collect();
+        if let Some(session) = self.wish.session {
+            let keys = step.provider.keys.iter().map(|key| fnv1a(key.id.as_bytes()));
+            return balance::affine(outlooks.iter().copied().zip(keys), session);
+        }
         balance::choose(step.provider.strategy, outlooks.iter().copied(), random)
     }
 }
@@ -189,29 +253,11 @@ pub struct Seen {
     pub stale_connection: bool,
 }
 
-fn first_ready(step: &Step, health: &Registry, now_ms: u64) -> Choice {
-    step.provider
-        .keys
+/// A hash that is the same everywhere and always.
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes
         .iter()
-        .enumerate()
-        .filter(|(_, key)| step.served_by(key))
-        .filter_map(|(index, key)| match health.verdict(key, &step.model, now_ms) {
-            Availability::Cooling { until_ms, why } => Some((until_ms.saturating_sub(now_ms), index, why)),
-            Availability::Ready => None,
-        })
-        .min_by_key(|(wait, index, _)| (*wait, *index))
-        .map_or(Choice::NoKey, |(wait_ms, key, why)| Choice::Cooling { key, wait_ms, why })
-}
-
-/// The circuit of every key is open.
-fn is_open(step: &Step, health: &Registry, now_ms: u64) -> bool {
-    let mut served = step.provider.keys.iter().filter(|key| step.served_by(key));
-    served.all(|key| {
-        matches!(
-            health.verdict(key, &step.model, now_ms),
-            Availability::Cooling { why: CoolReason::Faults, .. }
-        )
-    })
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 fn bit(index: usize) -> u64 {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde_json::json;
 
 use crate::stage::{chat, healthy_stage, plain_chat, provider};
-use crate::support::answers::healthy;
+use crate::support::answers::{healthy, refusal};
 use crate::support::client::Request;
 use crate::support::gateway::Gateway;
 use crate::support::upstream::Upstream;
@@ -157,4 +157,72 @@ fn one_model_is_shown_as_its_dialect_has_it_and_an_unknown_one_is_not_found() {
     let bedrock = unknown("/bedrock/foundation-models/nothing");
     assert_eq!(bedrock.header("x-amzn-errortype"), Some("ResourceNotFoundException"));
     assert!(upstream.hits().is_empty(), "a name is no reason to ask a provider");
+}
+
+/// Three keys of one provider, and another provider as fallback.
+fn three_keys() -> (Upstream, Gateway) {
+    let upstream = Upstream::start(|hit| match (hit.key(), hit.model()) {
+        ("b", "broken") => refusal(hit, 400, "context_length_exceeded", "too long", &[]),
+        _ => healthy(hit),
+    });
+    let mut many = provider(Wire::OpenAi, &upstream.url());
+    many["keys"] = ["a", "b", "c"]
+        .iter()
+        .map(|key| json!({"id": format!("id-{key}"), "name": key, "value": key}))
+        .collect();
+    let gateway = Gateway::start(
+        &json!({"providers": {"many": many, "other": provider(Wire::OpenAi, &upstream.url())}}),
+    );
+    (upstream, gateway)
+}
+
+#[test]
+fn a_caller_names_the_key() {
+    let (upstream, gateway) = three_keys();
+    for (nth, (header, value)) in [("x-bf-api-key", "b"), ("x-bf-api-key-id", "id-b")].into_iter().enumerate()
+    {
+        let model = format!("named-{nth}");
+        for _ in 0..10 {
+            let request = Request::json("/v1/chat/completions", &chat(&format!("many/{model}")));
+            assert_eq!(gateway.ask(&request.header(header, value)).status(), 200);
+        }
+        assert!(upstream.hits_for(&model).iter().all(|hit| hit.key() == "b"), "{header}");
+        assert!(upstream.hits_for(&model).iter().all(|hit| hit.header(header).is_none()), "{header}");
+    }
+    // The id counts before the name.
+    let both = Request::json("/v1/chat/completions", &chat("many/both"));
+    gateway.ask(&both.header("x-bf-api-key", "a").header("x-bf-api-key-id", "id-c"));
+    assert_eq!(upstream.hits_for("both")[0].key(), "c");
+    // Fallbacks have keys of their own.
+    let mut body = chat("many/broken");
+    body["fallbacks"] = json!(["other/fine"]);
+    let answer = gateway.ask(&Request::json("/v1/chat/completions", &body).header("x-bf-api-key", "b"));
+    assert_eq!((answer.status(), answer.header("x-bf-provider")), (200, Some("other")));
+    for (header, value) in [("x-bf-api-key", "z"), ("x-bf-api-key-id", "b"), ("x-bf-session-id", "")] {
+        let refused = gateway.ask(&plain_chat_of("many/m").header(header, value));
+        assert_eq!(refused.status(), 400, "{}", refused.text());
+        assert_eq!(refused.json()["error"]["param"], header);
+    }
+}
+
+fn plain_chat_of(model: &str) -> Request {
+    Request::json("/v1/chat/completions", &chat(model))
+}
+
+#[test]
+fn a_session_stays_with_its_key_and_sessions_are_shared() {
+    let (upstream, gateway) = three_keys();
+    for session in 0..12 {
+        let model = format!("session-{session}");
+        for _ in 0..5 {
+            let request =
+                plain_chat_of(&format!("many/{model}")).header("x-bf-session-id", &format!("s{session}"));
+            assert_eq!(gateway.ask(&request).status(), 200);
+        }
+        let hits = upstream.hits_for(&model);
+        assert!(hits.iter().all(|hit| hit.key() == hits[0].key()), "session {session} moved");
+    }
+    let used: std::collections::HashSet<String> =
+        upstream.hits().iter().map(|hit| hit.key().to_owned()).collect();
+    assert_eq!(used.len(), 3, "{used:?}");
 }

@@ -100,6 +100,23 @@ fn a_conversation_was_not_made_short() {
 }
 
 #[test]
+fn making_a_conversation_short_went_around_the_lists_of_keys() {
+    let upstream = Upstream::start(echo);
+    let mut openai = provider(Wire::OpenAi, &upstream.url());
+    openai["keys"][0]["models"] = json!(["gpt-4o"]);
+    let gateway = Gateway::start(&json!({"providers": {"openai": openai}}));
+    let short = |model: &str| {
+        gateway.ask(&Request::json("/v1/responses/compact", &json!({"model": model, "input": []}))).status()
+    };
+    assert_eq!(short("openai/gpt-4o"), 200);
+    assert!([400, 403, 404].contains(&short("openai/gpt-5")), "{}", short("openai/gpt-5"));
+    assert!([400, 403, 404].contains(&short("unheard-of")), "{}", short("unheard-of"));
+    // Reading runs no model.
+    assert_eq!(gateway.get("/v1/responses/resp_1").status(), 200);
+    assert_eq!(upstream.hits().len(), 2);
+}
+
+#[test]
 fn answers_come_back_as_they_were_given() {
     let (_upstream, gateway) = stage();
     let gone = gateway.get("/openai_passthrough/v1/gone");

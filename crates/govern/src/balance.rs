@@ -128,6 +128,35 @@ where
     pick_from(candidates, random)
 }
 
+/// The index of the target that a session belongs to, `None` when none is eligible.
+///
+/// Weighted rendezvous hashing: a session stays with its target as long as that is eligible, whatever becomes of the
+/// others; when it is not, its sessions are shared among the others by weight, and come back with it. Nothing is
+/// kept, so all nodes agree. `identity` tells targets apart and must outlast restarts. Exhausted targets are chosen
+/// only when all are.
+#[must_use]
+pub fn affine<I>(outlooks: I, session: u64) -> Option<usize>
+where
+    I: Iterator<Item = (Outlook, u64)> + Clone,
+{
+    let exhausted = outlooks.clone().all(|(outlook, _)| !outlook.candidate.eligible || outlook.headroom == 0);
+    let open = |outlook: &Outlook| outlook.candidate.eligible && (outlook.headroom > 0 || exhausted);
+    let ranked =
+        outlooks.enumerate().filter(|(_, (outlook, _))| open(outlook)).map(|(index, (outlook, identity))| {
+            // A number in (0, 1) that is the target's own for this session.
+            let own = ((mix(session ^ identity) >> 12) as f64 + 0.5) / (1_u64 << 52) as f64;
+            (index, -own.ln() / f64::from(outlook.candidate.weight.max(1)))
+        });
+    ranked.min_by(|one, other| one.1.total_cmp(&other.1)).map(|(index, _)| index)
+}
+
+/// The finaliser of splitmix64.
+fn mix(value: u64) -> u64 {
+    let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    value ^ (value >> 31)
+}
+
 /// Weights are eased in steps of this.
 const STEPS: u64 = 1_000;
 /// Below this headroom a target is eased off, in proportion.

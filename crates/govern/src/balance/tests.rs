@@ -121,3 +121,45 @@ fn pick_time_for_eight_keys() {
     let nanos = start.elapsed().as_nanos() / u128::from(rounds);
     println!("pick over 8 keys: {nanos} ns (sum {sum})");
 }
+
+fn outlooks(weights: &[u32]) -> Vec<(Outlook, u64)> {
+    (1..).zip(weights).map(|(identity, &weight)| (Outlook::of(weight), mix(identity))).collect()
+}
+
+#[test]
+fn sessions_are_shared_by_weight_and_stay_where_they_are() {
+    let all = outlooks(&[2, 1, 1]);
+    let mut counts = [0_u32; 3];
+    for session in 0..40_000 {
+        let home = affine(all.iter().copied(), mix(session)).unwrap();
+        assert_eq!(affine(all.iter().copied(), mix(session)), Some(home));
+        counts[home] += 1;
+        // When another target goes, nobody else moves.
+        let mut fewer = all.clone();
+        let gone = (home + 1) % 3;
+        fewer[gone].0.candidate.eligible = false;
+        assert_eq!(affine(fewer.iter().copied(), mix(session)), Some(home));
+        // When its own goes, it has another, and it comes back.
+        fewer = all.clone();
+        fewer[home].0.headroom = 0;
+        assert_ne!(affine(fewer.iter().copied(), mix(session)), Some(home));
+    }
+    let share = |nth: usize| f64::from(counts[nth]) / 40_000.0;
+    assert!((share(0) - 0.5).abs() < 0.01 && (share(1) - 0.25).abs() < 0.01, "{counts:?}");
+}
+
+#[test]
+fn sessions_of_those_who_leave_are_shared_by_weight_among_the_others() {
+    let all = outlooks(&[1, 3, 1]);
+    let mut counts = [0_u32; 3];
+    for session in 0..60_000 {
+        if affine(all.iter().copied(), mix(session)) != Some(0) {
+            continue;
+        }
+        let mut fewer = all.clone();
+        fewer[0].0.candidate.eligible = false;
+        counts[affine(fewer.iter().copied(), mix(session)).unwrap()] += 1;
+    }
+    let share = f64::from(counts[1]) / f64::from(counts[1] + counts[2]);
+    assert!((share - 0.75).abs() < 0.02, "{counts:?}");
+}
