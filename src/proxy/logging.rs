@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use govern::price::{self, TokenCounts};
+use govern::verdict::FaultClass;
 use pingora_error::Error;
 use pingora_proxy::Session;
 use translate::ir::Usage;
@@ -84,8 +85,14 @@ fn settle(exchange: &mut Exchange, series: &Series) -> Option<Settled> {
     };
     if let Some(ticket) = ticket {
         let whole = !matches!(attempt.answer, Answer::Stream(_));
-        let tokens = usage.map(|usage| usage.total());
-        ticket.succeeded(whole, tokens.filter(|_| !estimated));
+        let tokens = usage.map(|usage| (usage.input_uncached, usage.output)).filter(|_| !estimated);
+        match (&attempt.answer, attempt.status) {
+            // Told as it came, but no success.
+            (Answer::Passed { .. }, status @ 400..) => {
+                ticket.failed(class_of_status(status), attempt.retry_after_ms);
+            }
+            _ => ticket.succeeded(whole, tokens),
+        }
     }
     let cost_nanos = usage.and_then(|usage| {
         usage.provider_cost_nanos.or_else(|| Some(price::cost(series.price.as_ref()?, &counts(&usage))))
@@ -94,6 +101,19 @@ fn settle(exchange: &mut Exchange, series: &Series) -> Option<Settled> {
         exchange.attempts.push(attempt.record("success", None));
     }
     Some(Settled { usage, estimated, cost_nanos })
+}
+
+/// What a status alone tells.
+fn class_of_status(status: u16) -> FaultClass {
+    match status {
+        401 => FaultClass::Authentication,
+        402 => FaultClass::Quota,
+        403 => FaultClass::Permission,
+        429 => FaultClass::RateLimited,
+        503 | 529 => FaultClass::Overloaded,
+        500.. => FaultClass::ServerError,
+        _ => FaultClass::InvalidRequest,
+    }
 }
 
 /// No count came (the caller left, the stream was cut): about four characters make a token.

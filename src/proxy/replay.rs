@@ -109,6 +109,16 @@ impl Stage {
         self.leaving.store(true, Ordering::Relaxed);
     }
 
+    /// The caller took this long to read what it had: that is not the provider's silence.
+    fn put_off(&self, by: Duration) {
+        let micros = u64::try_from(by.as_micros()).unwrap_or(u64::MAX);
+        if matches!(self.limit(), Limit::Idle | Limit::FirstToken)
+            && self.at.load(Ordering::Relaxed) != u64::MAX
+        {
+            self.at.fetch_add(micros.min(u64::MAX / 4), Ordering::Relaxed);
+        }
+    }
+
     /// No deadline runs.
     pub fn clear(&self) {
         self.at.store(u64::MAX, Ordering::Relaxed);
@@ -295,7 +305,9 @@ impl CustomSession for Replay {
     async fn response_duplex_vec(&mut self, tasks: Vec<HttpTask>) -> Result<bool> {
         let Release { out, failed, mut ended } = self.release(tasks);
         if !out.is_empty() {
+            let began = Instant::now();
             ended |= self.inner_mut().response_duplex_vec(out).await?;
+            self.stage.put_off(began.elapsed());
         }
         match failed {
             Some(error) => Err(error),

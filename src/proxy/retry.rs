@@ -92,7 +92,13 @@ pub fn note(gateway: &Gateway, exchange: &mut Exchange, fault: &Fault, stale_con
     // A stale pooled connection says nothing about the target.
     let ticket = attempt.ticket.take();
     if let Some(ticket) = ticket.filter(|_| !stale_connection) {
-        ticket.failed(fault.class, fault.retry_after_ms);
+        // Who used up most of the caller's time in silence is as good as dead, whoever's limit ended it.
+        let silent = attempt.status == 0 && attempt.clock.began.elapsed() * 2 >= exchange.started.elapsed();
+        let class = match fault.class {
+            FaultClass::TotalTimeout if silent => FaultClass::FirstByteTimeout,
+            class => class,
+        };
+        ticket.failed(class, fault.retry_after_ms);
         if matches!(fault.class, FaultClass::Authentication | FaultClass::Permission) {
             // A fetched token may have been withdrawn before its time.
             attempt.key.credential.invalidate();

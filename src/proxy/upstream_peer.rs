@@ -124,7 +124,11 @@ fn open(gateway: &Gateway, exchange: &mut Exchange) -> Result<Opened, Fault> {
                     Err(fault) => fault,
                 },
                 Choice::Cooling { key, wait_ms, why } => match cooling(call, &step, wait_ms, why) {
-                    Cooled::Wait => return Ok(Opened::Wait(Duration::from_millis(wait_ms))),
+                    // Those who wait for the same moment do not start in it.
+                    Cooled::Wait => {
+                        let spread = fastrand::u64(..=wait_ms / 10 + 50);
+                        return Ok(Opened::Wait(Duration::from_millis(wait_ms.saturating_add(spread))));
+                    }
                     Cooled::Probe => match ready(gateway, call, &step, key) {
                         Ok(attempt) => {
                             exchange.fault = None;
@@ -191,7 +195,8 @@ enum Cooled {
 fn cooling(call: &Call, step: &Step, wait_ms: u64, why: CoolReason) -> Cooled {
     let retrying = call.cursor.tries > 0;
     let patience = u64::try_from(step.provider.network.retry_backoff_max.as_millis()).unwrap_or(u64::MAX);
-    if call.cursor.has_next(&call.plan) && !retrying {
+    // Nobody waits for a circuit, or asks all the same, while another target may answer.
+    if call.cursor.has_next(&call.plan) && (!retrying || why != CoolReason::RateLimited) {
         return Cooled::Skip(cooled(step, wait_ms, why));
     }
     match why {

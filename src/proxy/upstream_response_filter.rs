@@ -51,6 +51,9 @@ pub fn run(header: &mut ResponseHeader, exchange: &mut Exchange) -> Result<()> {
     }
     attempt.answer = if raw {
         call.stage.allow_empty();
+        if header.status.as_u16() >= 400 {
+            attempt.retry_after_ms = hint(header).retry_after_ms;
+        }
         Answer::Passed { bytes: 0, meter: None }
     } else if !header.status.is_success() {
         read_hints(header, attempt);

@@ -9,11 +9,12 @@
 use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Instant;
 
 use govern::balance::Outlook;
-use govern::breaker::State;
+use govern::breaker::{NO_PROBE, State};
 use govern::cooldown::{Availability, CoolReason, HealthState, Noted, Policy};
 use govern::headroom::{self, Headroom};
 use govern::load::Load;
@@ -123,13 +124,24 @@ impl Registry {
         let now_ms = self.now_ms();
         let key = self.find_or_insert(key);
         let target = key.target(model, now_ms);
-        let (number, probe) = target.as_deref().map_or((0, false), |target| {
+        let (number, probe) = target.as_deref().map_or((0, NO_PROBE), |target| {
             let mut target = lock(target);
             target.load.begin();
             (target.headroom.begin(), target.health.begin(&POLICY, now_ms))
         });
         let model = Arc::clone(model);
-        Ticket { epoch: self.epoch, began: Instant::now(), key, model, target, number, probe, told: false }
+        let heard = AtomicBool::new(false);
+        Ticket {
+            epoch: self.epoch,
+            began: Instant::now(),
+            key,
+            model,
+            target,
+            number,
+            probe,
+            heard,
+            told: false,
+        }
     }
 
     /// Every cool-down in force, for `/health` and metrics.
@@ -217,13 +229,16 @@ pub struct Ticket {
     target: Option<Arc<Mutex<Target>>>,
     /// Of the call, as [`Headroom`] counts them.
     number: u64,
-    probe: bool,
+    probe: u64,
+    /// The target has begun to answer.
+    heard: AtomicBool,
     told: bool,
 }
 
 impl Ticket {
     /// The head of an answer has come. `headers` may tell of rate limits.
     pub fn heard(&self, headers: &HeaderMap, now_unix_ms: u64) {
+        self.heard.store(true, Ordering::Relaxed);
         let concerned = headers.iter().filter(|(name, _)| headroom::concerns(name.as_str()));
         let texts = concerned.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
         let texts: Vec<(&str, &str)> = texts.collect();
@@ -235,28 +250,31 @@ impl Ticket {
         self.on_target(|target| target.headroom.hear(self.number, &report, now_ms));
     }
 
-    /// The first token of a stream has come.
+    /// The first token of a stream has come: a probe has learned what there was to learn.
     pub fn first_token(&self) {
         let (latency, now_ms) = (micros(self.began), millis(self.epoch));
-        self.on_target(|target| target.load.first_token(latency, now_ms));
+        self.on_target(|target| {
+            target.load.first_token(latency, now_ms);
+            if self.probe != NO_PROBE {
+                self.close_circuit(target, now_ms);
+            }
+        });
     }
 
-    /// The target answered well. `whole`: not in a stream. `tokens`: what the answer cost, where it is known.
-    pub fn succeeded(mut self, whole: bool, tokens: Option<u64>) {
+    /// The target answered well. `whole`: not in a stream. `tokens`: what the answer cost that limits count, input
+    /// that no cache had and output, where it is known.
+    pub fn succeeded(mut self, whole: bool, tokens: Option<(u64, u64)>) {
         self.told = true;
         let (latency, now_ms) = (micros(self.began), millis(self.epoch));
-        lock(&self.key.key).on_success(now_ms, false);
-        if self.probe {
-            log::info!("circuit closed: key {}, model {} answers again", self.key.id, self.model);
-        }
+        lock(&self.key.key).on_success(now_ms, NO_PROBE);
         self.on_target(|target| {
-            target.health.on_success(now_ms, self.probe);
+            self.close_circuit(target, now_ms);
             target.load.outcome(false, now_ms);
             if whole {
                 target.load.whole(latency, now_ms);
             }
-            if let Some(tokens) = tokens {
-                target.headroom.used(tokens);
+            if let Some((input, output)) = tokens {
+                target.headroom.used(input, output);
             }
         });
     }
@@ -266,7 +284,7 @@ impl Ticket {
         self.told = true;
         let now_ms = millis(self.epoch);
         let whole_key = matches!(class, FaultClass::Authentication | FaultClass::Quota);
-        let noted = Noted { class, retry_after_ms, probe: self.probe && !whole_key };
+        let noted = Noted { class, retry_after_ms, probe: if whole_key { NO_PROBE } else { self.probe } };
         if whole_key {
             lock(&self.key.key).on_fault(&POLICY, noted, now_ms);
         }
@@ -276,8 +294,16 @@ impl Ticket {
             }
             let before = target.health.breaker(&POLICY, now_ms);
             target.health.on_fault(&POLICY, noted, now_ms);
-            target.load.outcome(govern::cooldown::counts(class), now_ms);
+            match class {
+                FaultClass::CallerGone | FaultClass::TotalTimeout | FaultClass::Internal => {
+                    self.waited(target)
+                }
+                class => target.load.outcome(govern::cooldown::counts(class), now_ms),
+            }
             let after = target.health.breaker(&POLICY, now_ms);
+            if before != State::Closed && after == State::Closed {
+                self.log_closed();
+            }
             if let (true, State::Open { until_ms }) = (before != after, after) {
                 log::warn!(
                     "circuit open for {} ms: key {}, model {} ({})",
@@ -288,6 +314,25 @@ impl Ticket {
                 );
             }
         });
+    }
+
+    fn close_circuit(&self, target: &mut Target, now_ms: u64) {
+        let before = target.health.breaker(&POLICY, now_ms);
+        target.health.on_success(now_ms, self.probe);
+        if before != State::Closed && target.health.breaker(&POLICY, now_ms) == State::Closed {
+            self.log_closed();
+        }
+    }
+
+    fn log_closed(&self) {
+        log::info!("circuit closed: key {}, model {} answers again", self.key.id, self.model);
+    }
+
+    /// Nobody answered as long as somebody waited.
+    fn waited(&self, target: &mut Target) {
+        if !self.heard.load(Ordering::Relaxed) {
+            target.load.waited(micros(self.began), millis(self.epoch));
+        }
     }
 
     fn on_target(&self, act: impl FnOnce(&mut Target)) {
@@ -303,6 +348,7 @@ impl Drop for Ticket {
             target.load.end();
             if !self.told {
                 target.health.on_nothing(self.probe);
+                self.waited(target);
             }
         });
     }

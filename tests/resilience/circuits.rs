@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::rig::{Case, Rig, backup_model, each, provider, request};
-use crate::support::answers::{healthy, json_answer, refusal, whole};
+use crate::support::answers::{
+    after_two_words, chunk, end, events, healthy, json_answer, open_stream, refusal, whole,
+};
 use crate::support::client::Request;
 use crate::support::gateway::Gateway;
 use crate::support::upstream::{Act, Gate, Hit, Script, Upstream};
@@ -185,4 +187,120 @@ fn the_idlest_key_is_taken_where_that_is_asked_for() {
         }
     });
     assert_eq!(gateway.metric("bifrost_target_in_flight", &[("key", "key-a")]), 0.0);
+}
+
+#[test]
+fn a_key_that_passthrough_requests_were_refused_with_was_used_on() {
+    let upstream = Upstream::start(|hit| match hit.key() {
+        "key-a" => refusal(hit, 401, "invalid_api_key", "no such key", &[]),
+        _ => json_answer(200, &[], &json!({"data": []})),
+    });
+    let gateway = two_keys(Wire::OpenAi, &upstream.url(), "weighted");
+    for _ in 0..30 {
+        gateway.get("/one_passthrough/v1/files");
+    }
+    let refused = upstream.hits().iter().filter(|hit| hit.key() == "key-a").count();
+    assert!(refused <= 1, "asked {refused} times with a key that is not accepted");
+}
+
+#[test]
+fn an_open_circuit_was_waited_for_though_a_fallback_was_there() {
+    let upstream = Upstream::start(|hit| match hit.key() {
+        "key-a" => overloaded(hit),
+        "key-b" => refusal(hit, 429, "rate_limit_exceeded", "slow down", &[]),
+        _ => healthy(hit),
+    });
+    let mut one = provider(Wire::OpenAi, &upstream.url(), &["key-a", "key-b"]);
+    one["network_config"]["max_retries"] = json!(5);
+    let two = provider(Wire::OpenAi, &upstream.url(), &["key-c"]);
+    let gateway = Gateway::start(&json!({"providers": {"one": one, "two": two}}));
+    let mut body = request("one/m", false);
+    body["fallbacks"] = json!(["two/m"]);
+    for _ in 0..6 {
+        let answer = gateway.ask(&Request::json("/v1/chat/completions", &body));
+        assert_eq!((answer.status(), answer.header("x-bf-provider")), (200, Some("two")));
+    }
+    let asked = upstream.hits().iter().filter(|hit| hit.key() == "key-a").count();
+    assert!(asked <= 4, "{asked} attempts at a target that only fails");
+}
+
+#[test]
+fn a_probe_that_streams_kept_the_circuit_half_open() {
+    let gate = Gate::shut();
+    let (held, faults) = (gate.clone(), Arc::new(AtomicUsize::new(0)));
+    let rig = Rig::new(move |hit| {
+        if faults.fetch_add(1, Ordering::SeqCst) < 3 {
+            return overloaded(hit);
+        }
+        // Two words, then the rest of it later.
+        let frames = events(hit.wire(), hit.model());
+        let (begin, rest) = frames.split_at(after_two_words(hit.wire()));
+        let mut script = open_stream(begin, Duration::ZERO);
+        if hit.streams() && hit.nth == 3 {
+            script.push(Act::Wait(held.clone()));
+        }
+        script.extend(rest.iter().map(chunk));
+        script.push(end());
+        script
+    });
+    let case = Case {
+        caller: Wire::OpenAi,
+        primary: Wire::OpenAi,
+        backup: Wire::OpenAi,
+        stream: true,
+        tag: "streamed",
+    };
+    by_backup(&rig, case);
+    until_half_open(&rig, case);
+    std::thread::scope(|scope| {
+        let probe = scope.spawn(|| rig.ask(case));
+        rig.primary.wait_for("the probe", |hits| (hits.len() == 4).then_some(()));
+        let patience = Instant::now() + Duration::from_secs(5);
+        while circuit(&rig, case) != 0.0 {
+            assert!(Instant::now() < patience, "half-open while its answer comes");
+        }
+        rig.expect_answer(&rig.ask(case), case.primary(), &case.model());
+        gate.open();
+        rig.expect_answer(&probe.join().unwrap(), case.primary(), &case.model());
+    });
+}
+
+#[test]
+fn a_caller_that_read_slowly_opened_the_circuit() {
+    let rig = Rig::new(|hit| {
+        if hit.model() == "pause" {
+            let mut script = vec![Act::Pause(Duration::from_millis(1_200))];
+            script.extend(healthy(hit));
+            return script;
+        }
+        let frames = events(hit.wire(), hit.model());
+        let (begin, rest) = frames.split_at(after_two_words(hit.wire()));
+        let mut script = open_stream(begin, Duration::ZERO);
+        // More than sockets hold.
+        let word = json!({"id": "i", "object": "chat.completion.chunk", "created": 1, "model": hit.model(),
+            "choices": [{"index": 0, "delta": {"content": "x".repeat(60_000)}, "finish_reason": null}]});
+        script.extend((0..300).map(|_| chunk(format!("data: {word}\n\n"))));
+        script.extend(rest.iter().map(chunk));
+        script.push(end());
+        script
+    });
+    // Whether the limit or the next piece is seen first is chance: one of eight shows it.
+    let slow: Vec<_> = (0..8)
+        .map(|nth| {
+            let mut caller = rig.gateway.connect();
+            let asked = Request::json("/v1/chat/completions", &request("oa/large", true));
+            caller.send(&asked.header("x-request-id", &format!("slow-{nth}"))).unwrap();
+            caller
+        })
+        .collect();
+    rig.primary.wait_for("the streams", |hits| (hits.len() == slow.len()).then_some(()));
+    // Longer than a stream may be silent.
+    let paused = rig.gateway.ask(&Request::json("/v1/chat/completions", &request("oa/pause", false)));
+    assert_eq!(paused.status(), 200, "{}", paused.text());
+    for (nth, mut caller) in slow.into_iter().enumerate() {
+        let answer = caller.response().unwrap();
+        assert!(answer.whole && answer.text().contains("[DONE]"), "the stream was ended");
+        let line = rig.gateway.request_line(&format!("slow-{nth}"));
+        assert_eq!(line["attempts"][0]["outcome"], "success", "{line}");
+    }
 }

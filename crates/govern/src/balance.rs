@@ -17,7 +17,7 @@ use crate::headroom::FULL;
 pub struct Candidate {
     /// Share of the traffic, relative to the other eligible candidates. Zero: only used when every
     /// eligible candidate has zero.
-    pub weight: u32,
+    pub weight: u64,
     /// False while the key cools down, lacks the model, or was tried already.
     pub eligible: bool,
 }
@@ -41,13 +41,13 @@ where
     let (mut eligible, mut total) = (0_u64, 0_u64);
     for candidate in candidates.clone().filter(|candidate| candidate.eligible) {
         eligible = eligible.saturating_add(1);
-        total = total.saturating_add(u64::from(candidate.weight));
+        total = total.saturating_add(candidate.weight);
     }
     let uniform = total == 0;
     let sum = if uniform { eligible } else { total };
     let mut ticket = random.checked_rem(sum)?;
     for (index, candidate) in candidates.enumerate().filter(|(_, candidate)| candidate.eligible) {
-        let share = if uniform { 1 } else { u64::from(candidate.weight) };
+        let share = if uniform { 1 } else { candidate.weight };
         if ticket < share {
             return Some(index);
         }
@@ -88,7 +88,7 @@ impl Outlook {
     #[must_use]
     pub fn of(weight: u32) -> Self {
         Self {
-            candidate: Candidate { weight, eligible: true },
+            candidate: Candidate { weight: weight.into(), eligible: true },
             latency_us: None,
             faults: 0,
             in_flight: 0,
@@ -109,9 +109,12 @@ where
     let exhausted = outlooks.clone().all(|outlook| !outlook.candidate.eligible || outlook.headroom == 0);
     let open = move |outlook: &Outlook| outlook.candidate.eligible && (outlook.headroom > 0 || exhausted);
     let score = |outlook: &Outlook| match strategy {
-        Strategy::LeastLatency => u128::from(outlook.latency_us.unwrap_or(0)),
+        // One of which nothing is known is tried, by one call at a time.
+        Strategy::LeastLatency if outlook.latency_us.is_none() && outlook.in_flight == 0 => 0,
+        Strategy::LeastLatency => strained(outlook, outlook.latency_us.unwrap_or(u64::MAX).max(1)),
         Strategy::LeastInflight => {
-            u128::from(outlook.in_flight) * 1_000_000 / u128::from(outlook.candidate.weight.max(1))
+            let busy = u64::from(outlook.in_flight).saturating_add(1).saturating_mul(1_000_000);
+            strained(outlook, busy / outlook.candidate.weight.max(1))
         }
         Strategy::Weighted | Strategy::Adaptive => 0,
     };
@@ -145,7 +148,7 @@ where
         outlooks.enumerate().filter(|(_, (outlook, _))| open(outlook)).map(|(index, (outlook, identity))| {
             // A number in (0, 1) that is the target's own for this session.
             let own = ((mix(session ^ identity) >> 12) as f64 + 0.5) / (1_u64 << 52) as f64;
-            (index, -own.ln() / f64::from(outlook.candidate.weight.max(1)))
+            (index, -own.ln() / outlook.candidate.weight.max(1) as f64)
         });
     ranked.min_by(|one, other| one.1.total_cmp(&other.1)).map(|(index, _)| index)
 }
@@ -177,7 +180,7 @@ struct Field {
 impl Field {
     fn of(outlooks: impl Iterator<Item = Outlook> + Clone) -> Self {
         let (count, sum) = outlooks.clone().fold((0_u64, 0_u64), |(count, sum), outlook| {
-            (count + 1, sum.saturating_add(u64::from(outlook.candidate.weight)))
+            (count + 1, sum.saturating_add(outlook.candidate.weight))
         });
         let fastest = outlooks.clone().filter_map(|outlook| outlook.latency_us).min();
         let field = Self { fastest, idlest: 0, mean_weight: (sum / count.max(1)).max(1) };
@@ -186,11 +189,11 @@ impl Field {
 
     /// Calls under way as they would be with the mean weight.
     fn crowd(&self, outlook: &Outlook) -> u64 {
-        u64::from(outlook.in_flight) * self.mean_weight / u64::from(outlook.candidate.weight.max(1))
+        u64::from(outlook.in_flight).saturating_mul(self.mean_weight) / outlook.candidate.weight.max(1)
     }
 
     /// The configured weight as the target deserves it now, in thousandths of it.
-    fn effective(&self, outlook: &Outlook) -> u32 {
+    fn effective(&self, outlook: &Outlook) -> u64 {
         let well = STEPS.saturating_sub(u64::from(outlook.faults));
         let speed = match (outlook.latency_us, self.fastest) {
             // Half as slow again is within the usual spread.
@@ -208,10 +211,14 @@ impl Field {
 }
 
 /// A share of the weight in thousandths, less where a rate limit is near.
-fn eased(outlook: &Outlook, share: u64) -> u32 {
+fn eased(outlook: &Outlook, share: u64) -> u64 {
     let room = (u64::from(outlook.headroom) * STEPS / EASED).min(STEPS);
-    let weight = u64::from(outlook.candidate.weight) * (share * room / STEPS).max(1);
-    u32::try_from(weight).unwrap_or(u32::MAX)
+    outlook.candidate.weight.saturating_mul((share * room / STEPS).max(1))
+}
+
+/// A score of which less is better, more where a rate limit is near.
+fn strained(outlook: &Outlook, score: u64) -> u128 {
+    u128::from(score) * u128::from(EASED) / u128::from(u64::from(outlook.headroom).clamp(1, EASED))
 }
 
 #[cfg(test)]

@@ -63,6 +63,8 @@ pub struct Breaker {
     consecutive: u32,
     opening: Option<Opening>,
     window: Window,
+    /// Probes so far; each has its number, so that one that is late does not speak for another.
+    probes: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,8 +72,17 @@ struct Opening {
     until_ms: u64,
     /// How often it opened without being closed between.
     step: u32,
-    probe_since: Option<u64>,
+    probe: Option<Probe>,
 }
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Probe {
+    number: u64,
+    since_ms: u64,
+}
+
+/// What a call is that is no probe.
+pub const NO_PROBE: u64 = 0;
 
 impl Breaker {
     /// The state at `now_ms`.
@@ -81,26 +92,27 @@ impl Breaker {
         if now_ms < opening.until_ms {
             return State::Open { until_ms: opening.until_ms };
         }
-        let lease = opening.probe_since.map(|since| since.saturating_add(policy.probe_lease_ms));
+        let lease = opening.probe.map(|probe| probe.since_ms.saturating_add(policy.probe_lease_ms));
         State::HalfOpen { probe_until_ms: lease.filter(|&until| now_ms < until) }
     }
 
-    /// A call begins. True when it is the probe: its outcome must be told, or that there is none. A call that is
-    /// made although the breaker is open (nobody else could answer it) is one too.
-    pub fn begin(&mut self, policy: &Policy, now_ms: u64) -> bool {
+    /// A call begins. The number of the probe that it is, or [`NO_PROBE`]: its outcome must be told, or that there is
+    /// none. A call that is made although the breaker is open (nobody else could answer it) is one too.
+    pub fn begin(&mut self, policy: &Policy, now_ms: u64) -> u64 {
         let lease = policy.probe_lease_ms;
-        let Some(opening) = &mut self.opening else { return false };
-        if opening.probe_since.is_some_and(|since| now_ms < since.saturating_add(lease)) {
-            return false;
+        let Some(opening) = &mut self.opening else { return NO_PROBE };
+        if opening.probe.is_some_and(|probe| now_ms < probe.since_ms.saturating_add(lease)) {
+            return NO_PROBE;
         }
-        opening.probe_since = Some(now_ms);
-        true
+        self.probes = self.probes.saturating_add(1);
+        opening.probe = Some(Probe { number: self.probes, since_ms: now_ms });
+        self.probes
     }
 
-    /// A call ended well. `probe` is what [`Breaker::begin`] said of it.
-    pub fn on_success(&mut self, now_ms: u64, probe: bool) {
-        if probe {
-            *self = Self::default();
+    /// A call ended well, or has begun to answer. `probe` is what [`Breaker::begin`] said of it.
+    pub fn on_success(&mut self, now_ms: u64, probe: u64) {
+        if self.is_current(probe) {
+            *self = Self { probes: self.probes, ..Self::default() };
         }
         if self.opening.is_none() {
             self.consecutive = 0;
@@ -109,8 +121,9 @@ impl Breaker {
     }
 
     /// A call failed in a way that counts. It stays open at least as long as the provider asked.
-    pub fn on_fault(&mut self, policy: &Policy, retry_after_ms: Option<u64>, now_ms: u64, probe: bool) {
+    pub fn on_fault(&mut self, policy: &Policy, retry_after_ms: Option<u64>, now_ms: u64, probe: u64) {
         let hint = retry_after_ms.unwrap_or(0);
+        let current = self.is_current(probe);
         match &mut self.opening {
             None => {
                 self.consecutive = self.consecutive.saturating_add(1);
@@ -119,7 +132,7 @@ impl Breaker {
                     self.open(policy, 0, hint, now_ms);
                 }
             }
-            Some(opening) if probe => {
+            Some(opening) if current => {
                 let step = opening.step.saturating_add(1);
                 self.open(policy, step, hint, now_ms);
             }
@@ -128,16 +141,16 @@ impl Breaker {
     }
 
     /// A call ended without saying anything of the target: its caller left, or asked for nonsense.
-    pub fn on_nothing(&mut self, probe: bool) {
-        if let (Some(opening), true) = (&mut self.opening, probe) {
-            opening.probe_since = None;
+    pub fn on_nothing(&mut self, probe: u64) {
+        if self.is_current(probe)
+            && let Some(opening) = &mut self.opening
+        {
+            opening.probe = None;
         }
     }
 
-    /// Nothing bad is remembered.
-    #[must_use]
-    pub fn is_idle(&self) -> bool {
-        self.opening.is_none() && self.consecutive == 0
+    fn is_current(&self, number: u64) -> bool {
+        self.opening.and_then(|opening| opening.probe).is_some_and(|probe| probe.number == number)
     }
 
     fn is_enough(&self, policy: &Policy, now_ms: u64) -> bool {
@@ -151,8 +164,8 @@ impl Breaker {
 
     fn open(&mut self, policy: &Policy, step: u32, hint: u64, now_ms: u64) {
         let until_ms = now_ms.saturating_add(policy.open.after(step).max(hint));
-        *self = Self::default();
-        self.opening = Some(Opening { until_ms, step, probe_since: None });
+        let opening = Some(Opening { until_ms, step, probe: None });
+        *self = Self { opening, probes: self.probes, ..Self::default() };
     }
 }
 

@@ -70,8 +70,8 @@ pub struct HealthState {
 }
 
 impl HealthState {
-    /// A call begins. True when it is a probe: its outcome must be told, or that there is none.
-    pub fn begin(&mut self, policy: &Policy, now_ms: u64) -> bool {
+    /// A call begins. The number of the probe that it is, or [`breaker::NO_PROBE`].
+    pub fn begin(&mut self, policy: &Policy, now_ms: u64) -> u64 {
         self.breaker.begin(&policy.faults, now_ms)
     }
 
@@ -79,7 +79,7 @@ impl HealthState {
     ///
     /// The success of a call that began before a cool-down says nothing about its cause, so it does not cut
     /// short a wait.
-    pub fn on_success(&mut self, now_ms: u64, probe: bool) {
+    pub fn on_success(&mut self, now_ms: u64, probe: u64) {
         self.breaker.on_success(now_ms, probe);
         if self.cooling.is_none_or(|(until_ms, _)| now_ms >= until_ms) {
             (self.cooling, self.streaks) = (None, Streaks::default());
@@ -120,7 +120,7 @@ impl HealthState {
     }
 
     /// A call ended without saying anything of the target.
-    pub fn on_nothing(&mut self, probe: bool) {
+    pub fn on_nothing(&mut self, probe: u64) {
         self.breaker.on_nothing(probe);
     }
 
@@ -160,7 +160,7 @@ pub struct Noted {
     pub class: FaultClass,
     pub retry_after_ms: Option<u64>,
     /// What [`HealthState::begin`] said of the call.
-    pub probe: bool,
+    pub probe: u64,
 }
 
 /// How often each cause came in a row.

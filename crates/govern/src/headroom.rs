@@ -22,11 +22,20 @@ const BUCKETS: usize = 6;
 struct Told {
     /// Of the names around `remaining`: the same limit in the next answer has the same.
     name: u64,
-    tokens: bool,
+    counts: Counts,
     limit: Option<u64>,
     remaining: u64,
     /// Milliseconds from the answer until it is full again.
     refilled_in_ms: Option<u64>,
+}
+
+/// What a limit counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Counts {
+    Calls,
+    Tokens,
+    InputTokens,
+    OutputTokens,
 }
 
 /// What one answer said of all limits.
@@ -46,8 +55,8 @@ pub struct Headroom {
     begun: u64,
     /// The number of the latest call whose answer was read.
     heard: u64,
-    /// Tokens of a call, smoothed.
-    tokens_per_call: u64,
+    /// Tokens of a call, smoothed: input, output.
+    per_call: Option<(u64, u64)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +64,8 @@ struct Bucket {
     told: Told,
     /// As told, or the most that was ever seen.
     limit: u64,
+    /// When the limit was told, or the most was seen.
+    limit_ms: u64,
     seen_ms: u64,
     /// Calls that had begun when the answer's own call did.
     counted: u64,
@@ -62,10 +73,13 @@ struct Bucket {
 
 /// A warning without numbers is believed this long.
 const STRAINED_MS: u64 = 5_000;
-/// A bucket that does not say when it refills does so within a minute, as most limits are per minute.
+/// A bucket that does not say when it refills, or says that it has, does so within a minute, as most limits are per
+/// minute.
 const REFILL_MS: u64 = 60_000;
-/// What a call is taken to need before one was seen.
-const TOKENS_PER_CALL: u64 = 500;
+/// Nothing is believed longer than this without being told again: one call shows how things are.
+const BELIEVED_MS: u64 = 300_000;
+/// What a call is taken to need before one was seen: input, output.
+const PER_CALL: (u64, u64) = (400, 100);
 
 /// All of it is left.
 pub const FULL: u32 = 1_000;
@@ -96,18 +110,26 @@ impl Headroom {
                 continue;
             };
             let known = before.iter().flatten().find(|bucket| bucket.told.name == told.name);
-            let most = known.map_or(0, |bucket| bucket.limit).max(told.remaining);
-            let limit = told.limit.filter(|&limit| limit > 0).unwrap_or(most);
-            *slot = Some(Bucket { told, limit, seen_ms: now_ms, counted: number });
+            // Limits change: what was seen a while ago says nothing of now.
+            let most = known.filter(|bucket| {
+                bucket.limit > told.remaining && now_ms.saturating_sub(bucket.limit_ms) < REFILL_MS
+            });
+            let (limit, limit_ms) = match (told.limit.filter(|&limit| limit > 0), most) {
+                (Some(limit), _) => (limit, now_ms),
+                (None, Some(most)) => (most.limit, most.limit_ms),
+                (None, None) => (told.remaining, now_ms),
+            };
+            *slot = Some(Bucket { told, limit, limit_ms, seen_ms: now_ms, counted: number });
         }
     }
 
-    /// What an answer cost, input and output.
-    pub fn used(&mut self, tokens: u64) {
-        self.tokens_per_call = match self.tokens_per_call {
-            0 => tokens,
-            before => (before.saturating_mul(7).saturating_add(tokens)) / 8,
-        };
+    /// What an answer cost that limits count: input that no cache had, and output.
+    pub fn used(&mut self, input: u64, output: u64) {
+        let smooth = |before: u64, now: u64| (before.saturating_mul(7).saturating_add(now)) / 8;
+        self.per_call = Some(match self.per_call {
+            None => (input, output),
+            Some(before) => (smooth(before.0, input), smooth(before.1, output)),
+        });
     }
 
     /// The share of the scarcest limit that is left, 0 to 1,000; 1,000 as well when nothing is known. Zero: not
@@ -120,18 +142,26 @@ impl Headroom {
     }
 
     fn left(&self, bucket: &Bucket, now_ms: u64) -> u32 {
-        let per_call = match (bucket.told.tokens, self.tokens_per_call) {
-            (false, _) => 1,
-            (true, 0) => TOKENS_PER_CALL,
-            (true, known) => known,
-        };
-        let span = u128::from(bucket.told.refilled_in_ms.unwrap_or(REFILL_MS).max(1));
+        let (input, output) = self.per_call.unwrap_or(PER_CALL);
+        let per_call = match bucket.told.counts {
+            Counts::Calls => 1,
+            Counts::Tokens => input.saturating_add(output),
+            Counts::InputTokens => input,
+            Counts::OutputTokens => output,
+        }
+        .max(1);
+        let span = bucket.told.refilled_in_ms.filter(|&span| span > 0).unwrap_or(REFILL_MS);
+        let elapsed = now_ms.saturating_sub(bucket.seen_ms);
+        if elapsed >= span.min(BELIEVED_MS) {
+            return FULL;
+        }
         let missing = bucket.limit.saturating_sub(bucket.told.remaining);
-        let elapsed = u128::from(now_ms.saturating_sub(bucket.seen_ms)).min(span);
-        let refilled = u64::try_from(u128::from(missing) * elapsed / span).unwrap_or(missing);
+        let refilled = u128::from(missing) * u128::from(elapsed) / u128::from(span);
+        let refilled = u64::try_from(refilled).unwrap_or(missing);
         let taken = self.begun.saturating_sub(bucket.counted).saturating_mul(per_call);
         let left = bucket.told.remaining.saturating_add(refilled).saturating_sub(taken);
-        if left < per_call {
+        // A bucket that is full takes a call of any size, as far as anybody can tell.
+        if left < per_call && left < bucket.limit.max(1) {
             return 0;
         }
         let share = u128::from(left) * u128::from(FULL) / u128::from(bucket.limit.max(1));
@@ -188,7 +218,7 @@ impl<'a, I: Iterator<Item = (&'a str, &'a str)> + Clone> Named<'a, I> {
         let around = bucket(self.name, "remaining")?;
         Some(Told {
             name: hash(around),
-            tokens: [around.0, around.1].into_iter().any(|part| position(part, "token").is_some()),
+            counts: Counts::of(around),
             limit: self.sibling(around, "limit").and_then(whole),
             remaining: whole(self.value)?,
             refilled_in_ms: self.reset(around),
@@ -206,7 +236,13 @@ impl<'a, I: Iterator<Item = (&'a str, &'a str)> + Clone> Named<'a, I> {
         )]
         let remaining = ((1.0 - used.min(1.0)) * WHOLE as f64) as u64;
         let refilled_in_ms = self.reset(around);
-        Some(Told { name: hash(around), tokens: false, limit: Some(WHOLE), remaining, refilled_in_ms })
+        Some(Told {
+            name: hash(around),
+            counts: Counts::Calls,
+            limit: Some(WHOLE),
+            remaining,
+            refilled_in_ms,
+        })
     }
 
     /// `maximum-concurrent-requests: 10` with `current-concurrent-requests`.
@@ -219,7 +255,7 @@ impl<'a, I: Iterator<Item = (&'a str, &'a str)> + Clone> Named<'a, I> {
         let current = self.sibling(("current-concurrent-requests", ""), "").and_then(whole)?;
         Some(Told {
             name: hash((MAXIMUM, "")),
-            tokens: false,
+            counts: Counts::Calls,
             limit: Some(maximum),
             remaining: maximum.saturating_sub(current),
             // Each ends by itself, soon.
@@ -242,6 +278,18 @@ impl<'a, I: Iterator<Item = (&'a str, &'a str)> + Clone> Named<'a, I> {
                 )
         };
         self.headers.clone().find(|(name, _)| is(name)).map(|(_, value)| value.trim())
+    }
+}
+
+impl Counts {
+    fn of((before, after): (&str, &str)) -> Self {
+        let named = |word: &str| position(before, word).is_some() || position(after, word).is_some();
+        match () {
+            () if !named("token") => Self::Calls,
+            () if named("output") || named("generated") => Self::OutputTokens,
+            () if named("input") || named("prompt") => Self::InputTokens,
+            () => Self::Tokens,
+        }
     }
 }
 

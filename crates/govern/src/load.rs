@@ -49,6 +49,15 @@ impl Load {
         self.whole.add(latency_us, now_ms);
     }
 
+    /// A call ended after this time, and no answer had come: it would have taken at least as long.
+    pub fn waited(&mut self, latency_us: u64, now_ms: u64) {
+        for known in [&mut self.whole, &mut self.first_token] {
+            if known.recent(now_ms).is_none_or(|recent| recent < latency_us) {
+                known.add(latency_us, now_ms);
+            }
+        }
+    }
+
     /// Whether a call failed through the target's fault.
     pub fn outcome(&mut self, fault: bool, now_ms: u64) {
         self.faults.add(if fault { FAULT } else { 0 }, now_ms);

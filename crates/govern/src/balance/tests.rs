@@ -3,7 +3,7 @@ use crate::seeded::Seeded;
 use proptest::prelude::*;
 
 fn keys(weights: &[u32]) -> Vec<Candidate> {
-    weights.iter().map(|&weight| Candidate { weight, eligible: true }).collect()
+    weights.iter().map(|&weight| Candidate { weight: weight.into(), eligible: true }).collect()
 }
 
 /// How often each candidate is picked over every residue of `sum`, once each.
@@ -96,7 +96,7 @@ proptest! {
         random in any::<u64>(),
     ) {
         let candidates: Vec<_> =
-            set.iter().map(|&(weight, eligible)| Candidate { weight, eligible }).collect();
+            set.iter().map(|&(weight, eligible)| Candidate { weight: weight.into(), eligible }).collect();
         let eligible = || candidates.iter().filter(|candidate| candidate.eligible);
         match pick(&candidates, random) {
             None => prop_assert_eq!(eligible().count(), 0),
@@ -162,4 +162,32 @@ fn sessions_of_those_who_leave_are_shared_by_weight_among_the_others() {
     }
     let share = f64::from(counts[1]) / f64::from(counts[1] + counts[2]);
     assert!((share - 0.75).abs() < 0.02, "{counts:?}");
+}
+
+#[test]
+fn large_weights_were_cut_to_one_size() {
+    let all = [Outlook::of(10_000_000), Outlook::of(4_300_000)];
+    let sum = 14_300_000_u64 * 1_000;
+    let first = (0..1_430)
+        .filter(|nth| choose(super::Strategy::Weighted, all.into_iter(), nth * (sum / 1_430)) == Some(0));
+    assert_eq!(first.count(), 1_000);
+}
+
+#[test]
+fn the_fastest_and_the_idlest_are_eased_off_near_a_limit_too() {
+    let near = Outlook { headroom: 20, latency_us: Some(100), in_flight: 0, ..Outlook::of(1) };
+    let far = Outlook { headroom: FULL, latency_us: Some(300), in_flight: 3, ..Outlook::of(1) };
+    for strategy in [super::Strategy::LeastLatency, super::Strategy::LeastInflight] {
+        // The upper half says whether this is one of the calls that go by weight.
+        assert_eq!(choose(strategy, [near, far].into_iter(), 1 << 32), Some(1), "{strategy:?}");
+    }
+}
+
+#[test]
+fn a_key_that_hangs_is_not_the_fastest() {
+    let hangs = Outlook { latency_us: None, in_flight: 1, ..Outlook::of(1) };
+    let well = Outlook { latency_us: Some(20_000), in_flight: 5, ..Outlook::of(1) };
+    assert_eq!(choose(super::Strategy::LeastLatency, [hangs, well].into_iter(), 1 << 32), Some(1));
+    let unknown = Outlook { in_flight: 0, ..hangs };
+    assert_eq!(choose(super::Strategy::LeastLatency, [unknown, well].into_iter(), 1 << 32), Some(0));
 }

@@ -114,7 +114,7 @@ fn an_old_call_that_succeeds_does_not_cut_a_retry_after_short() {
     for _ in 0..3 {
         fault(&mut health, FaultClass::ServerError, None, 0);
     }
-    health.on_success(1, false);
+    health.on_success(1, breaker::NO_PROBE);
     assert_eq!(end(&health, 1), 2_000);
     success(&mut health, 1);
     assert_eq!(health.verdict(&POLICY, 1), Availability::Ready);
@@ -125,7 +125,7 @@ fn a_hundred_parallel_failures_are_one_step_of_the_ladder() {
     for class in [FaultClass::ServerError, FaultClass::RateLimited, FaultClass::Authentication] {
         let mut health = HealthState::default();
         for late in 0..100 {
-            let late_news = Noted { class, retry_after_ms: None, probe: false };
+            let late_news = Noted { class, retry_after_ms: None, probe: breaker::NO_PROBE };
             health.on_fault(&POLICY, late_news, 50 + late);
         }
         let first = match class {
@@ -210,7 +210,7 @@ fn a_thousand_callers_never_touch_a_cooling_key_and_the_others_keep_their_shares
                 .iter()
                 .zip(&keys)
                 .map(|(&weight, key)| Candidate {
-                    weight,
+                    weight: weight.into(),
                     eligible: key.verdict(&POLICY, now) == Availability::Ready,
                 })
                 .collect();

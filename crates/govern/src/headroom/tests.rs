@@ -10,7 +10,12 @@ fn told(headers: &[(&str, &str)]) -> Vec<(bool, Option<u64>, u64, Option<u64>)> 
     let ours = |name: &str| concerns(&name.to_ascii_lowercase());
     assert!(headers.iter().all(|(name, _)| ours(name) || *name == "x-items-remaining"), "{headers:?}");
     let report = read(headers.iter().copied(), NOW);
-    report.told.iter().flatten().map(|t| (t.tokens, t.limit, t.remaining, t.refilled_in_ms)).collect()
+    report
+        .told
+        .iter()
+        .flatten()
+        .map(|t| (t.counts != Counts::Calls, t.limit, t.remaining, t.refilled_in_ms))
+        .collect()
 }
 
 /// One answer per family of names that providers have.
@@ -114,12 +119,60 @@ fn a_bucket_refills_evenly_until_its_reset() {
     assert_eq!(headroom.permille(30_000), 500);
     assert_eq!(headroom.permille(60_000), FULL);
     assert_eq!(headroom.permille(600_000), FULL);
+    // Calls that nobody told of since then do not count for ever.
+    (0..500).for_each(|_| _ = headroom.begin());
+    assert_eq!(headroom.permille(60_001), FULL);
+}
+
+fn only(pairs: &[(&str, &str)]) -> Headroom {
+    let mut headroom = Headroom::default();
+    let number = headroom.begin();
+    headroom.hear(number, &read(pairs.iter().copied(), NOW), 0);
+    headroom
+}
+
+#[test]
+fn a_key_that_told_of_an_empty_bucket_once_was_never_asked_again() {
+    let azure = only(&[("x-ratelimit-remaining-tokens", "0")]);
+    assert_eq!((azure.permille(59_999), azure.permille(60_000)), (0, FULL));
+    let past = only(&[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1795363100")]);
+    assert_eq!((past.permille(1_000), past.permille(60_000)), (0, FULL));
+    let daily = only(&[("x-ratelimit-remaining-requests", "0"), ("x-ratelimit-reset-requests", "24h0m0s")]);
+    assert_eq!((daily.permille(299_999), daily.permille(300_000)), (0, FULL));
+}
+
+#[test]
+fn a_limit_that_shrank_kept_its_key_back() {
+    let mut headroom = only(&[("x-ratelimit-remaining-requests", "1000")]);
+    let told = read([("x-ratelimit-remaining-requests", "60")].into_iter(), NOW);
+    let number = headroom.begin();
+    headroom.hear(number, &told, 70_000);
+    assert_eq!(headroom.permille(70_000), FULL);
+}
+
+#[test]
+fn input_was_charged_to_the_limit_of_the_output() {
+    let mut headroom = only(&[
+        ("anthropic-ratelimit-output-tokens-limit", "8000"),
+        ("anthropic-ratelimit-output-tokens-remaining", "8000"),
+    ]);
+    headroom.used(20_000, 50);
+    assert_eq!(headroom.permille(0), FULL);
+    (0..80).for_each(|_| _ = headroom.begin());
+    assert_eq!(headroom.permille(0), 500);
+}
+
+#[test]
+fn a_full_bucket_is_never_too_small() {
+    let mut headroom = only(&[("x-ratelimit-limit-tokens", "500"), ("x-ratelimit-remaining-tokens", "500")]);
+    headroom.used(4_000, 1_000);
+    assert_eq!(headroom.permille(0), FULL);
 }
 
 #[test]
 fn tokens_are_counted_by_what_calls_have_cost() {
     let mut headroom = Headroom::default();
-    headroom.used(1_000);
+    headroom.used(900, 100);
     let headers = [("x-ratelimit-limit-tokens", "10000"), ("x-ratelimit-remaining-tokens", "2500")];
     let number = headroom.begin();
     headroom.hear(number, &read(headers.into_iter(), NOW), 0);

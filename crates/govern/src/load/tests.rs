@@ -107,3 +107,12 @@ fn the_other_strategies_leave_a_slow_key_too() {
         assert!(slow < 0.10, "{strategy:?}: {shares:?}");
     }
 }
+
+#[test]
+fn a_call_that_nobody_answered_took_at_least_as_long_as_was_waited() {
+    let mut load = Load::default();
+    load.waited(2_000, 0);
+    assert_eq!((load.latency_us(true, 0), load.latency_us(false, 0)), (Some(2_000), Some(2_000)));
+    load.waited(10, 1);
+    assert_eq!(load.latency_us(false, 1), Some(2_000));
+}
