@@ -257,7 +257,8 @@ impl Attempt {
 /// The request has no meaning on the provider's wire.
 pub fn prepare(call: &mut Call, step: &Step, key: &Key) -> Result<Upstream, BadRequest> {
     let mut upstream = built(call, step, key)?;
-    let unasked = without_unasked(&upstream.body, upstream.target.quirks, &mut upstream.losses);
+    let header = upstream.betas.as_ref().and_then(|names| names.to_str().ok()).unwrap_or_default();
+    let unasked = without_unasked(&upstream.body, header, upstream.target.quirks, &mut upstream.losses);
     if let Some(body) = unasked {
         upstream.body = body.into();
     }

@@ -4,7 +4,9 @@
 //! touch a body that is a chat already.
 
 use bytes::Bytes;
+use serde_json::{Map, Value};
 use translate::Wire;
+use translate::ir::Request;
 use translate::loss::Losses;
 use translate::provider::{Destination, ModelRules, Quirks, find};
 use translate::relay;
@@ -36,9 +38,12 @@ pub fn as_chat(path: &str, endpoint: Endpoint, body: Bytes) -> Result<(Bytes, Lo
     }
     peek.members.refuse_duplicates(&body, None)?;
     let Some(service) = find(SERVICE) else { return Ok((body, losses)) };
-    let request = OpenAiResponses.decode_request(&body)?;
+    let mut request = OpenAiResponses.decode_request(&body)?;
+    move_to_chats_places(&mut request);
     let quirks = Quirks { stream_usage: peek.include_usage, ..service.quirks };
     let rules = ModelRules::of(SERVICE, Wire::OpenAiChat, &request.model);
+    // A model of anybody else's: what it takes is for its own provider to say, later.
+    let rules = ModelRules { takes_effort: rules.takes_effort.or(Some(true)), ..rules };
     let to = Destination { quirks: &quirks, rules: &rules, model: &request.model };
     let mut written = OpenAiChat.encode_request(&request, &to, &mut losses)?;
     if let Some(fallbacks) = peek.members.value(&body, FALLBACKS)
@@ -51,9 +56,29 @@ pub fn as_chat(path: &str, endpoint: Endpoint, body: Bytes) -> Result<(Bytes, Lo
     Ok((written.into(), losses))
 }
 
+/// What both APIs have, and the decoder left where only one of them has it.
+fn move_to_chats_places(request: &mut Request) {
+    let fields = &mut request.extra.fields;
+    // Read from the body itself.
+    take_nested(fields, "stream_options", "include_usage");
+    if let Some(verbosity) = take_nested(fields, "text", "verbosity") {
+        fields.insert("verbosity".to_owned(), verbosity);
+    }
+}
+
+/// Takes a member out of an object, and the object out of its parent when nothing is left of it.
+fn take_nested(fields: &mut Map<String, Value>, parent: &str, name: &str) -> Option<Value> {
+    let inner = fields.get_mut(parent)?.as_object_mut()?;
+    let taken = inner.shift_remove(name);
+    if taken.is_some() && inner.is_empty() {
+        fields.shift_remove(parent);
+    }
+    taken
+}
+
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
     use crate::route::endpoint::Family;
@@ -89,6 +114,26 @@ mod tests {
         assert_eq!(chat["messages"][3]["tool_call_id"], "c1");
         assert_eq!(chat["tools"][0]["function"]["name"], "list");
         assert!(chat.get("stream_options").is_none() && chat.get("input").is_none());
+    }
+
+    #[test]
+    fn effort_and_verbosity_of_cursors_chats_were_lost() {
+        let asked = |model: &str, effort: &str| {
+            let body = json!({
+                "model": model, "input": "hi", "stream": true, "stream_options": {"include_usage": true},
+                "reasoning": {"effort": effort}, "text": {"verbosity": "low"},
+            });
+            let (chat, losses) = as_chat("/cursor/chat/completions", CHAT, body.to_string().into()).unwrap();
+            let chat: Value = serde_json::from_slice(&chat).unwrap();
+            assert_eq!(chat["stream_options"], json!({"include_usage": true}), "{model}");
+            assert_eq!(chat["verbosity"], "low", "{model}");
+            let lost: Vec<String> = losses.as_slice().iter().map(|loss| loss.path.clone()).collect();
+            (chat.get("reasoning_effort").cloned(), lost)
+        };
+        for model in ["anthropic/claude-opus-5", "gemini/gemini-3-pro", "house", "openai/gpt-5.2"] {
+            assert_eq!(asked(model, "xhigh"), (Some(json!("xhigh")), Vec::new()), "{model}");
+        }
+        assert_eq!(asked("openai/gpt-4o", "high"), (None, vec!["reasoning_effort".to_owned()]));
     }
 
     #[test]

@@ -135,6 +135,36 @@ fn betas_of_header_and_body_reach_each_host_of_claude_in_its_own_place() {
 }
 
 #[test]
+fn fields_went_to_clouds_that_were_not_told_their_betas() {
+    let (upstream, gateway) = stage();
+    let ask = |model: &str| {
+        let mut body = claude(model);
+        body["context_management"] = json!({"edits": []});
+        body["output_format"] = json!({"type": "json_schema", "schema": {"type": "object"}});
+        body["speed"] = json!("fast");
+        body["tools"] = json!([{"name": "f", "input_schema": {"type": "object"}, "strict": true}]);
+        let names = "context-management-2025-06-27,structured-outputs-2025-11-13,fast-mode-2026-02-01";
+        let answer = gateway.ask(&Request::json("/v1/messages", &body).header("anthropic-beta", names));
+        assert_eq!(answer.status(), 200, "{model}: {}", answer.text());
+        let sent = last(&upstream).json;
+        ["context_management", "output_format", "speed"].map(|field| sent.get(field).is_some()).to_vec()
+    };
+    assert_eq!(ask("an/claude-opus-4-6"), [true, true, true]);
+    assert_eq!(ask("azure/claude-opus-4-6"), [true, true, false]);
+    assert_eq!(ask("vertex/claude-sonnet-4-5@20250929"), [true, false, false]);
+    assert!(last(&upstream).json["tools"][0].get("strict").is_none());
+    assert_eq!(ask(&format!("bedrock/{SONNET}")), [true, true, false]);
+    assert_eq!(last(&upstream).json["tools"][0]["strict"], json!(true));
+    let strict = json!({"name": "f", "parameters": {"type": "object"}, "strict": true});
+    let mut chat = claude("vertex/claude-sonnet-4-5@20250929");
+    chat["tools"] = json!([{"type": "function", "function": strict}]);
+    let answer = gateway.ask(&Request::json("/v1/chat/completions", &chat));
+    assert_eq!(answer.status(), 200, "{}", answer.text());
+    let sent = last(&upstream).json;
+    assert_eq!((&sent["tools"][0]["name"], sent["tools"][0].get("strict")), (&json!("f"), None));
+}
+
+#[test]
 fn callers_of_other_dialects_name_betas_too() {
     let (upstream, gateway) = stage();
     let ask = |path: &str, mut body: Value, parent: &str| {

@@ -63,6 +63,7 @@ fn stage() -> (Upstream, Gateway) {
         "ge": provider("gemini", &url),
         "oa": provider("openai", &url),
         "simple": chat_only,
+        "ve": provider("vertex", &url),
         "vl": provider("vllm", &url),
     }}));
     (upstream, gateway)
@@ -185,6 +186,31 @@ fn a_provider_that_turns_out_not_to_count_is_estimated_for() {
     let answer = gateway.ask(&Request::json(ANTHROPIC, &turns("be/amazon.nova-lite-v1:0")));
     assert!(estimated(&answer), "Bedrock counts for Claude alone: {}", answer.text());
     assert_eq!(upstream.hits().len(), 3);
+}
+
+#[test]
+fn clouds_were_asked_to_count_what_only_anthropic_takes() {
+    let (upstream, gateway) = stage();
+    for (model, tools) in
+        [("be/anthropic.claude-sonnet-4-5-20250929-v1:0", 1), ("ve/claude-sonnet-4-5@20250929", 2)]
+    {
+        let mut body = turns(model);
+        body["context_management"] = json!({"edits": [{"type": "clear_tool_uses_20250919"}]});
+        body["tools"] = json!([
+            {"name": "f", "input_schema": {"type": "object"}},
+            {"type": "web_search_20250305", "name": "web_search"},
+            {"type": "web_fetch_20250910", "name": "web_fetch"},
+        ]);
+        let asked_of =
+            Request::json(ANTHROPIC, &body).header("anthropic-beta", "context-management-2025-06-27");
+        let answer = gateway.ask(&asked_of);
+        assert_eq!((answer.status(), estimated(&answer)), (200, false), "{model}: {}", answer.text());
+        let told = answer.header("x-bf-losses").unwrap_or_default().to_owned();
+        assert!(told.contains("context_management"), "{model}: {told}");
+        let sent: Value = serde_json::from_slice(&asked(&upstream.hits().pop().unwrap().json)).unwrap();
+        assert!(sent.get("context_management").is_none(), "{sent}");
+        assert_eq!(sent["tools"].as_array().unwrap().len(), tools, "{sent}");
+    }
 }
 
 #[test]

@@ -213,6 +213,7 @@ fn cursors_chats_without_messages_were_refused() {
         let body = json!({
             "model": model, "input": [{"role": "user", "content": "What is the answer?"}], "truncation": "auto",
             "tools": [{"type": "function", "name": "f", "parameters": {"type": "object"}, "strict": false}],
+            "reasoning": {"effort": "high"},
         });
         let answer = gateway.ask(&Request::json("/cursor/chat/completions", &body));
         assert_eq!(answer.status(), 200, "{}", answer.text());
@@ -221,6 +222,11 @@ fn cursors_chats_without_messages_were_refused() {
         let hit = upstream.hits().pop().unwrap();
         assert_eq!((hit.wire(), hit.json["messages"][0]["role"].clone()), (wire, json!("user")));
         assert!(hit.json["tools"].to_string().contains("\"f\""), "{}", hit.json);
+        if wire == Wire::OpenAi {
+            assert_eq!(hit.json["reasoning_effort"], "high", "{}", hit.json);
+        } else {
+            assert!(hit.json["thinking"].is_object(), "{}", hit.json);
+        }
     }
     let elsewhere = json!({"model": "oa/m", "input": "hi"});
     assert_eq!(gateway.ask(&Request::json("/v1/chat/completions", &elsewhere)).status(), 400);

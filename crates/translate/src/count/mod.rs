@@ -25,7 +25,7 @@ use crate::Wire;
 use crate::ir::{Extra, Failure, FailureKind, Part, Request, Sampling};
 use crate::loss::Losses;
 use crate::provider::Destination;
-use crate::relay::{Members, apply_quirks, keep};
+use crate::relay::{Members, apply_quirks, keep, without_unasked};
 use crate::wire::Dialect;
 use crate::wire::openai_responses::OpenAiResponses;
 use crate::wire::tree::{Object, to_bytes};
@@ -177,6 +177,8 @@ pub fn encode_request(
         }
     });
     let body = apply_quirks(body, to.quirks, losses);
+    // Behind the envelope nobody could read what it holds. Betas are named in the body here, or not at all.
+    let body = without_unasked(&body, "", to.quirks, losses).unwrap_or(body);
     Ok(match format {
         Format::Anthropic | Format::OpenAiResponses | Format::Vertex => body,
         Format::BedrockConverse => bedrock::around_converse(&body),

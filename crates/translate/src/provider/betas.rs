@@ -127,6 +127,7 @@ const ON_BEDROCK: &[Beta] = &[
     until_4_7("fine-grained-tool-streaming-2025-05-14"),
     until_4_7("interleaved-thinking-2025-05-14"),
     until_4_7("output-128k-2025-02-19"),
+    until_4_7("structured-outputs-2025-11-13"),
     until_4_7("token-efficient-tools-2025-02-19"),
     beta("tool-examples-2025-10-29"),
     beta("tool-search-tool-2025-10-19"),

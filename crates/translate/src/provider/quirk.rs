@@ -33,10 +33,12 @@ pub enum Fix {
     DropEmptyTools,
     /// Ids of tool calls that are of another form are refused.
     CallIds(CallIdForm),
+    /// The member of each of the `tools` is refused.
+    DropInTools(&'static str),
     /// Claude at another cloud: Anthropic's billing line, the scope of cache marks, caching of the whole
     /// request and tools that run at Anthropic are refused; the types of those that run here too.
     Hosted(&'static [&'static str]),
-    /// The field is taken only where the body's `anthropic_beta` names a beta that begins like one of these.
+    /// The field is taken only where the request names a beta that begins like one of these.
     NeedsBeta(&'static str, &'static [&'static str]),
 }
 

@@ -38,6 +38,7 @@ fn may_apply(fix: &Fix, body: &[u8]) -> bool {
         Fix::DropEmptyTools => "tool",
         // The encoder has seen to it.
         Fix::CallIds(_) => return false,
+        Fix::DropInTools(member) => member,
         Fix::Hosted(_) => return hosted::may_apply(body),
         // Waits for the betas to stand in their place.
         Fix::NeedsBeta(..) => return false,
@@ -62,6 +63,7 @@ pub(super) fn collect(edits: &mut Edits<'_>, quirks: &Quirks, losses: &mut Losse
             Fix::DropEmptyTools => drop_empty_tools(edits, losses),
             Fix::CallIds(CallIdForm::Forty) => {}
             Fix::CallIds(CallIdForm::Nine) => fit_call_ids(edits, IdRule::NINE),
+            Fix::DropInTools(member) => hosted::drop_in_tools(edits, member, losses),
             Fix::Hosted(served) => hosted::collect(edits, served, losses),
             Fix::NeedsBeta(..) => {}
         }

@@ -37,10 +37,11 @@ pub(super) fn collect(edits: &mut Edits<'_>, served: &[&str], losses: &mut Losse
     drop_tools(edits, served, losses);
 }
 
-/// A finished body, its betas in their place, without the members whose beta it does not ask for: they would be
-/// refused. `None` when all may stay.
+/// A finished body without the members whose beta is not asked for: they would be refused. The betas stand in
+/// their place: in the body, or in `header`, the value of `anthropic-beta` (empty without one). `None` when all
+/// may stay.
 #[must_use]
-pub fn without_unasked(body: &[u8], quirks: &Quirks, losses: &mut Losses) -> Option<Vec<u8>> {
+pub fn without_unasked(body: &[u8], header: &str, quirks: &Quirks, losses: &mut Losses) -> Option<Vec<u8>> {
     let needs = |fix: &Fix| match *fix {
         Fix::NeedsBeta(field, betas) => {
             memchr::memmem::find(body, field.as_bytes()).is_some().then_some((field, betas))
@@ -54,7 +55,8 @@ pub fn without_unasked(body: &[u8], quirks: &Quirks, losses: &mut Losses) -> Opt
     let named = edits.find("anthropic_beta").map(|at| edits.value(at));
     let named =
         named.and_then(|list| serde_json::from_slice::<Vec<&RawValue>>(list).ok()).unwrap_or_default();
-    let asked: Vec<_> = named.iter().filter_map(|name| string(name.get().as_bytes())).collect();
+    let named = named.iter().filter_map(|name| string(name.get().as_bytes()));
+    let asked: Vec<_> = named.chain(header.split(',').map(|name| Cow::Borrowed(name.trim()))).collect();
     let is_asked = |betas: &[&str]| asked.iter().any(|name| betas.iter().any(|beta| name.starts_with(beta)));
     let unasked: Vec<_> = needed.filter(|(_, betas)| !is_asked(betas)).collect();
     for (field, _) in unasked {
@@ -66,6 +68,28 @@ pub fn without_unasked(body: &[u8], quirks: &Quirks, losses: &mut Losses) -> Opt
         Cow::Borrowed(_) => None,
         Cow::Owned(body) => Some(body),
     }
+}
+
+/// Cuts one member out of every tool; said once, where it asked for anything.
+pub(super) fn drop_in_tools(edits: &mut Edits<'_>, name: &str, losses: &mut Losses) {
+    let Some(at) = edits.find("tools") else { return };
+    let span = edits.value_span(at);
+    let tools = slice(edits.body(), &span);
+    if memchr::memmem::find(tools, name.as_bytes()).is_none() {
+        return;
+    }
+    let mut cuts = Vec::new();
+    let mut asked = false;
+    for item in items(tools) {
+        let tool = slice(tools, &item);
+        let Some(found) = cut_of(tool, name) else { continue };
+        asked |= member(tool, name).is_some_and(|value| !matches!(value, b"false" | b"null"));
+        cuts.push(shifted(&found, span.start + item.start));
+    }
+    if asked {
+        losses.report(format!("tools[].{name}"), "the provider does not take it of tools");
+    }
+    edits.replace_nested(cuts.into_iter(), &b""[..]);
 }
 
 /// The whole request's `cache_control`: the marks on blocks are what hosts know.
@@ -135,7 +159,7 @@ fn scopes_of(list: &[u8], base: usize, levels: usize, found: &mut Vec<Range<usiz
         let Ok(members) = Members::scan(text) else { continue };
         let base = base + item.start;
         if let Some(mark) = members.span(text, "cache_control") {
-            found.extend(scope_of(slice(text, &mark)).map(|cut| shifted(&cut, base + mark.start)));
+            found.extend(cut_of(slice(text, &mark), "scope").map(|cut| shifted(&cut, base + mark.start)));
         }
         if let Some(content) = members.span(text, "content").filter(|_| levels > 1) {
             scopes_of(slice(text, &content), base + content.start, levels - 1, found);
@@ -143,10 +167,10 @@ fn scopes_of(list: &[u8], base: usize, levels: usize, found: &mut Vec<Range<usiz
     }
 }
 
-/// The member `scope` of a mark, with the comma that goes with it.
-fn scope_of(mark: &[u8]) -> Option<Range<usize>> {
-    let members = Members::scan(mark).ok()?;
-    let at = members.list.iter().position(|member| member.is(mark, "scope"))?;
+/// The member `name` of an object, with the comma that goes with it.
+fn cut_of(object: &[u8], name: &str) -> Option<Range<usize>> {
+    let members = Members::scan(object).ok()?;
+    let at = members.list.iter().position(|member| member.is(object, name))?;
     let ends = |at: usize| members.list.get(at).map(|member| (member.key.start, member.value.end));
     let (from, to) = ends(at)?;
     Some(match (at.checked_sub(1).and_then(ends), ends(at + 1)) {

@@ -61,6 +61,27 @@ fn claudes_own_body_goes_to_bedrock_in_base64_with_what_its_model_needs() {
 }
 
 #[test]
+fn bedrock_was_asked_to_count_with_fields_whose_beta_was_not_named() {
+    let inner = |betas: Option<Value>| {
+        let mut asked = anthropic();
+        asked["context_management"] = json!({"edits": [{"type": "clear_tool_uses_20250919"}]});
+        if let Some(betas) = betas {
+            asked["anthropic_beta"] = betas;
+        }
+        let request = decode(Wire::Anthropic, &asked).unwrap();
+        let (body, losses) = written(Format::BedrockInvoke, "anthropic.claude-sonnet-4-6", &request);
+        let coded = body["input"]["invokeModel"]["body"].as_str().unwrap();
+        (serde_json::from_slice::<Value>(&base64::decode(coded).unwrap()).unwrap(), losses)
+    };
+    let (sent, losses) = inner(None);
+    assert!(sent.get("context_management").is_none(), "{sent}");
+    assert_eq!(losses, ["context_management"]);
+    let (sent, losses) = inner(Some(json!(["context-management-2025-06-27"])));
+    assert!(sent["context_management"]["edits"].is_array(), "{sent}");
+    assert!(losses.is_empty(), "{losses:?}");
+}
+
+#[test]
 fn what_an_answer_needs_is_taken_off_and_what_counts_stays() {
     let question = json!({"generateContentRequest": {
         "model": "models/house/g",

@@ -153,6 +153,11 @@ pub(super) const ROWS: &[ProviderSpec] = &[
     },
 ];
 
+const CONTEXT_MANAGEMENT: Fix = Fix::NeedsBeta("context_management", &["context-management-", "compact-"]);
+/// The older name of `output_config.format`, which needs no beta.
+const OUTPUT_FORMAT: Fix = Fix::NeedsBeta("output_format", &["structured-outputs-"]);
+const SPEED: Fix = Fix::NeedsBeta("speed", &["fast-mode-"]);
+
 /// Claude on other clouds: the version stands in the body, and what only Anthropic itself has is refused.
 macro_rules! hosted_claude {
     ($version:literal $(, $fix:expr)* $(,)?) => {
@@ -163,6 +168,9 @@ macro_rules! hosted_claude {
             Fix::Drop("inference_geo"),
             Fix::Drop("mcp_servers"),
             Fix::Drop("service_tier"),
+            CONTEXT_MANAGEMENT,
+            OUTPUT_FORMAT,
+            SPEED,
             $($fix,)*
         ]
     };
@@ -175,18 +183,20 @@ const AZURE: &[Service] = &[
         path: "/anthropic/v1/messages",
         models: &["claude"],
         exact: false,
-        counting: counting(Format::Anthropic, "/anthropic/v1/messages/count_tokens"),
+        quirks: Quirks { fixes: &[SPEED], ..EXACT },
+        counting: Some(Counting {
+            format: Format::Anthropic,
+            models: &[],
+            path: "/anthropic/v1/messages/count_tokens",
+            quirks: Quirks { fixes: &[SPEED], ..EXACT },
+        }),
         betas: Betas::AZURE,
         ..MESSAGES
     },
 ];
 
-const BEDROCK_CLAUDE: &[Fix] = hosted_claude!(
-    "\"bedrock-2023-05-31\"",
-    Fix::Take("stream"),
-    Fix::Hosted(&[]),
-    Fix::NeedsBeta("context_management", &["context-management-", "compact-"]),
-);
+const BEDROCK_CLAUDE: &[Fix] =
+    hosted_claude!("\"bedrock-2023-05-31\"", Fix::Take("stream"), Fix::Hosted(&[]),);
 
 /// Claude's own API, for callers that speak it: nothing of it is lost on the way through Converse.
 const BEDROCK: &[Service] = &[Service {
@@ -243,6 +253,9 @@ const SAGEMAKER: Quirks = Quirks {
     ..PLAIN
 };
 
+/// The one tool of Anthropic's that Google runs as well, in its first version only.
+const VERTEX_RUNS: &[&str] = &["web_search_20250305"];
+
 const VERTEX: &[Service] = &[
     Service {
         path: "/v1/projects/{project}/locations/{region}/publishers/anthropic/models/{model}:rawPredict",
@@ -253,8 +266,11 @@ const VERTEX: &[Service] = &[
         exact: false,
         headers: &[],
         quirks: Quirks {
-            // The one tool of Anthropic's that Google runs as well, in its first version only.
-            fixes: hosted_claude!("\"vertex-2023-10-16\"", Fix::Hosted(&["web_search_20250305"])),
+            fixes: hosted_claude!(
+                "\"vertex-2023-10-16\"",
+                Fix::DropInTools("strict"),
+                Fix::Hosted(VERTEX_RUNS),
+            ),
             ..EXACT
         },
         // One path for all models: the model stays in the body.
@@ -263,12 +279,19 @@ const VERTEX: &[Service] = &[
             models: &[],
             path: "/v1/projects/{project}/locations/{region}/publishers/anthropic/models/count-tokens:rawPredict",
             quirks: Quirks {
+                // As in its chat, but no betas are named here.
                 fixes: &[
                     Fix::Put("anthropic_version", "\"vertex-2023-10-16\""),
+                    Fix::Drop("anthropic_beta"),
                     Fix::Drop("container"),
+                    Fix::Drop("context_management"),
                     Fix::Drop("inference_geo"),
                     Fix::Drop("mcp_servers"),
+                    Fix::Drop("output_format"),
                     Fix::Drop("service_tier"),
+                    Fix::Drop("speed"),
+                    Fix::DropInTools("strict"),
+                    Fix::Hosted(VERTEX_RUNS),
                 ],
                 ..EXACT
             },

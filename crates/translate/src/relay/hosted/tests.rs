@@ -13,9 +13,13 @@ fn vertex() -> &'static Quirks {
 }
 
 fn fixed(body: &Value, quirks: &Quirks) -> (Value, Vec<String>) {
+    fixed_beside(body, "", quirks)
+}
+
+fn fixed_beside(body: &Value, header: &str, quirks: &Quirks) -> (Value, Vec<String>) {
     let mut losses = Losses::default();
     let body = apply_quirks(body.to_string().into_bytes(), quirks, &mut losses);
-    let body = without_unasked(&body, quirks, &mut losses).unwrap_or(body);
+    let body = without_unasked(&body, header, quirks, &mut losses).unwrap_or(body);
     let mut body: Value = serde_json::from_slice(&body).unwrap();
     body.as_object_mut().unwrap().remove("anthropic_version");
     (body, losses.as_slice().iter().map(|loss| loss.path.clone()).collect())
@@ -69,6 +73,70 @@ fn context_management_stays_with_its_beta() {
         let (sent, lost) = fixed(&body(betas.clone()), bedrock());
         assert_eq!((sent.get("context_management"), lost.len()), (None, 1), "{betas}");
     }
+}
+
+#[test]
+fn fields_of_refused_betas_stayed_and_had_the_call_refused() {
+    let tool = |strict: Option<bool>| match strict {
+        Some(strict) => json!({"strict": strict, "name": "f", "input_schema": {}}),
+        None => json!({"name": "f", "input_schema": {}}),
+    };
+    let format = json!({"type": "json_schema", "schema": {}});
+    let body = json!({
+        "tools": [tool(Some(true)), tool(None), tool(Some(false))],
+        "output_format": format,
+        "speed": "fast",
+        "output_config": {"effort": "low", "format": format},
+        "context_management": {"edits": []},
+        "messages": [],
+    });
+    let (sent, lost) = fixed(&body, vertex());
+    let config = &body["output_config"];
+    let tools = [tool(None), tool(None), tool(None)];
+    assert_eq!(sent, json!({"tools": tools, "output_config": config, "messages": []}));
+    assert_eq!(lost, ["tools[].strict", "context_management", "output_format", "speed"]);
+    let (sent, lost) = fixed(&body, bedrock());
+    assert_eq!(sent, json!({"tools": body["tools"], "output_config": config, "messages": []}));
+    assert_eq!(lost, ["context_management", "output_format", "speed"]);
+    let azure = find("azure").unwrap().services.iter().find(|service| service.path.contains("anthropic"));
+    let (sent, lost) = fixed(&body, &azure.unwrap().quirks);
+    assert_eq!((sent.get("speed"), lost.len()), (None, 1));
+    assert_eq!(sent["output_format"], format);
+}
+
+#[test]
+fn counting_at_google_was_refused_for_what_its_chat_leaves_out() {
+    let search = json!({"type": "web_search_20250305", "name": "web_search"});
+    let fetch = json!({"type": "web_fetch_20250910", "name": "web_fetch"});
+    let body = json!({
+        "model": "m",
+        "system": [
+            {"type": "text", "text": "x-anthropic-billing-header: cc_version=2.1"},
+            {"type": "text", "text": "You are.", "cache_control": {"type": "ephemeral", "scope": "global"}},
+        ],
+        "cache_control": {"type": "ephemeral"},
+        "tools": [fetch, search, {"name": "f", "input_schema": {}, "strict": true}],
+        "anthropic_beta": ["effort-2025-11-24"],
+        "context_management": {"edits": []},
+        "output_format": {},
+        "speed": "fast",
+        "messages": [],
+    });
+    let counting = find("vertex").unwrap().services[0].counting.unwrap();
+    let (sent, lost) = fixed(&body, &counting.quirks);
+    let system = json!([{"type": "text", "text": "You are.", "cache_control": {"type": "ephemeral"}}]);
+    let tools = json!([search, {"name": "f", "input_schema": {}}]);
+    assert_eq!(sent, json!({"model": "m", "system": system, "tools": tools, "messages": []}));
+    assert_eq!(lost.len(), 9, "{lost:?}");
+}
+
+#[test]
+fn a_beta_beside_the_body_keeps_its_field() {
+    let body = json!({"context_management": {"edits": []}, "output_format": {}, "messages": []});
+    let (sent, lost) = fixed_beside(&body, "effort-2025-11-24, context-management-2025-06-27", vertex());
+    assert_eq!(sent, json!({"context_management": {"edits": []}, "messages": []}));
+    assert_eq!(lost, ["output_format"]);
+    assert_eq!(fixed_beside(&body, "compact-2026-01-12,structured-outputs-2025-11-13", bedrock()).0, body);
 }
 
 #[test]
