@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use translate::Wire;
 use translate::provider::Fix;
-use translate::relay::choices_asked;
+use translate::relay::{choices_asked, prompts_asked};
 use translate::wire::Observation;
 
 use super::exchange::Call;
+use crate::route::endpoint::Operation;
 use crate::upstream::target::Target;
 
 /// After the terminator, or after all that it would close.
@@ -37,8 +38,13 @@ impl Closing {
     pub fn of(call: &Call, target: &Target) -> Self {
         let several = matches!(target.wire, Wire::OpenAiChat | Wire::Gemini)
             && !target.quirks.fixes.contains(&Fix::Drop("n"));
-        let asked = choices_asked(call.endpoint.dialect, &call.body, &call.peek.members);
-        Self::expecting(if several { asked } else { 1 }, target.wire)
+        let members = &call.peek.members;
+        let asked = if several { choices_asked(call.endpoint.dialect, &call.body, members) } else { 1 };
+        let prompts = match call.endpoint.operation {
+            Operation::Completions => prompts_asked(&call.body, members),
+            _ => 1,
+        };
+        Self::expecting(asked.saturating_mul(prompts), target.wire)
     }
 
     fn expecting(asked: u64, wire: Wire) -> Self {

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use govern::verdict::FaultClass;
 use http::{HeaderValue, Method, Uri, header};
 use pingora_error::Error;
-use pingora_http::RequestHeader;
+use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
@@ -22,6 +22,8 @@ use translate::ir::FailureKind;
 use translate::wire::replicate::{Prediction, Status};
 
 use super::attempt::Attempt;
+use super::coding::Inflater;
+use super::exchange::Call;
 use super::fault::Fault;
 use super::replay::{DEADLINE, Limit, Stage};
 use super::response_body_filter::bad_answer;
@@ -92,10 +94,10 @@ impl Drop for Running {
     }
 }
 
-/// This attempt's provider works that way.
+/// This attempt's provider works that way. A request that goes as it is makes its prediction itself, if any.
 #[must_use]
-pub fn needed(attempt: &Attempt) -> bool {
-    attempt.upstream.target.wire == Wire::Replicate
+pub fn needed(call: &Call, attempt: &Attempt) -> bool {
+    attempt.upstream.target.wire == Wire::Replicate && call.raw.is_none()
 }
 
 /// Why the answer's place is not known.
@@ -157,10 +159,7 @@ async fn follow(
         return Err(unreadable("it has no id"));
     };
     if stream && (!prediction.is_final() || prediction.status == Status::Succeeded) {
-        let url = prediction.stream.as_deref().ok_or_else(|| {
-            let message = "this model cannot stream at its provider: ask without `stream`";
-            Fault::request(FailureKind::InvalidRequest, 400, message)
-        })?;
+        let url = prediction.stream.as_deref().ok_or_else(cannot_stream)?;
         return turn_to_stream(attempt, url);
     }
     let network = &attempt.provider.network;
@@ -215,6 +214,14 @@ async fn create(asker: &Arc<Asker>, attempt: &mut Attempt) -> Result<(Prediction
     Ok((prediction, body))
 }
 
+/// Wrong with this model only: another may stream, and this one will not at the next try.
+fn cannot_stream() -> Fault {
+    let message = "this model cannot stream at its provider: ask without `stream`";
+    let mut fault = Fault::request(FailureKind::InvalidRequest, 400, message);
+    fault.class = FaultClass::ModelNotFound;
+    fault
+}
+
 fn failed(attempt: &Attempt, body: &[u8]) -> Fault {
     match attempt.upstream.target.wire.codec().decode_response(body) {
         Err(bad) => bad_answer(bad),
@@ -230,12 +237,23 @@ fn passes(class: FaultClass) -> bool {
 
 fn read(answer: Result<Answer, Unanswered>) -> Result<(Prediction, Bytes), Fault> {
     let Answer { head, body } = answer.map_err(|why| unreached(&why))?;
+    let body = plain(&head, body)?;
     if head.status.is_success() {
         let prediction = Prediction::read(&body).map_err(bad_answer)?;
         return Ok((prediction, body));
     }
     let failure = Wire::Replicate.codec().decode_failure(head.status.as_u16(), &body);
     Err(Fault::answered(failure, hint(&head).retry_after_ms))
+}
+
+/// The body without a coding that was not asked for. Of a refusal the status counts, whatever its body is in.
+fn plain(head: &ResponseHeader, body: Bytes) -> Result<Bytes, Fault> {
+    let Some(mut inflater) = Inflater::of(&head.headers) else { return Ok(body) };
+    match inflater.inflate(&body) {
+        Ok(plain) => Ok(plain.into()),
+        Err(why) if head.status.is_success() => Err(Fault::new(FaultClass::BadAnswer, why)),
+        Err(_) => Ok(Bytes::new()),
+    }
 }
 
 /// A question to the provider's own endpoint.
@@ -245,6 +263,7 @@ fn question(attempt: &Attempt, method: Method, path: &str, body: Bytes) -> Resul
     let mut head = RequestHeader::build(method, path.as_bytes(), Some(8)).map_err(broken)?;
     let fixed = [
         (header::ACCEPT, "application/json"),
+        (header::ACCEPT_ENCODING, "identity"),
         (header::USER_AGENT, concat!("bifrost/", env!("CARGO_PKG_VERSION"))),
     ];
     for (name, value) in fixed {

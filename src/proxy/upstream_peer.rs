@@ -256,7 +256,8 @@ async fn address(
     exchange: &mut Exchange,
 ) -> Result<Option<Box<HttpPeer>>> {
     set_first_deadline(exchange);
-    if exchange.attempt.as_deref().is_some_and(prediction::needed) {
+    let running = exchange.call.as_deref().zip(exchange.attempt.as_deref());
+    if running.is_some_and(|(call, attempt)| prediction::needed(call, attempt)) {
         match predict(gateway, session, exchange).await {
             Ok(()) => {}
             Err(Ended::Fault(fault)) => return next(gateway, exchange, fault),

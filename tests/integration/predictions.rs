@@ -1,7 +1,10 @@
 //! A provider that takes a job and answers later, after the vendor's public description of it.
 
+use std::io::Write;
 use std::time::{Duration, Instant};
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
 use crate::stage::{chat, message, provider, streamed};
@@ -305,6 +308,48 @@ fn neither_keys_nor_requests_go_where_an_answer_points_inside_our_network() {
 }
 
 #[test]
+fn a_model_that_could_not_stream_kept_the_fallback_from_answering() {
+    let spare = Upstream::start(healthy);
+    let upstream = Upstream::start(|hit| match hit.path.as_str() {
+        CREATE => prediction(hit, "starting", json!({"urls": {}})),
+        _ => patient(hit),
+    });
+    let gateway = Gateway::start(&json!({"providers": {
+        "maker": maker(&upstream.url()), "spare": provider(Wire::OpenAi, &spare.url()),
+    }}));
+    let mut body = streamed("maker/acme/talker");
+    body["fallbacks"] = json!(["spare/m"]);
+    let told = gateway.ask(&Request::json(Wire::OpenAi.path(), &body));
+    assert_eq!((told.status(), told.header("x-bf-provider")), (200, Some("spare")), "{}", told.text());
+    wait_for(&upstream, CANCEL);
+    let created = upstream.hits().iter().filter(|hit| hit.path == CREATE).count();
+    assert_eq!(created, 1, "what cannot stream is not asked again");
+}
+
+#[test]
+fn compressed_predictions_were_not_read() {
+    let upstream = Upstream::start(|hit| {
+        assert_eq!(hit.header("accept-encoding"), Some("identity"), "{}", hit.path);
+        let Some(Act::Send(plain)) = patient(hit).into_iter().next() else { panic!("nothing is answered") };
+        let at = plain.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(&plain[at..]).unwrap();
+        let body = encoder.finish().unwrap();
+        let mut sent = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-encoding: gzip\r\n\
+             content-length: {}\r\n\r\n",
+            body.len()
+        )
+        .into_bytes();
+        sent.extend(body);
+        vec![Act::Send(sent)]
+    });
+    let told = stage(&upstream).ask(&Request::json(Wire::OpenAi.path(), &chat("maker/acme/talker")));
+    assert_eq!(told.status(), 200, "{}", told.text());
+    assert_eq!(told.json()["choices"][0]["message"]["content"], "The answer is 42");
+}
+
+#[test]
 fn a_model_that_cannot_stream_says_so() {
     let upstream = Upstream::start(|hit| match hit.path.as_str() {
         CREATE => prediction(hit, "starting", json!({"urls": {}})),
@@ -315,4 +360,31 @@ fn a_model_that_cannot_stream_says_so() {
     assert_eq!(told.status(), 400, "{}", told.text());
     assert!(message(&told).contains("cannot stream"), "{}", told.text());
     wait_for(&upstream, CANCEL);
+}
+
+#[test]
+fn passthrough_to_a_provider_of_jobs_became_a_prediction() {
+    let upstream = Upstream::start(|hit| {
+        let told = json!({"method": hit.method, "path": hit.path, "type": hit.header("content-type")});
+        answer(200, "application/json", &told.to_string())
+    });
+    let gateway =
+        Gateway::start(&json!({"providers": {"replicate": provider(Wire::OpenAi, &upstream.url())}}));
+    for (method, path, body) in [
+        ("GET", "/v1/models?cursor=x", ""),
+        ("POST", "/v1/files", "--b--"),
+        ("POST", CREATE, r#"{"input":{"prompt":"x"},"stream":true}"#),
+        ("DELETE", "/v1/deployments/acme/d", ""),
+    ] {
+        let request = Request::post(&format!("/replicate_passthrough{path}"), body).method(method);
+        let told = gateway.ask(&request);
+        assert_eq!(told.status(), 200, "{method} {path}: {}", told.text());
+        let told = told.json();
+        assert_eq!((&told["method"], &told["path"]), (&json!(method), &json!(path)));
+        assert_eq!(told["type"], "application/json", "{path}");
+    }
+    let hits = upstream.hits();
+    assert_eq!(hits.len(), 4, "{:?}", paths(&upstream));
+    assert!(hits.iter().all(|hit| hit.key() == "provider-key"));
+    assert_eq!(String::from_utf8_lossy(&hits[1].body), "--b--");
 }

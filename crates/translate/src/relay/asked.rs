@@ -1,5 +1,7 @@
 //! How many answers a chat request asks for at once: a stream is whole when as many have ended.
 
+use serde::de::IgnoredAny;
+
 use super::members::Members;
 use crate::Wire;
 
@@ -21,6 +23,18 @@ pub fn choices_asked(dialect: Wire, body: &[u8], members: &Members) -> u64 {
     asked.unwrap_or(1).max(1)
 }
 
+/// The number of prompts in a body of text completions: each is answered by as many choices as are asked for.
+/// One list of tokens is one prompt. `members` must be of this body.
+#[must_use]
+pub fn prompts_asked(body: &[u8], members: &Members) -> u64 {
+    let list = members.value(body, "prompt").and_then(|json| json.trim_ascii_start().strip_prefix(b"["));
+    let first = list.and_then(|list| list.trim_ascii_start().first());
+    let several = matches!(first, Some(b'"' | b'['));
+    let list = members.value(body, "prompt").filter(|_| several);
+    let prompts = list.and_then(|json| serde_json::from_slice::<Vec<IgnoredAny>>(json).ok());
+    prompts.and_then(|prompts| u64::try_from(prompts.len()).ok()).unwrap_or(1)
+}
+
 fn count(json: &[u8]) -> Option<u64> {
     std::str::from_utf8(json).ok()?.parse().ok()
 }
@@ -28,6 +42,24 @@ fn count(json: &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_of_several_prompts_is_answered() {
+        for (prompt, prompts) in [
+            (r#""a""#, 1),
+            (r#"["a"]"#, 1),
+            (r#" [ "a,[", "b" ,"c"]"#, 3),
+            ("[1,2,3]", 1),
+            ("[[1,2],[3]]", 2),
+            ("[]", 1),
+            ("null", 1),
+        ] {
+            let body = format!(r#"{{"model":"m","prompt":{prompt}}}"#);
+            let members = Members::read(body.as_bytes()).unwrap();
+            assert_eq!(prompts_asked(body.as_bytes(), &members), prompts, "{prompt}");
+        }
+        assert_eq!(prompts_asked(b"{}", &Members::read(b"{}").unwrap()), 1);
+    }
 
     #[test]
     fn the_number_of_choices_is_read_where_the_dialect_has_it() {

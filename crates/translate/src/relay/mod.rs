@@ -16,7 +16,7 @@ mod response;
 mod stream;
 mod twice;
 
-pub use asked::choices_asked;
+pub use asked::{choices_asked, prompts_asked};
 pub use betas::{BetaHost, Placed, betas_asked, place_betas};
 pub use fixes::apply_quirks;
 pub use hosted::without_unasked;

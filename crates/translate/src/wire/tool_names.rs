@@ -6,6 +6,7 @@
 //! anything beyond one request.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use super::Wire;
 use super::ids::digest;
@@ -25,12 +26,11 @@ impl ToolNames {
     /// The names in `request` that a provider of `wire` does not take as they are.
     #[must_use]
     pub fn of(request: &Request, wire: Wire) -> Self {
+        let mut seen: HashSet<&str> = HashSet::new();
         let mut names: Vec<(String, String)> = Vec::new();
         for name in all(request) {
-            if let Cow::Owned(fitted) = fit(name, wire)
-                && !names.iter().any(|(_, known)| known == name)
-            {
-                names.push((fitted, name.to_owned()));
+            if !fits(name, wire) && seen.insert(name) {
+                names.push((fit(name, wire).into_owned(), name.to_owned()));
             }
         }
         Self(names)
@@ -170,5 +170,17 @@ mod tests {
         assert!(fits("fs.read:file", Wire::Gemini) && !fits("1st", Wire::Gemini));
         assert!(fits(long, Wire::Anthropic) && !fits(long, Wire::OpenAiChat));
         assert!(fits("1st-tool", Wire::OpenAiChat) && !fits("", Wire::Cohere));
+    }
+
+    #[test]
+    fn many_names_that_do_not_fit_took_time_by_their_square() {
+        let began = std::time::Instant::now();
+        let names: Vec<String> = (0..60_000).map(|n| format!("a.tool.of.a.server.{n}")).collect();
+        let twice = names.iter().chain(&names).cloned().collect();
+        let choice = ToolChoice::Among { names: twice, required: false };
+        let request = Request { tool_choice: Some(choice), ..Request::default() };
+        let known = ToolNames::of(&request, Wire::OpenAiChat);
+        assert!(known.0.iter().map(|(_, own)| own).eq(&names));
+        assert!(began.elapsed().as_secs() < 60, "{:?}", began.elapsed());
     }
 }

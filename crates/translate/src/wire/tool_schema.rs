@@ -3,6 +3,7 @@
 //! Must not know where the tool will stand.
 
 use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value, json};
 
@@ -15,6 +16,8 @@ use crate::loss::Losses;
 const BRANCHES: [&str; 3] = ["allOf", "anyOf", "oneOf"];
 /// More branches than this are not followed: a schema can refer to itself.
 const MOST_BRANCHES: usize = 256;
+/// So much is copied out of branches, in about bytes: several can refer to the same.
+const MOST_COPIED: usize = 16 * 1024 * 1024;
 /// Keywords that OpenAI's strict kind of schema does not have.
 const NOT_STRICT: [&str; 10] = [
     "allOf",
@@ -82,7 +85,7 @@ pub(crate) fn flat<'a>(
     let anew = |key: &str| is_split && matches!(key, "properties" | "required");
     let mut out = typed(fields.iter().filter(|(key, _)| !gone(key) && !anew(key)));
     if let Some(out) = out.as_object_mut().filter(|_| is_split) {
-        let shape = Merge { root: schema, left: MOST_BRANCHES }.shape(fields);
+        let shape = Merge { root: schema, left: MOST_BRANCHES, room: MOST_COPIED }.shape(fields);
         out.insert("properties".to_owned(), Value::Object(shape.properties));
         if !shape.required.is_empty() {
             out.insert("required".to_owned(), shape.required.into());
@@ -142,9 +145,10 @@ fn is_strict(schema: &Value) -> bool {
     let properties = fields.get("properties").and_then(Value::as_object);
     let is_object = properties.is_some() || is_kind(fields, "object") == Some(true);
     if is_object {
-        let required = fields.get("required").and_then(Value::as_array);
-        let needs = |name: &String| required.is_some_and(|list| list.iter().any(|one| one == name));
-        let all = properties.is_none_or(|properties| properties.keys().all(needs));
+        let required = fields.get("required").and_then(Value::as_array).into_iter().flatten();
+        let required: HashSet<&str> = required.filter_map(Value::as_str).collect();
+        let all = properties
+            .is_none_or(|properties| properties.keys().all(|name| required.contains(name.as_str())));
         if !all || fields.get("additionalProperties") != Some(&Value::Bool(false)) {
             return false;
         }
@@ -186,6 +190,8 @@ struct Merge<'a> {
     root: &'a Value,
     /// Branches that may still be followed.
     left: usize,
+    /// What may still be copied out of them, in about bytes.
+    room: usize,
 }
 
 impl<'a> Merge<'a> {
@@ -199,22 +205,14 @@ impl<'a> Merge<'a> {
         };
         for key in BRANCHES {
             let Some(list) = fields.get(key).and_then(Value::as_array) else { continue };
-            let branches: Vec<Shape> = list.iter().filter_map(|branch| self.branch(branch)).collect();
+            // The same twice in one list says nothing more.
+            let mut followed = HashSet::new();
+            let new =
+                list.iter().filter(|branch| reference(branch).is_none_or(|place| followed.insert(place)));
+            let branches: Vec<Shape> = new.filter_map(|branch| self.branch(branch)).collect();
             shape.closed |= !branches.is_empty() && branches.iter().all(|branch| branch.closed);
-            let everywhere = |name: &String| branches.iter().all(|branch| branch.required.contains(name));
-            let names = branches.iter().flat_map(|branch| &branch.required);
-            for name in names.filter(|name| key == "allOf" || everywhere(name)) {
-                if !shape.required.contains(name) {
-                    shape.required.push(name.clone());
-                }
-            }
-            for (name, property) in branches.into_iter().flat_map(|branch| branch.properties) {
-                let joined = match shape.properties.get(&name) {
-                    Some(known) if *known != property => both(known, &property, key),
-                    _ => property,
-                };
-                shape.properties.insert(name, joined);
-            }
+            require(&mut shape.required, &branches, key);
+            join(&mut shape.properties, branches, key);
         }
         shape
     }
@@ -223,42 +221,117 @@ impl<'a> Merge<'a> {
     fn branch(&mut self, schema: &'a Value) -> Option<Shape> {
         self.left = self.left.checked_sub(1)?;
         let fields = schema.as_object()?;
-        if let Some(place) = fields.get("$ref").and_then(Value::as_str) {
+        if let Some(place) = reference(schema) {
             let target = self.root.pointer(place.strip_prefix('#')?)?;
             return self.branch(target);
         }
-        (is_kind(fields, "object") != Some(false)).then(|| self.shape(fields))
+        if is_kind(fields, "object") == Some(false) {
+            return None;
+        }
+        for key in ["properties", "required"] {
+            fields.get(key).map_or(Some(()), |value| spend(value, &mut self.room))?;
+        }
+        Some(self.shape(fields))
     }
 }
 
-/// One property of two branches. Words of a closed list are joined to one list, which models follow best.
-fn both(one: &Value, other: &Value, key: &str) -> Value {
-    if key != "allOf"
-        && let (Some(mut words), Some(more)) = (words(one), words(other))
-    {
-        more.into_iter().for_each(|word| {
-            if !words.contains(&word) {
-                words.push(word);
+/// Where a schema that only refers to another says that one is.
+fn reference(schema: &Value) -> Option<&str> {
+    schema.get("$ref").and_then(Value::as_str)
+}
+
+/// Takes what a copy of `value` needs off `room`; `None` when that is too little.
+fn spend(value: &Value, room: &mut usize) -> Option<()> {
+    let own = size_of::<Value>() + value.as_str().map_or(0, str::len);
+    *room = room.checked_sub(own)?;
+    match value {
+        Value::Array(list) => list.iter().try_for_each(|one| spend(one, room)),
+        Value::Object(fields) => fields.iter().try_for_each(|(name, one)| {
+            *room = room.checked_sub(size_of::<String>() + name.len())?;
+            spend(one, room)
+        }),
+        _ => Some(()),
+    }
+}
+
+/// Adds the names that branches require: all of parts that all hold, of choices those that each requires.
+fn require(required: &mut Vec<String>, branches: &[Shape], key: &str) {
+    let mut by: HashMap<&str, usize> = HashMap::new();
+    for branch in branches {
+        let names: HashSet<&str> = branch.required.iter().map(String::as_str).collect();
+        names.into_iter().for_each(|name| *by.entry(name).or_default() += 1);
+    }
+    let known: Vec<String> = std::mem::take(required);
+    let mut seen: HashSet<&str> = known.iter().map(String::as_str).collect();
+    let names = branches.iter().flat_map(|branch| &branch.required).map(String::as_str);
+    let held = names.filter(|name| key == "allOf" || by.get(name) == Some(&branches.len()));
+    let new: Vec<String> = held.filter(|name| seen.insert(name)).map(str::to_owned).collect();
+    *required = known.into_iter().chain(new).collect();
+}
+
+/// Adds the properties of branches. One that several have is joined once, from all of them.
+fn join(properties: &mut Map<String, Value>, branches: Vec<Shape>, key: &str) {
+    let mut places: HashMap<String, usize> = HashMap::new();
+    let mut several: Vec<(String, Vec<Value>)> = Vec::new();
+    for (name, property) in branches.into_iter().flat_map(|branch| branch.properties) {
+        match places.get(&name).and_then(|place| several.get_mut(*place)) {
+            Some((_, forms)) => forms.push(property),
+            None => {
+                places.insert(name.clone(), several.len());
+                several.push((name, vec![property]));
             }
-        });
-        let kind = one.get("type").filter(|kind| other.get("type") == Some(kind));
-        let mut joined = Map::new();
-        joined.extend(kind.map(|kind| ("type".to_owned(), kind.clone())));
-        joined.insert("enum".to_owned(), words.into());
-        return Value::Object(joined);
+        }
+    }
+    for (name, forms) in several {
+        let known = properties.get_mut(&name).map(Value::take);
+        let joined = one_of(known.into_iter().chain(forms).collect(), key);
+        properties.insert(name, joined);
+    }
+}
+
+/// One property of several branches. Words of a closed list are joined to one list, which models follow best.
+fn one_of(forms: Vec<Value>, key: &str) -> Value {
+    let mut forms = distinct(forms).into_iter().peekable();
+    let Some(mut first) = forms.next() else { return Value::Bool(true) };
+    if key != "allOf"
+        && let Some(mut all) = words(&first)
+    {
+        let mut kind = first.get("type").cloned();
+        let mut joined = false;
+        while let Some((form, more)) = forms.peek().and_then(|form| Some((form, words(form)?))) {
+            kind = kind.filter(|kind| form.get("type") == Some(kind));
+            all.extend(more);
+            joined = true;
+            forms.next();
+        }
+        if joined {
+            let kind = kind.map(|kind| ("type".to_owned(), kind));
+            let list = ("enum".to_owned(), distinct(all).into());
+            first = Value::Object(kind.into_iter().chain([list]).collect());
+        }
+    }
+    if forms.peek().is_none() {
+        return first;
     }
     let key = if key == "allOf" { key } else { "anyOf" };
-    let mut list = match one.as_object().filter(|fields| fields.len() == 1) {
-        Some(fields) => fields.get(key).and_then(Value::as_array).cloned().unwrap_or_default(),
-        None => Vec::new(),
+    let inner =
+        first.as_object_mut().filter(|fields| fields.len() == 1).and_then(|fields| fields.get_mut(key));
+    let mut list = match inner {
+        Some(Value::Array(list)) => std::mem::take(list),
+        _ => Vec::new(),
     };
     if list.is_empty() {
-        list.push(one.clone());
+        list.push(first);
     }
-    if !list.contains(other) {
-        list.push(other.clone());
-    }
-    json!({key: list})
+    list.extend(forms);
+    json!({key: distinct(list)})
+}
+
+/// Each value once, in order.
+fn distinct(list: Vec<Value>) -> Vec<Value> {
+    let mut seen = HashSet::with_capacity(list.len());
+    let new: Vec<bool> = list.iter().map(|value| seen.insert(value)).collect();
+    list.into_iter().zip(new).filter_map(|(value, new)| new.then_some(value)).collect()
 }
 
 /// The values of a schema that is nothing but a list of them.

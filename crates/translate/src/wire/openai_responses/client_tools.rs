@@ -1,6 +1,8 @@
 //! Tools of this wire that the caller runs, and whose form the wire implies: a shell, and the search for further
 //! tools. On other wires they are functions; what they found can be called from the next turn on.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value, json};
 
 use super::OWN;
@@ -111,12 +113,18 @@ impl Client {
 /// found; `read` reads one or, from a group, several.
 pub(super) fn read_items(request: &mut Request, read: impl Fn(Value) -> Vec<Tool>) {
     let Request { tools, messages, .. } = request;
+    let [shell, search] =
+        [Client::Shell, Client::Search].map(|client| tools.iter().any(|tool| is_of(tool, client)));
     let mut found: Vec<Tool> = Vec::new();
     for part in messages.iter_mut().flat_map(|message| &mut message.parts) {
         let Part::Opaque { wire, value } = &*part else { continue };
         let kind = value.get("type").and_then(Value::as_str).and_then(Client::of_item);
         let Some((client, is_result)) = kind.filter(|_| *wire == OWN) else { continue };
-        if !tools.iter().any(|tool| is_of(tool, client)) {
+        let is_given = match client {
+            Client::Shell => shell,
+            Client::Search => search,
+        };
+        if !is_given {
             continue;
         }
         let loaded = match value.get("tools").and_then(Value::as_array) {
@@ -126,10 +134,10 @@ pub(super) fn read_items(request: &mut Request, read: impl Fn(Value) -> Vec<Tool
         *part = if is_result { result(value, client, &loaded) } else { call(value, client) };
         found.extend(loaded);
     }
+    let mut known: HashSet<String> = tools.iter().map(|tool| name_of(tool).to_owned()).collect();
     for mut tool in found {
-        let known = tools.iter().any(|known| name_of(known) == name_of(&tool));
-        if let Tool::Function { extra, .. } = &mut tool
-            && !known
+        if let Tool::Function { name, extra, .. } = &mut tool
+            && known.insert(name.clone())
         {
             // On this wire the item that found it tells it.
             *extra = made_of(Value::Null);

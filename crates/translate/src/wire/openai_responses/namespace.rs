@@ -3,6 +3,8 @@
 //! Other wires have functions alone, so a member becomes one whose name begins with the group's; calls are
 //! given back with both. A group whose members stand together is written as it was.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value, json};
 
 use super::{OWN, custom};
@@ -53,11 +55,18 @@ pub(super) fn read(
 /// Gives the calls in the conversation the names of the functions that were made of their groups' members.
 pub(super) fn join_calls(request: &mut Request) {
     let Request { tools, messages, .. } = request;
+    let functions: HashSet<&str> = tools
+        .iter()
+        .filter_map(|tool| match tool {
+            Tool::Function { name, .. } => Some(name.as_str()),
+            Tool::Opaque { .. } => None,
+        })
+        .collect();
     for part in messages.iter_mut().flat_map(|message| &mut message.parts) {
         let Part::ToolCall(call) = part else { continue };
         let Some(Value::String(group)) = call.extra.fields.get(KIND) else { continue };
         let name = joined(group, &call.name);
-        if tools.iter().any(|tool| matches!(tool, Tool::Function { name: known, .. } if *known == name)) {
+        if functions.contains(name.as_str()) {
             call.name = name;
             call.extra.fields.shift_remove(KIND);
             call.extra = Extra::of(OWN, std::mem::take(&mut call.extra.fields));

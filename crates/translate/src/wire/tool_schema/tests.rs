@@ -1,3 +1,5 @@
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use super::{flat, is_strict, object};
@@ -84,4 +86,64 @@ fn a_schema_is_strict_when_nothing_in_it_is_open() {
     ] {
         assert!(!is_strict(&open), "{open}");
     }
+}
+
+/// Names enough that comparing each with each takes minutes.
+const MANY: usize = 60_000;
+
+fn names() -> Vec<String> {
+    (0..MANY).map(|n| format!("name{n}")).collect()
+}
+
+#[test]
+fn long_lists_in_a_schema_took_time_by_their_square() {
+    let properties: Value =
+        names().into_iter().map(|name| (name, json!({}))).collect::<serde_json::Map<_, _>>().into();
+    let began = Instant::now();
+    let mut backwards = names();
+    backwards.reverse();
+    let closed = json!({"type": "object", "properties": properties, "required": backwards,
+        "additionalProperties": false});
+    assert!(is_strict(&closed));
+
+    let required = json!({"anyOf": [{"required": names()}, {"required": backwards}, {"required": names()}]});
+    assert!(flattened(&required, Wire::Anthropic).0["required"] == json!(names()));
+
+    let half =
+        |from: usize| json!({"properties": {"word": {"enum": names()[from..from + MANY / 2].to_vec()}}});
+    let words = json!({"oneOf": [half(0), half(MANY / 4), half(MANY / 2)]});
+    assert!(flattened(&words, Wire::Anthropic).0["properties"]["word"] == json!({"enum": names()}));
+
+    let forms: Vec<Value> = names().iter().map(|name| json!({"pattern": name})).collect();
+    let branch = |form: &str| json!({"properties": {"a": {"pattern": form}}});
+    let branches: Vec<Value> = std::iter::once(json!({"properties": {"a": {"anyOf": forms}}}))
+        .chain((0..200).map(|n| branch(&format!("name{n}"))))
+        .collect();
+    let out = flattened(&json!({"anyOf": branches}), Wire::Anthropic).0;
+    assert_eq!(out["properties"]["a"]["anyOf"].as_array().unwrap().len(), MANY);
+    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_definition_that_many_branches_name_was_copied_for_each() {
+    let properties: Value =
+        names().into_iter().map(|name| (name, json!({}))).collect::<serde_json::Map<_, _>>().into();
+    let defs = json!({"x": {"properties": properties, "required": ["name1"]}, "y": {"required": ["name1"]}});
+    let mut room = super::MOST_COPIED;
+    let mut followed = |branch: Value, copies: usize| {
+        let mut list = vec![branch; copies];
+        list.push(json!({"$ref": "#/$defs/y"}));
+        let schema = json!({"anyOf": list, "$defs": defs});
+        let mut merge = super::Merge { root: &schema, left: super::MOST_BRANCHES, room: super::MOST_COPIED };
+        let shape = merge.shape(schema.as_object().unwrap());
+        room = merge.room;
+        (shape.properties.len(), super::MOST_BRANCHES - merge.left)
+    };
+    // Each reference and its target are a branch.
+    assert_eq!(followed(json!({"$ref": "#/$defs/x"}), 255), (MANY, 4), "the same is followed once");
+    let wrapped = json!({"allOf": [{"$ref": "#/$defs/x"}]});
+    let (properties, branches) = followed(wrapped, 80);
+    assert_eq!(properties, MANY);
+    assert_eq!(branches, 80 * 3 + 2, "told by other words it is looked at");
+    assert!(room < super::MOST_COPIED / 2, "but not copied beyond what there is room for: {room}");
 }

@@ -482,3 +482,26 @@ fn logprobs_are_told_where_a_reasoning_model_refuses_them() {
     assert_eq!(written["include"], json!(["message.output_text.logprobs"]));
     assert!(losses.is_empty(), "{losses:?}");
 }
+
+#[test]
+fn many_tools_and_calls_took_time_by_their_product() {
+    const MANY: usize = 40_000;
+    let began = std::time::Instant::now();
+    let function = |n: usize| json!({"type": "function", "name": format!("f{n}"), "parameters": {}});
+    let functions: Vec<Value> = (0..MANY).map(function).collect();
+    let call = |n: usize| {
+        json!({"type": "function_call", "call_id": format!("c{n}"), "name": format!("f{n}"), "arguments": "{}",
+            "namespace": "group"})
+    };
+    let mut input: Vec<Value> = (0..MANY).map(call).collect();
+    let found: Vec<Value> = (MANY / 2..MANY * 3 / 2).map(function).collect();
+    input.push(json!({"type": "tool_search_output", "call_id": "s", "execution": "client", "tools": found}));
+    let body = json!({"model": "m", "input": input, "tools": [
+        {"type": "tool_search", "execution": "client", "parameters": {}},
+        {"type": "namespace", "name": "group", "tools": functions}]});
+    let request = decode(&body);
+    assert_eq!(request.tools.len(), 1 + MANY + MANY);
+    let mut calls = request.messages.iter().flat_map(|message| &message.parts);
+    assert!(matches!(calls.next(), Some(Part::ToolCall(call)) if call.name == "group__f0"));
+    assert!(began.elapsed().as_secs() < 60, "{:?}", began.elapsed());
+}

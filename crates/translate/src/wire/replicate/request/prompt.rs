@@ -7,6 +7,7 @@
 //! in the turn they belong to; that a model may not take them for what they are is reported.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use super::NO_COUNTERPART;
 use crate::Wire;
@@ -56,7 +57,7 @@ pub(super) fn of<'m>(
         losses,
         turns: Vec::new(),
         images: Vec::new(),
-        calls: Vec::new(),
+        calls: HashMap::new(),
     };
     let at = Path::Body.field("messages");
     for (index, message) in messages.iter().enumerate() {
@@ -83,8 +84,8 @@ struct Scribe<'l, 'm> {
     turns: Vec<Turn<'m>>,
     /// Where each stood, and what it is.
     images: Vec<(String, Cow<'m, str>)>,
-    /// Ids and names of the calls so far.
-    calls: Vec<(&'m str, &'m str)>,
+    /// Names of the calls so far, by their ids.
+    calls: HashMap<&'m str, &'m str>,
 }
 
 impl<'m> Scribe<'_, 'm> {
@@ -137,7 +138,7 @@ impl<'m> Scribe<'_, 'm> {
             Part::ToolCall(call) => {
                 self.lose_mark(call.cache.as_ref(), path);
                 lose_extra(&call.extra, path, Wire::Replicate, self.losses);
-                self.calls.push((&call.id, &call.name));
+                self.calls.insert(&call.id, &call.name);
                 self.losses.report(path.to_string(), "a tool call is told to this model in words");
                 let arguments = if call.arguments.is_empty() { "{}" } else { &call.arguments };
                 Piece::Text(format!("[called {} with {arguments}]", call.name).into())
@@ -169,8 +170,7 @@ impl<'m> Scribe<'_, 'm> {
         self.lose_mark(result.cache.as_ref(), path);
         lose_extra(&result.extra, path, Wire::Replicate, self.losses);
         self.losses.report(path.to_string(), "a tool result is told to this model in words");
-        let mut calls = self.calls.iter().rev();
-        let name = calls.find(|(id, _)| *id == result.call_id).map_or("a tool", |(_, name)| *name);
+        let name = self.calls.get(result.call_id.as_str()).copied().unwrap_or("a tool");
         let word = if result.is_error == Some(true) { "error" } else { "result" };
         let mut pieces = vec![Piece::Text(format!("[{word} of {name}]").into())];
         let inside = path.field("content");

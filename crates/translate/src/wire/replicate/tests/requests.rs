@@ -146,3 +146,19 @@ fn a_schema_is_asked_for_in_words() {
     assert!(body["input"]["system_prompt"].as_str().unwrap().contains(r#"{"type":"object"}"#), "{body}");
     assert!(lost.contains(&"response_format".to_owned()), "{lost:?}");
 }
+
+#[test]
+fn many_calls_and_results_took_time_by_their_square() {
+    const MANY: usize = 60_000;
+    let began = std::time::Instant::now();
+    let call = |n: usize| json!({"id": format!("c{n}"), "type": "function", "function": {"name": format!("f{n}"), "arguments": "{}"}});
+    let calls: Vec<Value> = (0..MANY).map(call).collect();
+    let mut messages =
+        vec![json!({"role": "user", "content": "x"}), json!({"role": "assistant", "tool_calls": calls})];
+    messages
+        .extend((0..MANY).map(|n| json!({"role": "tool", "tool_call_id": format!("c{n}"), "content": "y"})));
+    let (body, _) = sent(&json!({"model": "m", "messages": messages}), "acme/talker");
+    let prompt = body["input"]["prompt"].as_str().unwrap();
+    assert!(prompt.contains("[result of f0]") && prompt.contains("[result of f59999]"));
+    assert!(began.elapsed().as_secs() < 60, "{:?}", began.elapsed());
+}
