@@ -17,7 +17,7 @@ const UNUSABLE: u8 = 2;
 #[command(
     name = "bifrost",
     version,
-    about = "An LLM gateway: any provider through the OpenAI or Anthropic dialect",
+    about = "An LLM gateway: any provider through the dialect you already speak",
     after_help = "With no configuration, provider keys found in the environment (OPENAI_API_KEY, \
         ANTHROPIC_API_KEY, …) are used; with none, a built-in mock answers.\n\n\
         Signals: SIGHUP reloads the configuration, SIGTERM ends when the last request has ended, \
