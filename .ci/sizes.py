@@ -13,10 +13,12 @@ production = [f for f in files if not any(part in ("tests", "benches", "fuzz", "
 
 def lines(path: str) -> int:
     text = pathlib.Path(path).read_text().splitlines()
-    # Inline tests at the end do not count.
+    # Inline tests at the end do not count; what stands behind a test module of its own file does.
     for number, line in enumerate(text):
         if line.strip() == "#[cfg(test)]":
-            return number
+            items = (after for after in text[number + 1:] if not after.strip().startswith("#["))
+            if next(items, "").rstrip().endswith("{"):
+                return number
     return len(text)
 
 

@@ -192,6 +192,8 @@ pub struct Key {
     pub name: Arc<str>,
     /// `None` for keyless providers and disabled keys.
     pub secret: Option<Secret>,
+    /// Of all that is configured of it: what was learned of a key is forgotten when it becomes another one.
+    pub fingerprint: u64,
     /// Weight in thousandths, at least 1 for an enabled key with a positive weight.
     pub weight: u32,
     /// Empty: every model.
@@ -215,6 +217,7 @@ impl Key {
             id: "direct".into(),
             name: "direct".into(),
             secret: Some(secret),
+            fingerprint: 0,
             weight: 1,
             models: Vec::new(),
             blacklisted_models: Vec::new(),

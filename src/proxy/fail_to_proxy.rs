@@ -109,7 +109,7 @@ fn last_bytes(exchange: &mut Exchange) -> Bytes {
             let fault = exchange
                 .fault
                 .get_or_insert_with(|| Fault::new(FaultClass::BadAnswer, "the stream was cut short"));
-            streaming.pipe.fail(&fault.failure, &exchange.request_id, None, &mut out);
+            streaming.pipe.fail(&fault.failure, &exchange.request_id, &mut out);
         }
         out = streaming.outgoing(out);
     }

@@ -121,7 +121,7 @@ fn give_up(exchange: &mut Exchange, attempt: &mut Attempt, broken: Fault) -> Res
         return Err(fault(broken));
     }
     let mut out = Vec::new();
-    streaming.pipe.fail(&broken.failure, &exchange.request_id, None, &mut out);
+    streaming.pipe.fail(&broken.failure, &exchange.request_id, &mut out);
     streaming.ended = true;
     let out = streaming.outgoing(out);
     exchange.fault = Some(broken);
@@ -384,7 +384,7 @@ fn close(exchange: &mut Exchange, attempt: &mut Attempt, out: &mut Vec<u8>) -> R
     if !streaming.released {
         return Err(fault(broken));
     }
-    streaming.pipe.fail(&broken.failure, &exchange.request_id, None, out);
+    streaming.pipe.fail(&broken.failure, &exchange.request_id, out);
     streaming.ended = true;
     exchange.fault = Some(broken);
     Ok(())

@@ -7,8 +7,6 @@
 //! was learned.
 
 use std::collections::HashMap;
-use std::collections::hash_map::DefaultHasher;
-use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Instant;
@@ -21,7 +19,7 @@ use govern::load::Load;
 use govern::verdict::FaultClass;
 use http::HeaderMap;
 
-use crate::config::snapshot::{Key, Secret};
+use crate::config::snapshot::Key;
 
 const POLICY: Policy = Policy::STANDARD;
 
@@ -59,8 +57,8 @@ pub struct Registry {
 struct KeyHealth {
     /// The key's, for the log.
     id: Arc<str>,
-    /// Of the secret it was observed with: a key that was replaced starts anew.
-    secret: u64,
+    /// The fingerprint of the key it was observed with: one that was replaced starts anew.
+    of: u64,
     key: Mutex<HealthState>,
     models: RwLock<HashMap<Arc<str>, Arc<Mutex<Target>>>>,
 }
@@ -201,18 +199,18 @@ impl Registry {
         if keys.is_empty() {
             return None;
         }
-        keys.get(&key.id).filter(|health| health.secret == fingerprint(key)).cloned()
+        keys.get(&key.id).filter(|health| health.of == key.fingerprint).cloned()
     }
 
     fn find_or_insert(&self, key: &Key) -> Arc<KeyHealth> {
         if let Some(found) = self.find(key) {
             return found;
         }
-        let secret = fingerprint(key);
         let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
         let entry = keys.entry(Arc::clone(&key.id)).or_default();
-        if entry.secret != secret {
-            *entry = Arc::new(KeyHealth { id: Arc::clone(&key.id), secret, ..KeyHealth::default() });
+        if entry.of != key.fingerprint {
+            *entry =
+                Arc::new(KeyHealth { id: Arc::clone(&key.id), of: key.fingerprint, ..KeyHealth::default() });
         }
         Arc::clone(entry)
     }
@@ -377,12 +375,6 @@ impl KeyHealth {
         }
         Some(Arc::clone(models.entry(Arc::clone(model)).or_default()))
     }
-}
-
-fn fingerprint(key: &Key) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    key.secret.as_ref().map(Secret::expose).hash(&mut hasher);
-    hasher.finish()
 }
 
 fn millis(since: Instant) -> u64 {

@@ -302,7 +302,7 @@ fn carried(caller: Wire, upstream: Wire, body: &[u8], size: usize) -> (Vec<u8>, 
     }
     if !pipe.end(Some("{}"), &mut out) {
         let failure = pipe.seen().failure.clone().unwrap_or_else(cut_off);
-        pipe.fail(&failure, "fuzz", None, &mut out);
+        pipe.fail(&failure, "fuzz", &mut out);
     }
     (out, pipe.usage(), pipe.seen().skipped)
 }

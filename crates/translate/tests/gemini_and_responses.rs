@@ -313,7 +313,7 @@ fn a_relayed_stream_that_was_cut_ended_as_another_answer() {
         code: None,
         param: None,
     };
-    pipe.fail(&failure, "request-1", None, &mut out);
+    pipe.fail(&failure, "request-1", &mut out);
     let ends = read(&out).split_off(frames.len());
     let numbers: Vec<&Value> = ends.iter().map(|event| &event["sequence_number"]).collect();
     assert_eq!(numbers, [3, 4], "{ends:?}");

@@ -1,6 +1,8 @@
 //! Provider keys: names, identifiers, weights, secrets.
 
+use std::collections::hash_map::DefaultHasher;
 use std::collections::{HashMap, HashSet};
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use http::HeaderValue;
@@ -79,6 +81,7 @@ fn plain(entry: &Entry<'_>, name: &str, secret: Option<Secret>) -> Key {
         endpoint: None,
         credential: account::fixed(entry.spec.credential, secret.as_ref()),
         name: Arc::from(name),
+        fingerprint: fingerprint(secret.as_ref(), None),
         secret,
         weight: PLAIN_WEIGHT,
         models: Vec::new(),
@@ -109,12 +112,24 @@ fn one(compiler: &mut Compiler<'_>, entry: &Entry<'_>, raw: &raw::ProviderKey, a
         credential: account::fixed(entry.spec.credential, secret.as_ref()),
         id: raw.id.as_deref().map_or_else(|| stable_id(entry.name, name), Arc::from),
         name: Arc::from(name),
+        fingerprint: fingerprint(secret.as_ref(), Some(raw)),
         secret: secret.filter(|_| disabled.is_none()),
         weight: weight(compiler, raw, pointer),
         models,
         blacklisted_models: raw.blacklisted_models.iter().map(|m| Arc::from(m.as_str())).collect(),
         disabled,
     }
+}
+
+/// The secret and the account; a weight or a list of models may change without the key becoming another one.
+fn fingerprint(secret: Option<&Secret>, raw: Option<&raw::ProviderKey>) -> u64 {
+    let accounts = raw.map(|raw| {
+        serde_json::to_string(&(&raw.azure_key_config, &raw.vertex_key_config, &raw.bedrock_key_config))
+    });
+    let mut hasher = DefaultHasher::new();
+    secret.map(Secret::expose).hash(&mut hasher);
+    accounts.and_then(Result::ok).hash(&mut hasher);
+    hasher.finish()
 }
 
 fn weight(compiler: &mut Compiler<'_>, raw: &raw::ProviderKey, pointer: &str) -> u32 {

@@ -415,3 +415,16 @@ fn an_account_with_half_of_its_proof_is_refused_and_an_unset_variable_disables_i
     let key = &snapshot.provider("bedrock").unwrap().keys[0];
     assert!(key.disabled.as_deref().is_some_and(|why| why.contains("NOT_SET")), "{:?}", key.disabled);
 }
+
+#[test]
+fn a_cloud_key_that_was_replaced_kept_the_rest_of_the_old_one() {
+    let of = |secret: &str, weight: u32| {
+        let text = format!(
+            r#"{{"providers": {{"bedrock": {{"keys": [{{"name": "a", "weight": {weight}, "bedrock_key_config":
+                {{"access_key": "AKID", "secret_key": "{secret}", "region": "eu-west-1"}}}}]}}}}}}"#
+        );
+        json(&text, &nothing()).provider("bedrock").unwrap().keys[0].fingerprint
+    };
+    assert_ne!(of("old", 1), of("new", 1));
+    assert_eq!(of("old", 1), of("old", 2), "a weight makes no other key of it");
+}

@@ -5,18 +5,17 @@
 //! calls [`StreamPipe::end`] or [`StreamPipe::fail`].
 
 mod hold;
+mod lane;
 mod watch;
 
 use hold::Hold;
+use lane::{Lane, Translation};
 
-use crate::frame::{Frame, FrameParser, Framing, Mender, is_exception};
-use crate::ir::{Event, Failure, FailureKind, Usage};
+use crate::frame::{Frame, FrameParser, Framing, Mender};
+use crate::ir::{Failure, FailureKind, Usage};
 use crate::loss::Losses;
 use crate::provider::UsageStyle;
-use crate::wire::{
-    Codec, Dialect, Echo, FrameVerdict, Observation, StreamDecoder, StreamEncoder, ToolNames, Wire,
-    bedrock_converse, openai_responses,
-};
+use crate::wire::{Codec, Dialect, Echo, Observation, ToolNames, Wire};
 
 #[cfg(test)]
 mod tests;
@@ -191,16 +190,9 @@ impl StreamPipe {
         true
     }
 
-    /// Ends the stream with the dialect's error event. What was held goes before it, as it came:
-    /// `extra_fields` is for whole answers and stays out.
-    pub fn fail(
-        &mut self,
-        failure: &Failure,
-        request_id: &str,
-        extra_fields: Option<&str>,
-        out: &mut Vec<u8>,
-    ) {
-        let _ = extra_fields;
+    /// Ends the stream with the dialect's error event. What was held goes before it, as it came: extra fields are
+    /// for whole answers.
+    pub fn fail(&mut self, failure: &Failure, request_id: &str, out: &mut Vec<u8>) {
         if self.closed {
             return;
         }
@@ -231,12 +223,6 @@ impl StreamPipe {
     #[must_use]
     pub fn usage(&self) -> Option<Usage> {
         self.lane.seen.usage.map(|usage| self.lane.usage_style.apply(usage))
-    }
-
-    /// Characters of output so far: what an estimate rests on when usage never came.
-    #[must_use]
-    pub fn usage_estimate_chars(&self) -> u64 {
-        self.lane.seen.output_chars
     }
 
     /// What the translation could not carry so far.
@@ -275,234 +261,6 @@ impl StreamPipe {
             param: None,
         });
         Flow::Complete
-    }
-}
-
-/// The way of one frame.
-struct Lane {
-    caller: &'static dyn Dialect,
-    /// The framing in which the caller's codec writes.
-    spoken: Framing,
-    /// The framing of the provider's bytes.
-    from: Framing,
-    /// The framing of the caller's bytes.
-    to: Framing,
-    withhold_usage: bool,
-    hold_last: bool,
-    /// Between wires only.
-    translation: Option<Translation>,
-    usage_style: UsageStyle,
-    seen: Observation,
-    /// Frames with data so far.
-    events: u64,
-    losses: Losses,
-    hold: Hold,
-    mender: Mender,
-    /// One frame in the caller's framing. Reused.
-    reframed: Vec<u8>,
-}
-
-struct Translation {
-    decoder: Box<dyn StreamDecoder>,
-    encoder: Box<dyn StreamEncoder>,
-    names: ToolNames,
-    /// Reused between frames.
-    events: Vec<Event>,
-    /// The encoder got an event: signs of life may be passed on.
-    started: bool,
-    /// Encoded frames from the finish reason on, before they are told apart. Reused.
-    tail: Vec<u8>,
-}
-
-impl Lane {
-    fn frame(&mut self, frame: &Frame<'_>, out: &mut Vec<u8>) -> Flow {
-        if self.from == Framing::EventStreamChunks && is_exception(frame) {
-            // Told around the inner events, in words of its own.
-            self.seen.failure = Some(bedrock_converse::exception(frame));
-            return Flow::Complete;
-        }
-        self.events = self.events.wrapping_add(u64::from(!frame.data.is_empty()));
-        match self.translation {
-            Some(_) => self.translate(frame, out),
-            None => self.relay(frame, out),
-        }
-        if self.is_complete() { Flow::Complete } else { Flow::Continue }
-    }
-
-    fn is_complete(&self) -> bool {
-        self.seen.done || self.seen.failure.is_some()
-    }
-
-    fn relay(&mut self, frame: &Frame<'_>, out: &mut Vec<u8>) {
-        if frame.data.is_empty() {
-            if self.from == self.to {
-                self.hold.comment(frame.raw, out);
-            }
-            return;
-        }
-        let mut verdict = self.caller.observe_frame(frame, &mut self.seen);
-        if verdict == FrameVerdict::Invalid
-            && self.from != Framing::EventStream
-            && let Some(data) = self.mender.mend(frame.data)
-        {
-            // Half a character at its edge is no fault: it is relayed as it came.
-            self.seen.skipped = self.seen.skipped.saturating_sub(1);
-            verdict = self.caller.observe_frame(&Frame { data: &data, ..*frame }, &mut self.seen);
-        }
-        match verdict {
-            FrameVerdict::Relay => self.data(frame, out),
-            FrameVerdict::UsageOnly if self.withhold_usage => {}
-            FrameVerdict::UsageOnly => self.data(frame, out),
-            FrameVerdict::Terminator => self.terminator(frame, out),
-            // The owner's `fail` writes it, once.
-            FrameVerdict::Failure => {}
-            // Counted by the codec.
-            FrameVerdict::Invalid => {}
-        }
-    }
-
-    fn data(&mut self, frame: &Frame<'_>, out: &mut Vec<u8>) {
-        let hold = self.hold_last && self.seen.finish.is_some();
-        self.put(frame, self.from, hold, out);
-    }
-
-    /// Held whatever comes: nobody knows yet whether the answer was whole.
-    fn terminator(&mut self, frame: &Frame<'_>, out: &mut Vec<u8>) {
-        self.seen.done = true;
-        match self.caller.stream_terminator().is_empty() {
-            // Without a finish reason the answer is cut: no end may say otherwise.
-            true if self.seen.finish.is_none() => {}
-            true => self.put(frame, self.from, true, out),
-            false => self.hold.terminator(frame.raw),
-        }
-    }
-
-    /// One frame of the given framing on its way to the caller.
-    fn put(&mut self, frame: &Frame<'_>, framing: Framing, hold: bool, out: &mut Vec<u8>) {
-        if framing == self.to {
-            return self.hold.data(frame.raw, hold, out);
-        }
-        self.reframed.clear();
-        self.to.write(&mut self.reframed, frame);
-        self.hold.data(&self.reframed, hold, out);
-    }
-
-    fn failure(&mut self, failure: &Failure, request_id: &str, out: &mut Vec<u8>) {
-        let begun = self.translation.as_mut().filter(|translation| translation.started);
-        if self.to == self.spoken && begun.is_some_and(|translation| translation.encoder.fail(failure, out)) {
-            return;
-        }
-        if self.translation.is_none() && self.to == self.spoken && !self.seen.head.id.is_empty() {
-            return out.extend_from_slice(&openai_responses::failure_after(failure, &self.seen));
-        }
-        // Chunks carry exceptions beside the events of any wire.
-        let dialect = if self.to == self.spoken { self.caller } else { &bedrock_converse::BedrockConverse };
-        out.extend_from_slice(&dialect.encode_stream_failure(failure, request_id));
-    }
-
-    fn translate(&mut self, frame: &Frame<'_>, out: &mut Vec<u8>) {
-        let Some(translation) = &mut self.translation else { return };
-        let mut events = std::mem::take(&mut translation.events);
-        if frame.data.is_empty() {
-            events.extend(translation.started.then_some(Event::Ping));
-        } else if let Err(_bad) = translation.decoder.frame(frame, &mut events) {
-            events.clear();
-            let mended = if self.from == Framing::EventStream { None } else { self.mender.mend(frame.data) };
-            let again = mended.is_some_and(|data| {
-                translation.decoder.frame(&Frame { data: &data, ..*frame }, &mut events).is_ok()
-            });
-            if !again {
-                events.clear();
-                self.seen.skipped = self.seen.skipped.saturating_add(1);
-            }
-        }
-        self.seen.choices_ending = translation.decoder.ending();
-        self.encode(&mut events, out);
-        if let Some(translation) = &mut self.translation {
-            translation.events = events;
-        }
-    }
-
-    /// Notes and encodes events, and empties the list. The end and a failure are left to the owner.
-    fn encode(&mut self, events: &mut Vec<Event>, out: &mut Vec<u8>) {
-        for mut event in events.drain(..) {
-            if self.is_complete() {
-                continue;
-            }
-            self.translation.iter().for_each(|translation| translation.names.restore_step(&mut event));
-            watch::note(&mut self.seen, &event);
-            match event {
-                Event::Finish { .. } if self.seen.failure.is_some() => {}
-                Event::End | Event::Failure(_) => {}
-                Event::Usage(usage) => self.encode_one(&Event::Usage(self.usage_style.apply(usage)), out),
-                event => self.encode_one(&event, out),
-            }
-        }
-    }
-
-    fn encode_one(&mut self, event: &Event, out: &mut Vec<u8>) {
-        let holds = self.hold_last && self.seen.finish.is_some();
-        let Some(translation) = &mut self.translation else { return };
-        translation.started = true;
-        if !holds && self.to == self.spoken {
-            self.hold.flush(out);
-            return translation.encoder.event(event, out, &mut self.losses);
-        }
-        let mut tail = std::mem::take(&mut translation.tail);
-        translation.encoder.event(event, &mut tail, &mut self.losses);
-        self.sort(&tail, holds, out);
-        tail.clear();
-        if let Some(translation) = &mut self.translation {
-            translation.tail = tail;
-        }
-    }
-
-    /// Tells the frames of encoded bytes apart; with `hold` the last is held back.
-    fn sort(&mut self, encoded: &[u8], hold: bool, out: &mut Vec<u8>) {
-        let mut parser = FrameParser::new(self.spoken);
-        let mut rest = encoded;
-        while let Some(frame) = parser.frame_in(rest) {
-            let length = frame.raw.len();
-            if frame.data.is_empty() {
-                if self.to == self.spoken {
-                    self.hold.comment(frame.raw, out);
-                }
-            } else if frame.raw == self.caller.stream_terminator() {
-                self.hold.terminator(frame.raw);
-            } else {
-                self.put(&frame, self.spoken, hold, out);
-            }
-            rest = rest.get(length..).unwrap_or_default();
-        }
-    }
-
-    /// The provider's body ended, with or without its terminator.
-    fn source_ended(&mut self, out: &mut Vec<u8>) {
-        if self.is_complete() {
-            return;
-        }
-        let Some(translation) = &mut self.translation else { return };
-        let mut events = std::mem::take(&mut translation.events);
-        translation.decoder.end(&mut events);
-        let finishes = |event: &Event| matches!(event, Event::Finish { .. });
-        if self.seen.finish.is_none() && !events.iter().any(finishes) {
-            // Cut off: to close an open tool call would make it look whole.
-            events.retain(|event| !matches!(event, Event::PartStop { .. }));
-        }
-        self.encode(&mut events, out);
-    }
-
-    fn close(&mut self, extra_fields: Option<&str>, out: &mut Vec<u8>) {
-        let terminator = self.caller.stream_terminator();
-        if let Some(translation) = &mut self.translation {
-            let mut tail = Vec::new();
-            translation.encoder.event(&Event::End, &mut tail, &mut self.losses);
-            self.sort(&tail, true, out);
-        } else if terminator.is_empty() && !self.seen.done {
-            let closing = self.caller.closing_frame();
-            self.sort(closing, true, out);
-        }
-        self.hold.close(extra_fields, terminator, self.to, out);
     }
 }
 

@@ -216,7 +216,7 @@ impl Replay<'_> {
             let cut = || {
                 failure(502, FailureKind::Upstream, "the provider's stream ended before the answer did", "")
             };
-            pipe.fail(&told.unwrap_or_else(cut), REQUEST_ID, None, &mut out);
+            pipe.fail(&told.unwrap_or_else(cut), REQUEST_ID, &mut out);
         }
         (out, pipe.usage(), pipe.losses().clone())
     }

@@ -5,9 +5,12 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::frame::Frame;
+use crate::ir::Event;
 use crate::ir::{Delta, Finish, FinishReason, PartKind, Request, Response};
 use crate::provider::Destination;
 use crate::wire::{BadFrame, BadRequest, BadResponse};
+use crate::wire::{FrameVerdict, StreamDecoder, StreamEncoder};
 
 struct Toy {
     terminator: &'static [u8],
@@ -215,12 +218,12 @@ fn run<'a>(
     if !whole {
         assert_eq!(out.len(), before, "an incomplete end appends nothing");
         let failure = pipe.seen().failure.clone().unwrap_or_else(|| failure("cut"));
-        pipe.fail(&failure, "r1", extra, &mut out);
+        pipe.fail(&failure, "r1", &mut out);
     }
     let length = out.len();
     assert_eq!(pipe.push(b"data: {\"text\":\"late\"}\n\n", &mut out), Flow::Complete);
     assert!(!pipe.end(None, &mut out));
-    pipe.fail(&failure("late"), "r2", None, &mut out);
+    pipe.fail(&failure("late"), "r2", &mut out);
     assert_eq!(out.len(), length, "a closed pipe stays closed");
     (String::from_utf8(out).unwrap(), whole, pipe.seen().clone())
 }
@@ -374,7 +377,7 @@ fn usage_style_reaches_the_caller_and_the_account() {
     assert!(String::from_utf8(out).unwrap().contains("{\"usage\":9}"));
     assert_eq!(pipe.usage().unwrap().output, 9);
     assert_eq!(pipe.seen().usage.unwrap().output, 7);
-    assert_eq!(pipe.usage_estimate_chars(), 2);
+    assert_eq!(pipe.seen().output_chars, 2);
 }
 
 #[test]

@@ -74,7 +74,7 @@ fn run(make: impl Fn() -> StreamPipe, input: &[u8], extra: Option<&str>) -> (Vec
                 param: None,
             };
             let failure = pipe.seen().failure.clone().unwrap_or_else(cut);
-            pipe.fail(&failure, "r1", None, &mut out);
+            pipe.fail(&failure, "r1", &mut out);
         }
         (out, whole, pipe)
     };
