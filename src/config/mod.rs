@@ -9,6 +9,7 @@ mod check;
 mod compile;
 mod document;
 mod environment;
+pub mod policy;
 mod problem;
 pub mod raw;
 mod reference;

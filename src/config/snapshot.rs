@@ -13,8 +13,9 @@ use govern::balance::Strategy;
 use translate::Wire;
 use translate::provider::{CredentialScheme, ProviderSpec};
 
+use super::policy::{Policy, Recovery};
 use crate::credential::Credential;
-use crate::egress::fetch::Policy;
+use crate::egress::fetch;
 
 /// A secret: never shown by `Debug`, `Display` or serialisation.
 #[derive(Clone, PartialEq, Eq)]
@@ -68,6 +69,8 @@ pub struct Snapshot {
     pub by_name: HashMap<Arc<str>, usize>,
     /// The seed's top-level `fallbacks.order`, when enabled.
     pub fallbacks: Vec<ModelRef>,
+    /// For every request that no rule says otherwise of.
+    pub policy: Policy,
     /// Problems that do not stop the start: unset variables, features that are not active yet.
     pub warnings: Vec<String>,
     /// No provider was configured: the built-in mock answers.
@@ -104,7 +107,7 @@ pub struct Client {
     /// Names of the original's `x-bf-prom-<label>` labels.
     pub prometheus_labels: Vec<String>,
     /// Which files named by URL are fetched for providers that take no URLs.
-    pub fetch: Arc<Policy>,
+    pub fetch: Arc<fetch::Policy>,
 }
 
 /// One configured provider.
@@ -123,6 +126,8 @@ pub struct Provider {
     pub strategy: Strategy,
     /// All keys, the disabled ones with their reason. A keyless provider has one key without secret.
     pub keys: Vec<Arc<Key>>,
+    /// What becomes of its streams that break: its own setting, else the one for all. `None`: nobody said.
+    pub recovery: Option<Recovery>,
     pub network: Network,
     /// Operations a custom provider allows; `None`: all.
     pub allowed: Option<AllowedRequests>,

@@ -20,7 +20,8 @@ use super::closing::Closing;
 use super::coding::Inflater;
 use super::exchange::Call;
 use super::prediction::{Place, Running};
-use super::tasks;
+use super::{recovery, tasks};
+use crate::config::policy::{Limits, Timeouts};
 use crate::config::snapshot::{BaseUrl, Key, Provider};
 use crate::route::endpoint::{Operation, stored};
 use crate::route::plan::Step;
@@ -34,6 +35,7 @@ pub struct Attempt {
     pub provider: Arc<Provider>,
     pub key: Arc<Key>,
     pub model: Arc<str>,
+    pub limits: Timeouts,
     pub upstream: Upstream,
     pub clock: Clock,
     /// Status of the provider's answer; 0 before it came.
@@ -151,9 +153,20 @@ pub struct Streaming {
     pub released: bool,
     /// The answer is complete and its last byte was handed on.
     pub ended: bool,
+    /// Nothing goes out before the answer is complete.
+    pub whole: bool,
+    /// It broke, and another attempt is to go on with it: what still comes is nobody's.
+    pub broken: bool,
 }
 
 impl Streaming {
+    /// Before its first byte.
+    #[must_use]
+    pub fn new(pipe: StreamPipe, list: Option<JsonArray>, closing: Closing, whole: bool) -> Self {
+        let held = Vec::new();
+        Self { pipe, held, list, closing, released: false, ended: false, whole, broken: false }
+    }
+
     /// From here on everything goes out as it comes: what was held stands before `out`.
     pub fn release(&mut self, out: &mut Vec<u8>) {
         self.released = true;
@@ -178,11 +191,12 @@ impl Streaming {
 impl Attempt {
     /// An attempt at `step` with `key`.
     #[must_use]
-    pub fn new(step: &Step, key: &Arc<Key>, upstream: Upstream) -> Self {
+    pub fn new(step: &Step, key: &Arc<Key>, limits: &Limits, upstream: Upstream) -> Self {
         Self {
             provider: Arc::clone(&step.provider),
             key: Arc::clone(key),
             model: Arc::clone(&step.model),
+            limits: limits.at(&step.provider.network),
             upstream,
             clock: Clock { began: Instant::now(), first_token: None },
             status: 0,
@@ -207,7 +221,13 @@ impl Attempt {
     /// What was learned of the answer, when anything was.
     #[must_use]
     pub fn seen(&self) -> Option<&Observation> {
-        match &self.answer {
+        Self::seen_in(&self.answer)
+    }
+
+    /// What was learned of an answer, when anything was.
+    #[must_use]
+    pub fn seen_in(answer: &Answer) -> Option<&Observation> {
+        match answer {
             Answer::Stream(streaming) => Some(streaming.pipe.seen()),
             Answer::Sent(seen) => Some(seen),
             _ => None,
@@ -216,11 +236,11 @@ impl Attempt {
 
     /// What the answer consumed, in our counting; `None` when the provider has not told.
     #[must_use]
-    pub fn usage(&self) -> Option<translate::ir::Usage> {
-        match &self.answer {
+    pub fn usage_in(answer: &Answer, told: Option<translate::ir::Usage>) -> Option<translate::ir::Usage> {
+        match answer {
             Answer::Stream(streaming) => streaming.pipe.usage(),
             Answer::Sent(seen) => seen.usage,
-            Answer::Passed { meter, .. } => meter.as_ref().and_then(|meter| meter.usage).or(self.told_usage),
+            Answer::Passed { meter, .. } => meter.as_ref().and_then(|meter| meter.usage).or(told),
             _ => None,
         }
     }
@@ -245,6 +265,8 @@ impl Attempt {
             outcome,
             status: (self.status != 0).then_some(self.status),
             latency_ms: millis(self.clock.began),
+            input_tokens: None,
+            output_tokens: None,
             reason: reason.map(AttemptRecord::shorten),
         }
     }
@@ -269,6 +291,9 @@ fn built(call: &mut Call, step: &Step, key: &Key) -> Result<Upstream, BadRequest
     let provider = &step.provider;
     let model = key.deployment(&step.model);
     let at = key.endpoint.as_deref().unwrap_or(&provider.endpoint);
+    if call.recovery.goes_on() {
+        return recovery::prepare(call, step, (at, model));
+    }
     let Some(target) = target::choose(provider, at, call.endpoint, model, call.stream) else {
         return Err(BadRequest::at("", format!("{} does not support this operation", provider.name)));
     };
@@ -298,7 +323,8 @@ fn built(call: &mut Call, step: &Step, key: &Key) -> Result<Upstream, BadRequest
     Ok(upstream)
 }
 
-fn put_betas(upstream: &mut Upstream, asked: &[Box<str>], (model, provider): (&str, &Provider)) {
+/// Puts the betas that the caller names where the service takes them.
+pub fn put_betas(upstream: &mut Upstream, asked: &[Box<str>], (model, provider): (&str, &Provider)) {
     let overrides = &provider.network.beta_overrides;
     let to = BetaHost { betas: upstream.target.betas, overrides, model };
     let placed = place_betas(&upstream.body, asked, &to, &mut upstream.losses);

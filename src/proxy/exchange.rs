@@ -76,6 +76,8 @@ pub struct Call {
     pub direct_key: Option<Arc<Key>>,
     /// Caller headers that go upstream, chosen once.
     pub forward: super::headers::Forward,
+    /// Streams that broke, and what becomes of them.
+    pub recovery: super::recovery::Recovery,
 }
 
 impl Call {
@@ -122,11 +124,12 @@ impl Exchange {
         self.waiting = None;
     }
 
-    /// When the request as a whole must be done: the limit of the first step's provider.
+    /// When the request as a whole must be done: the limit of the policy, or of the first step's provider.
     #[must_use]
     pub fn total_deadline(&self) -> Option<Instant> {
-        let step = self.call.as_ref()?.plan.steps.first()?;
-        step.provider.network.total_timeout.map(|total| self.started + total)
+        let plan = &self.call.as_ref()?.plan;
+        let network = &plan.steps.first()?.provider.network;
+        plan.policy.limits.total.or(network.total_timeout).map(|total| self.started + total)
     }
 
     /// Time in the gateway less time waiting for sockets.

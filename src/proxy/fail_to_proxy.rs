@@ -10,7 +10,7 @@ use pingora_proxy::{FailToProxy, Session};
 use super::attempt::Answer;
 use super::exchange::Exchange;
 use super::fault::Fault;
-use super::{count, extra_fields, replay, respond, retry};
+use super::{count, extra_fields, recovery, replay, respond, retry};
 
 /// Tells the caller, if there still is one.
 pub async fn run(session: &mut Session, error: &Error, exchange: &mut Exchange) -> FailToProxy {
@@ -80,7 +80,7 @@ async fn end_stream(session: &mut Session, exchange: &mut Exchange) {
         session.downstream_session.shutdown().await;
         return;
     }
-    let bytes = last_bytes(exchange);
+    let bytes = recovery::last_words(exchange).map_or_else(|| last_bytes(exchange), Bytes::from);
     // An empty chunk would be the end of the body, and the end would come twice.
     let bytes = (!bytes.is_empty()).then_some(bytes);
     if let Err(error) = session.write_response_body(bytes, true).await {
@@ -110,6 +110,9 @@ fn last_bytes(exchange: &mut Exchange) -> Bytes {
                 .fault
                 .get_or_insert_with(|| Fault::new(FaultClass::BadAnswer, "the stream was cut short"));
             streaming.pipe.fail(&fault.failure, &exchange.request_id, &mut out);
+        }
+        if !streaming.released {
+            streaming.release(&mut out);
         }
         out = streaming.outgoing(out);
     }

@@ -1,6 +1,7 @@
 //! The end of every request: health, metrics, cost, the log line. Off the caller's path.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use govern::price::{self, TokenCounts};
 use govern::verdict::FaultClass;
@@ -8,9 +9,9 @@ use pingora_error::Error;
 use pingora_proxy::Session;
 use translate::ir::Usage;
 
-use super::attempt::{Answer, Attempt, millis};
+use super::attempt::{Answer, Attempt, Upstream, millis};
 use super::exchange::Exchange;
-use super::{Gateway, replay};
+use super::{Gateway, recovery, replay};
 use crate::telemetry::access_log::{ErrorField, RequestLine};
 use crate::telemetry::metrics::Series;
 
@@ -40,7 +41,9 @@ pub fn run(gateway: &Gateway, session: &mut Session, _error: Option<&Error>, exc
         let series = series(gateway, exchange);
         let settled = settle(exchange, &series);
         observe(gateway, exchange, &series, settled.as_ref());
+        recovery::count(gateway, exchange);
         gateway.metrics.overhead.observe(overhead.as_secs_f64());
+        let settled = with_spent(exchange, settled);
         line(gateway, session, exchange, settled.as_ref());
     } else if exchange.fault.is_some() {
         gateway.metrics.errors.with_label_values(&["none", error_label(exchange)]).inc();
@@ -73,16 +76,8 @@ fn settle(exchange: &mut Exchange, series: &Series) -> Option<Settled> {
     let answered = exchange.fault.is_none();
     let ticket = exchange.attempt.as_mut()?.ticket.take().filter(|_| answered);
     let attempt = exchange.attempt.as_ref()?;
-    let chars = attempt.seen().map_or(0, |seen| seen.output_chars);
-    let cut = matches!(attempt.answer, Answer::Stream(_))
-        && attempt.seen().is_some_and(|seen| seen.finish.is_none());
-    let (usage, estimated) = match attempt.usage() {
-        // Counts that came at the start of a stream do not know how far it went.
-        Some(usage) if cut => (Some(Usage { output: usage.output.max(chars.div_ceil(4)), ..usage }), true),
-        Some(usage) => (Some(usage), false),
-        None if chars > 0 => (Some(estimate(attempt, chars)), true),
-        None => (None, false),
-    };
+    let consumed = consumed(&attempt.upstream, &attempt.answer, attempt.told_usage);
+    let (usage, estimated) = (consumed.map(|(usage, _)| usage), consumed.is_some_and(|(_, guess)| guess));
     if let Some(ticket) = ticket {
         let whole = !matches!(attempt.answer, Answer::Stream(_));
         let tokens = usage.map(|usage| (usage.input_uncached, usage.output)).filter(|_| !estimated);
@@ -94,9 +89,7 @@ fn settle(exchange: &mut Exchange, series: &Series) -> Option<Settled> {
             _ => ticket.succeeded(whole, tokens),
         }
     }
-    let cost_nanos = usage.and_then(|usage| {
-        usage.provider_cost_nanos.or_else(|| Some(price::cost(series.price.as_ref()?, &counts(&usage))))
-    });
+    let cost_nanos = usage.and_then(|usage| cost(series, &usage));
     if answered {
         exchange.attempts.push(attempt.record("success", None));
     }
@@ -116,9 +109,44 @@ fn class_of_status(status: u16) -> FaultClass {
     }
 }
 
+/// With what the attempts consumed that broke before.
+fn with_spent(exchange: &Exchange, settled: Option<Settled>) -> Option<Settled> {
+    let Some(spent) = exchange.call.as_deref().and_then(|call| call.recovery.spent()) else { return settled };
+    let (own, own_cost) = match settled {
+        Some(Settled { usage: Some(usage), cost_nanos, .. }) => (usage, cost_nanos),
+        _ => (Usage::default(), Some(0)),
+    };
+    let cost_nanos = spent.cost_nanos.zip(own_cost).map(|(one, other)| one.saturating_add(other));
+    Some(Settled { usage: Some(spent.usage.plus(&own)), estimated: true, cost_nanos })
+}
+
+/// What an attempt consumed so far, and whether that is an estimate.
+pub fn consumed(upstream: &Upstream, answer: &Answer, told: Option<Usage>) -> Option<(Usage, bool)> {
+    let seen = Attempt::seen_in(answer);
+    let chars = seen.map_or(0, |seen| seen.output_chars);
+    let cut = matches!(answer, Answer::Stream(_)) && seen.is_some_and(|seen| seen.finish.is_none());
+    match Attempt::usage_in(answer, told) {
+        // Counts that came at the start of a stream do not know how far it went.
+        Some(usage) if cut => Some((Usage { output: usage.output.max(chars.div_ceil(4)), ..usage }, true)),
+        Some(usage) => Some((usage, false)),
+        None => (chars > 0).then(|| (estimate(upstream, chars), true)),
+    }
+}
+
+/// Counts what an attempt consumed that is not the one that answered. What it cost, in nano-dollars.
+pub fn charge(series: &Series, usage: &Usage) -> Option<u64> {
+    let cost_nanos = cost(series, usage);
+    tally(series, Some(usage), cost_nanos);
+    cost_nanos
+}
+
+fn cost(series: &Series, usage: &Usage) -> Option<u64> {
+    usage.provider_cost_nanos.or_else(|| Some(price::cost(series.price.as_ref()?, &counts(usage))))
+}
+
 /// No count came (the caller left, the stream was cut): about four characters make a token.
-fn estimate(attempt: &Attempt, output_chars: u64) -> Usage {
-    let input = u64::try_from(attempt.upstream.body.len()).unwrap_or(u64::MAX);
+fn estimate(upstream: &Upstream, output_chars: u64) -> Usage {
+    let input = u64::try_from(upstream.body.len()).unwrap_or(u64::MAX);
     Usage { input_uncached: input.div_ceil(4), output: output_chars.div_ceil(4), ..Usage::default() }
 }
 
@@ -150,7 +178,7 @@ fn observe(gateway: &Gateway, exchange: &Exchange, series: &Series, settled: Opt
         }
         None => series.succeeded.inc(),
     }
-    if let Some(at) = attempt.and_then(|attempt| attempt.clock.first_token) {
+    if let Some(at) = first_token(exchange) {
         series.ttft.observe(at.saturating_duration_since(exchange.started).as_secs_f64());
     }
     if let Some(attempt) = attempt
@@ -159,12 +187,22 @@ fn observe(gateway: &Gateway, exchange: &Exchange, series: &Series, settled: Opt
         gateway.metrics.skipped.with_label_values(&[&*attempt.provider.name]).inc_by(u64::from(skipped));
     }
     let Some(settled) = settled else { return };
-    if let Some(usage) = settled.usage {
+    tally(series, settled.usage.as_ref(), settled.cost_nanos);
+}
+
+/// When the caller had the first token, whichever attempt it was of.
+fn first_token(exchange: &Exchange) -> Option<Instant> {
+    let before = exchange.call.as_deref().and_then(|call| call.recovery.first_token);
+    before.or_else(|| exchange.attempt.as_deref()?.clock.first_token)
+}
+
+fn tally(series: &Series, usage: Option<&Usage>, cost_nanos: Option<u64>) {
+    if let Some(usage) = usage {
         series.input_tokens.inc_by(usage.input_total());
         series.cached_input_tokens.inc_by(usage.cache_read);
         series.output_tokens.inc_by(usage.output);
     }
-    if let Some(nanos) = settled.cost_nanos {
+    if let Some(nanos) = cost_nanos {
         // For dashboards: the exact amount is in the log line.
         #[expect(clippy::cast_precision_loss, reason = "Prometheus values are floats")]
         series.cost.inc_by(nanos as f64 / 1e9);
@@ -179,7 +217,7 @@ fn line(gateway: &Gateway, session: &Session, exchange: &Exchange, settled: Opti
     let last = exchange.attempts.last();
     let usage = settled.and_then(|settled| settled.usage);
     let call = exchange.call.as_deref();
-    let first_token = attempt.and_then(|attempt| attempt.clock.first_token);
+    let first_token = first_token(exchange);
     RequestLine {
         msg: if exchange.fault.is_none() { "request completed" } else { "request failed" },
         provider: last.map(|record| &*record.provider),

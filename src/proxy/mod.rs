@@ -19,6 +19,7 @@ mod logging;
 mod media;
 mod passthrough;
 mod prediction;
+mod recovery;
 mod replay;
 mod request_body_filter;
 pub mod request_filter;

@@ -128,6 +128,7 @@ fn call(
         cursor: Cursor::at_start(stream, wish.unwrap_or_default()),
         stage: Stage::new(started),
         forward: Forward::everything(&head.headers, direct_key.is_some()),
+        recovery: Default::default(),
         direct_key,
     })
 }

@@ -162,8 +162,7 @@ async fn follow(
         let url = prediction.stream.as_deref().ok_or_else(cannot_stream)?;
         return turn_to_stream(attempt, url);
     }
-    let network = &attempt.provider.network;
-    set_deadline(limits.stage, Limit::Request, attempt.clock.began + network.request_timeout, limits.total);
+    set_deadline(limits.stage, Limit::Request, attempt.clock.began + attempt.limits.request, limits.total);
     let look = question(attempt, Method::GET, &path, Bytes::new())?;
     let mut last = (prediction, body);
     let mut pause = FIRST_LOOK;
@@ -193,7 +192,7 @@ async fn create(asker: &Arc<Asker>, attempt: &mut Attempt) -> Result<(Prediction
     let path = attempt.upstream.target.path.to_string();
     let create = question(attempt, Method::POST, &path, attempt.upstream.body.clone())?;
     let mut cancel = question(attempt, Method::POST, "/", Bytes::new())?;
-    let within = attempt.provider.network.request_timeout;
+    let within = attempt.limits.request;
     let (tell, told) = oneshot::channel();
     let asker = Arc::clone(asker);
     tokio::spawn(async move {

@@ -30,6 +30,8 @@ use pingora_error::{Error, ErrorSource, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use tokio::time::Sleep;
 
+use super::response_body_filter::FAULT;
+
 /// The error type raised when a limit of [`Limit`] is reached.
 pub const DEADLINE: ErrorType = ErrorType::Custom("deadline");
 
@@ -76,6 +78,7 @@ pub struct Stage {
     limit: AtomicU8,
     empty: AtomicBool,
     leaving: AtomicBool,
+    breaking: AtomicBool,
     returned: Mutex<Option<Box<HttpSession>>>,
 }
 
@@ -88,6 +91,7 @@ impl Stage {
             limit: AtomicU8::new(Limit::Total as u8),
             empty: AtomicBool::new(false),
             leaving: AtomicBool::new(false),
+            breaking: AtomicBool::new(false),
             returned: Mutex::new(None),
         })
     }
@@ -107,6 +111,11 @@ impl Stage {
     /// The connection ends with this answer: its head says so.
     pub fn leave(&self) {
         self.leaving.store(true, Ordering::Relaxed);
+    }
+
+    /// The answer broke in what goes out next: that goes out, without its end, and then the attempt fails.
+    pub fn break_off(&self) {
+        self.breaking.store(true, Ordering::Relaxed);
     }
 
     /// The caller took this long to read what it had: that is not the provider's silence.
@@ -204,8 +213,16 @@ impl Replay {
         let mut out = Vec::with_capacity(tasks.len() + 1);
         let mut failed = None;
         let mut ended = false;
+        let breaks = self.stage.breaking.swap(false, Ordering::Relaxed);
+        let begun = self.inner().response_written().is_some();
         for task in tasks {
             match task {
+                // Another attempt goes on with an answer whose head is with the caller.
+                HttpTask::Header(_, false) if begun => {}
+                HttpTask::Body(Some(bytes), true) if breaks && !bytes.is_empty() => {
+                    out.push(HttpTask::Body(Some(bytes), false));
+                }
+                task if breaks && task.is_end() => {}
                 // For the hop only; passed on, it would count as the beginning of an answer.
                 HttpTask::Header(header, _) if header.status.is_informational() => {}
                 HttpTask::Header(header, false) => self.held = Some(header),
@@ -236,6 +253,9 @@ impl Replay {
                     out.push(other);
                 }
             }
+        }
+        if breaks && failed.is_none() {
+            failed = Some(Error::create(FAULT, ErrorSource::Upstream, None, None));
         }
         Release { out, failed, ended }
     }

@@ -18,7 +18,7 @@ use super::fault::Fault;
 use super::front;
 use super::headers::{Forward, betas, credential};
 use super::replay::{self, Stage};
-use super::{Gateway, body, count, cursor, invoke, passthrough, respond, signature, wish};
+use super::{Gateway, body, count, cursor, invoke, passthrough, recovery, respond, signature, wish};
 use crate::config::snapshot::{Key, Secret, Snapshot};
 use crate::route::endpoint::{self, Endpoint, Operation, Route};
 use crate::route::model::UnknownModel;
@@ -176,6 +176,7 @@ fn plan(gateway: &Gateway, session: &Session, snapshot: &Snapshot, asked: Asked)
         stage: Stage::new(started),
         direct_key,
         forward,
+        recovery: recovery::asked(&session.req_header().headers)?,
     })
 }
 

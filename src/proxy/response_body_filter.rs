@@ -19,7 +19,7 @@ use super::exchange::{Call, Exchange};
 use super::fault::{Fault, class_of};
 use super::replay::Limit;
 use super::upstream_response_filter::{echo, tool_names};
-use super::{count, extra_fields, set_deadline, tasks};
+use super::{count, extra_fields, recovery, set_deadline, tasks};
 use crate::route::endpoint::Operation;
 
 /// The fault is in `Exchange::fault`.
@@ -31,6 +31,8 @@ const REFUSAL_LIMIT: usize = 64 * 1024;
 const WHOLE_LIMIT: usize = 32 * 1024 * 1024;
 /// A stream without a token is held up to here, and for each byte of the request up to [`ECHOES`] more.
 const HELD_LIMIT: usize = 1024 * 1024;
+/// An answer that is held back until it is whole is held up to here.
+const BUFFERED_LIMIT: usize = 8 * 1024 * 1024;
 /// Some wires repeat the request before the first token: twice, each time with escapes of up to three times
 /// the length, and we may write them anew.
 const ECHOES: usize = 8;
@@ -90,7 +92,7 @@ fn raise() -> Box<Error> {
 
 fn is_slow(attempt: &mut Attempt, bytes: usize) -> bool {
     let network = &attempt.provider.network;
-    attempt.pace.is_slow(bytes, network.min_bytes_per_second, network.stream_idle_timeout)
+    attempt.pace.is_slow(bytes, network.min_bytes_per_second, attempt.limits.idle)
 }
 
 fn too_slow(attempt: &Attempt) -> Fault {
@@ -112,28 +114,46 @@ fn inflate(attempt: &mut Attempt, chunk: &mut Bytes) -> Option<Fault> {
 
 /// The answer is no good: given up while another target can still answer, else ended in the stream itself.
 fn give_up(exchange: &mut Exchange, attempt: &mut Attempt, broken: Fault) -> Result<Option<Bytes>, Refusal> {
-    let idle = attempt.provider.network.stream_idle_timeout;
+    let idle = attempt.limits.idle;
     let Answer::Stream(streaming) = &mut attempt.answer else { return Err(fault(broken)) };
-    if streaming.ended {
+    if streaming.ended || streaming.broken {
         return Ok(None);
     }
     if !streaming.released {
         return Err(fault(broken));
     }
     let mut out = Vec::new();
-    streaming.pipe.fail(&broken.failure, &exchange.request_id, &mut out);
-    streaming.ended = true;
+    break_in_stream(exchange, attempt, broken, &mut out);
+    let Answer::Stream(streaming) = &mut attempt.answer else { return Ok(None) };
     let out = streaming.outgoing(out);
+    if streaming.ended {
+        deadline(exchange, Limit::Complete, CLOSING.min(idle), exchange.total_deadline());
+    }
+    Ok((!out.is_empty()).then(|| out.into()))
+}
+
+/// A stream that its caller has some of is no good: another attempt goes on with it, or it ends with an error event.
+fn break_in_stream(exchange: &mut Exchange, attempt: &mut Attempt, broken: Fault, out: &mut Vec<u8>) {
+    let goes_on = exchange.call.as_deref_mut().is_some_and(|call| {
+        let goes_on = recovery::may_go_on(call, attempt, &broken);
+        // What is written before the break must go out before the attempt fails.
+        goes_on.then(|| call.stage.break_off()).is_some()
+    });
+    let Answer::Stream(streaming) = &mut attempt.answer else { return };
+    if goes_on {
+        streaming.broken = true;
+    } else {
+        streaming.pipe.fail(&broken.failure, &exchange.request_id, out);
+        streaming.ended = true;
+    }
     exchange.fault = Some(broken);
-    deadline(exchange, Limit::Complete, CLOSING.min(idle), exchange.total_deadline());
-    Ok(Some(out.into()))
 }
 
 /// A part of an answer that is relayed unread.
 fn passed(exchange: &mut Exchange, attempt: &mut Attempt, chunk: Bytes) -> Result<Option<Bytes>, Refusal> {
     let Answer::Passed { bytes, meter } = &mut attempt.answer else { return Ok(None) };
     if meter.is_some() || exchange.call.as_ref().is_some_and(|call| call.raw.is_some()) {
-        let idle = attempt.provider.network.stream_idle_timeout;
+        let idle = attempt.limits.idle;
         deadline(exchange, Limit::Idle, idle, exchange.total_deadline());
     }
     if let Some(meter) = meter {
@@ -304,10 +324,10 @@ fn stream(
     end: bool,
 ) -> Result<Option<Bytes>, Refusal> {
     let total = exchange.total_deadline();
-    let idle = attempt.provider.network.stream_idle_timeout;
+    let idle = attempt.limits.idle;
     let mut out = Vec::with_capacity(chunk.len() + 64);
     let Answer::Stream(streaming) = &mut attempt.answer else { return Ok(None) };
-    if streaming.ended {
+    if streaming.ended || streaming.broken {
         return Ok(None);
     }
     let (frames_before, events_before) = (streaming.pipe.frames(), streaming.pipe.events());
@@ -320,11 +340,14 @@ fn stream(
     }
     let closing = streaming.closing.is_due(seen);
     // An end that is held back may yet turn out to be a failure.
-    if !streaming.released && (seen.content || seen.finish.is_some()) && seen.failure.is_none() {
-        streaming.release(&mut out);
+    let begun = streaming.released || (streaming.whole && attempt.clock.first_token.is_some());
+    if !begun && (seen.content || seen.finish.is_some()) && seen.failure.is_none() {
+        if !streaming.whole {
+            streaming.release(&mut out);
+        }
         attempt.clock.token_came(attempt.ticket.as_ref());
         deadline(exchange, Limit::Idle, idle, total);
-    } else if alive && !closing && (streaming.released || attempt.provider.network.ttft_timeout.is_none()) {
+    } else if alive && !closing && (begun || attempt.limits.first_token.is_none()) {
         deadline(exchange, Limit::Idle, idle, total);
     }
     if closing && streaming.pipe.events() != events_before {
@@ -341,7 +364,11 @@ fn stream(
     }
     if !streaming.released {
         streaming.held.append(&mut out);
-        if streaming.held.len() > held_limit(exchange) {
+        if streaming.whole && streaming.held.len() > BUFFERED_LIMIT && streaming.pipe.seen().content {
+            // More than is held for anybody: from here on a break is told.
+            streaming.whole = false;
+            streaming.release(&mut out);
+        } else if !streaming.whole && streaming.held.len() > held_limit(exchange) {
             return Err(fault(too_long()));
         }
     }
@@ -384,8 +411,6 @@ fn close(exchange: &mut Exchange, attempt: &mut Attempt, out: &mut Vec<u8>) -> R
     if !streaming.released {
         return Err(fault(broken));
     }
-    streaming.pipe.fail(&broken.failure, &exchange.request_id, out);
-    streaming.ended = true;
-    exchange.fault = Some(broken);
+    break_in_stream(exchange, attempt, broken, out);
     Ok(())
 }

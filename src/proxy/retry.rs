@@ -4,12 +4,12 @@ use govern::verdict::FaultClass;
 use pingora_error::{Error, ErrorType};
 use pingora_proxy::Session;
 
-use super::Gateway;
 use super::attempt::Answer;
 use super::exchange::Exchange;
 use super::fault::Fault;
 use super::replay::{DEADLINE, Limit};
 use super::response_body_filter::FAULT;
+use super::{Gateway, recovery};
 use crate::upstream::select::{Faulted, Seen};
 
 /// No connection came to be: DNS, TCP, TLS.
@@ -37,7 +37,7 @@ pub fn error_while_proxy(
         exchange.fault = Some(Fault::new(FaultClass::CallerGone, "the caller closed the connection"));
         return error;
     }
-    let answer_begun = session.response_written().is_some();
+    let answer_begun = session.response_written().is_some() && !recovery::is_unseen(exchange);
     let overdue = *error.etype() == DEADLINE
         && exchange.call.as_ref().is_some_and(|call| call.stage.limit() == Limit::Complete);
     if overdue || finished(exchange) {
@@ -47,13 +47,25 @@ pub fn error_while_proxy(
     }
     let fault = understand(exchange, &error);
     let silent = exchange.attempt.as_ref().is_some_and(|attempt| attempt.status == 0);
+    let before = exchange.call.as_deref().and_then(|call| call.recovery.spent());
+    let taken_up = answer_begun && recovery::take_up(gateway, exchange, &fault);
+    if !answer_begun {
+        recovery::put_back(gateway, exchange, &fault);
+    }
+    let spoke = exchange
+        .call
+        .as_deref()
+        .is_some_and(|call| call.recovery.spent().is_some() && before != call.recovery.spent());
     let seen = Seen {
-        answer_begun,
+        answer_begun: answer_begun && !taken_up,
         retry_forbidden: exchange.attempt.as_ref().is_some_and(|attempt| attempt.retry_forbidden),
         direct_key: exchange.attempt.as_ref().is_some_and(|attempt| attempt.direct),
         stale_connection: reused && silent && fault.class == FaultClass::ConnectionReset,
     };
     let again = digest(gateway, exchange, fault, seen);
+    if spoke {
+        recovery::write_down(exchange, before);
+    }
     error.set_retry(again);
     error
 }
@@ -64,7 +76,10 @@ pub fn digest(gateway: &Gateway, exchange: &mut Exchange, fault: Fault, seen: Se
     let Some(call) = exchange.call.as_mut() else { return false };
     let Some(attempt) = exchange.attempt.as_ref() else { return false };
     let faulted = Faulted { class: fault.class, retry_after_ms: fault.retry_after_ms };
-    let again = call.cursor.after_fault(&call.plan, faulted, seen, &gateway.health);
+    let again = match recovery::moves_on(call, fault.class) {
+        true => call.cursor.advance(&call.plan),
+        false => call.cursor.after_fault(&call.plan, faulted, seen, &gateway.health),
+    };
     log::debug!(
         "request {}: {}/{} failed ({}: {}), {}",
         exchange.request_id,
@@ -115,7 +130,9 @@ pub fn finished(exchange: &Exchange) -> bool {
     exchange.attempt.as_ref().is_some_and(|attempt| match &attempt.answer {
         Answer::Stream(streaming) => {
             let seen = streaming.pipe.seen();
-            streaming.released && seen.is_finished() && !streaming.closing.lacks_choices(seen)
+            (streaming.released || streaming.whole)
+                && seen.is_finished()
+                && !streaming.closing.lacks_choices(seen)
         }
         _ => false,
     })

@@ -17,6 +17,7 @@ use super::exchange::{Call, Exchange};
 use super::fault::Fault;
 use super::media;
 use super::prediction::{self, Ended, Limits};
+use super::recovery;
 use super::replay::Limit;
 use crate::config::snapshot::Snapshot;
 use crate::route::model::near;
@@ -112,6 +113,14 @@ fn open(gateway: &Gateway, exchange: &mut Exchange) -> Result<Opened, Fault> {
         let Some(step) = call.cursor.current(&call.plan).cloned() else {
             return Err(exchange.fault.take().unwrap_or_else(nothing_left));
         };
+        if recovery::passes_over(call, &step) {
+            let reason = "its model is not known to go on with an answer";
+            let record =
+                AttemptRecord::skipped(&step.provider.name, &step.model, recovery::CANNOT_CONTINUE, reason);
+            exchange.attempts.push(record);
+            call.cursor.advance(&call.plan);
+            continue;
+        }
         let skipped = match usable(call, &step) {
             Ok(()) => match choose(gateway, call, &step) {
                 Choice::Use { key } => match ready(gateway, call, &step, key) {
@@ -169,7 +178,7 @@ fn ready(gateway: &Gateway, call: &mut Call, step: &Step, key: usize) -> Result<
         return Err(Fault::new(FaultClass::Overloaded, message));
     };
     call.cursor.begin(key);
-    let mut attempt = Attempt::new(step, chosen, upstream);
+    let mut attempt = Attempt::new(step, chosen, &call.plan.policy.limits, upstream);
     attempt.slot = Some(slot);
     attempt.direct = direct.is_some();
     attempt.ticket = direct.is_none().then(|| gateway.health.begin(chosen, &step.model));
@@ -340,13 +349,13 @@ async fn proven(attempt: &Attempt) -> Result<(), Fault> {
 fn set_first_deadline(exchange: &mut Exchange) {
     let total = exchange.total_deadline();
     let (Some(call), Some(attempt)) = (exchange.call.as_ref(), exchange.attempt.as_ref()) else { return };
-    let network = &attempt.provider.network;
-    let first_byte = network.first_byte_timeout;
-    let (limit, within) = match network.ttft_timeout {
+    let limits = &attempt.limits;
+    let first_byte = limits.first_byte;
+    let (limit, within) = match limits.first_token {
         // No header, no token: the limit of the first token is running already.
         Some(ttft) if call.stream && ttft < first_byte => (Limit::FirstToken, ttft),
-        _ if call.stream || first_byte < network.request_timeout => (Limit::FirstByte, first_byte),
-        _ => (Limit::Request, network.request_timeout),
+        _ if call.stream || first_byte < limits.request => (Limit::FirstByte, first_byte),
+        _ => (Limit::Request, limits.request),
     };
     super::set_deadline(&call.stage, limit, attempt.clock.began + within, total);
 }

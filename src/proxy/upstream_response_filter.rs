@@ -21,7 +21,7 @@ use super::coding::Inflater;
 use super::exchange::{Call, Exchange};
 use super::headers::{passes_down, survives_translation};
 use super::replay::Limit;
-use super::set_deadline;
+use super::{recovery, set_deadline};
 use crate::route::endpoint::Operation;
 
 /// Reads the head and makes the place the body goes to.
@@ -35,7 +35,7 @@ pub fn run(header: &mut ResponseHeader, exchange: &mut Exchange) -> Result<()> {
     exchange.work();
     let total = exchange.total_deadline();
     let request_id = exchange.request_id.clone();
-    let (Some(call), Some(attempt)) = (exchange.call.as_ref(), exchange.attempt.as_mut()) else {
+    let (Some(call), Some(attempt)) = (exchange.call.as_mut(), exchange.attempt.as_mut()) else {
         return Ok(());
     };
     let now = Instant::now();
@@ -61,22 +61,21 @@ pub fn run(header: &mut ResponseHeader, exchange: &mut Exchange) -> Result<()> {
     } else if invoked && call.stream {
         Answer::Passed { bytes: 0, meter: Some(Box::default()) }
     } else if call.stream && !is_json(header) {
-        let pipe = stream_pipe(call, attempt, &request_id);
-        let list = call.list.then(JsonArray::new);
+        let (pipe, list) = stream_pipe(call, attempt, &request_id);
         let closing = Closing::of(call, &attempt.upstream.target);
-        let held = Vec::new();
-        Answer::Stream(Box::new(Streaming { pipe, held, list, closing, released: false, ended: false }))
+        let whole = recovery::holds_back(call, attempt);
+        Answer::Stream(Box::new(Streaming::new(pipe, list, closing, whole)))
     } else {
         Answer::Whole(BytesMut::new())
     };
     attempt.coding = if raw { None } else { Inflater::of(&header.headers) };
-    let network = &attempt.provider.network;
-    let (limit, at) = match (&attempt.answer, network.ttft_timeout) {
+    let limits = &attempt.limits;
+    let (limit, at) = match (&attempt.answer, limits.first_token) {
         (Answer::Stream(_), Some(ttft)) => (Limit::FirstToken, attempt.clock.began + ttft),
-        (Answer::Stream(_), None) => (Limit::Idle, now + network.stream_idle_timeout),
+        (Answer::Stream(_), None) => (Limit::Idle, now + limits.idle),
         // Its pace is its own: only silence ends it.
-        (Answer::Passed { .. }, _) => (Limit::Idle, now + network.stream_idle_timeout),
-        _ => (Limit::Request, attempt.clock.began + network.request_timeout),
+        (Answer::Passed { .. }, _) => (Limit::Idle, now + limits.idle),
+        _ => (Limit::Request, attempt.clock.began + limits.request),
     };
     set_deadline(&call.stage, limit, at, total);
     exchange.wait();
@@ -126,7 +125,7 @@ fn read_hints(response: &ResponseHeader, attempt: &mut Attempt) {
     attempt.retry_forbidden = hint.should_retry == Some(false);
 }
 
-fn stream_pipe(call: &Call, attempt: &Attempt, request_id: &str) -> StreamPipe {
+fn stream_pipe(call: &mut Call, attempt: &Attempt, request_id: &str) -> (StreamPipe, Option<JsonArray>) {
     let upstream = &attempt.upstream;
     let options = StreamPipeOptions {
         caller: call.endpoint.dialect,
@@ -136,17 +135,18 @@ fn stream_pipe(call: &Call, attempt: &Attempt, request_id: &str) -> StreamPipe {
         hold_last: call.endpoint.extra_fields(),
     };
     let names = tool_names(call, upstream);
-    let pipe = match (call.endpoint.operation, upstream.relay) {
-        (Operation::Completions, true) => StreamPipe::relaying(options, call.endpoint.codec()),
-        (Operation::Completions, false) => StreamPipe::towards(options, call.endpoint.codec()),
-        // One wire on both sides, but tools had to be named anew.
-        _ if !names.is_empty() => StreamPipe::towards(options, call.endpoint.codec()),
-        // A relayed body may still have been translated: a marked signature was in it.
-        _ => StreamPipe::new(options, call.endpoint.codec()),
-    };
-    pipe.with_framing(upstream.target.framing, call.endpoint.framing)
-        .with_usage_style(upstream.target.quirks.usage)
-        .with_tool_names(names)
+    let named = !names.is_empty();
+    let (pipe, list) = recovery::pipe(call, attempt, options, |call, options| {
+        match (call.endpoint.operation, upstream.relay) {
+            (Operation::Completions, true) => StreamPipe::relaying(options, call.endpoint.codec()),
+            (Operation::Completions, false) => StreamPipe::towards(options, call.endpoint.codec()),
+            // One wire on both sides, but tools had to be named anew.
+            _ if named => StreamPipe::towards(options, call.endpoint.codec()),
+            // A relayed body may still have been translated: a marked signature was in it.
+            _ => StreamPipe::new(options, call.endpoint.codec()),
+        }
+    });
+    (pipe.with_usage_style(upstream.target.quirks.usage).with_tool_names(names), list)
 }
 
 /// The caller's names for tools that the provider knows by others.

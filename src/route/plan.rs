@@ -6,6 +6,7 @@ use govern::catalog::Catalog;
 
 use super::endpoint::Family;
 use super::model;
+use crate::config::policy::Policy;
 use crate::config::snapshot::{Key, ModelRef, Provider, Snapshot};
 
 /// Which keys a step may use.
@@ -47,6 +48,8 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// Fallbacks that name no model we have; shown in the attempt list.
     pub ignored: Vec<String>,
+    /// How the request is treated on its way.
+    pub policy: Policy,
 }
 
 impl Plan {
@@ -63,7 +66,7 @@ impl Plan {
         snapshot: &Snapshot,
         catalog: &Catalog<'_>,
     ) -> Self {
-        let mut plan = Self::default();
+        let mut plan = Self { policy: snapshot.policy.clone(), ..Self::default() };
         plan.push(primary, snapshot);
         match asked {
             Some(names) => {
@@ -82,7 +85,7 @@ impl Plan {
     /// One provider, whatever the model, and nothing behind it.
     #[must_use]
     pub fn only(target: &ModelRef, keys: Keys, snapshot: &Snapshot) -> Self {
-        let mut plan = Self::default();
+        let mut plan = Self { policy: snapshot.policy.clone(), ..Self::default() };
         plan.push(target, snapshot);
         plan.steps.iter_mut().for_each(|step| step.keys = keys);
         plan

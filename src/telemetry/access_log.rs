@@ -21,6 +21,11 @@ pub struct AttemptRecord {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
     pub latency_ms: u64,
+    /// What it consumed, estimated, where it broke after it had said something.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_tokens: Option<u64>,
     /// The reason, shortened.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -74,6 +79,8 @@ impl AttemptRecord {
             outcome,
             status: None,
             latency_ms: 0,
+            input_tokens: None,
+            output_tokens: None,
             reason: Some(Self::shorten(reason)),
         }
     }
@@ -196,6 +203,8 @@ impl Line<'_> {
             self.text("outcome", attempt.outcome);
             self.count_if("status", attempt.status.map(u64::from));
             self.count("latency_ms", attempt.latency_ms);
+            self.count_if("input_tokens", attempt.input_tokens);
+            self.count_if("output_tokens", attempt.output_tokens);
             self.text_if("reason", attempt.reason.as_deref());
             self.0.push(b'}');
         }

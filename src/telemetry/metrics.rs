@@ -67,6 +67,8 @@ pub struct Metrics {
     pub cost: CounterVec,
     /// `bifrost_stream_events_skipped_total{provider}`.
     pub skipped: IntCounterVec,
+    /// `bifrost_stream_recoveries_total{outcome}`: continued, restarted or failed.
+    pub recoveries: IntCounterVec,
     /// `bifrost_config_reloads_total{result}`.
     pub reloads: IntCounterVec,
     /// `bifrost_config_version`.
@@ -149,6 +151,11 @@ impl Metrics {
                 "Unreadable events",
                 &["provider"],
             )?,
+            recoveries: make.counters(
+                "bifrost_stream_recoveries_total",
+                "Streams that broke and were taken up",
+                &["outcome"],
+            )?,
             reloads: make.counters("bifrost_config_reloads_total", "Configuration reloads", &["result"])?,
             config_version: make.gauge("bifrost_config_version", "The configuration in force")?,
             log_dropped: make.counter("bifrost_log_lines_dropped_total", "Lost because the log was slow")?,
@@ -156,6 +163,9 @@ impl Metrics {
         };
         metrics.reloads.with_label_values(&["success"]);
         metrics.reloads.with_label_values(&["failure"]);
+        for outcome in ["continued", "restarted", "failed"] {
+            metrics.recoveries.with_label_values(&[outcome]);
+        }
         for kind in ["direct", "semantic"] {
             metrics.cache_hits.with_label_values(&[kind]);
         }

@@ -12,6 +12,7 @@ mod compressed;
 mod connections;
 mod endings;
 mod limits;
+mod recovery;
 mod rig;
 mod silence;
 mod statuses;

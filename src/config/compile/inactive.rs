@@ -23,7 +23,7 @@ const CLIENT_ACTIVE: [&str; 9] = [
     "prometheus_labels",
 ];
 /// Sections that are read, and the one that is for editors.
-const TOP_ACTIVE: [&str; 5] = ["$schema", "server", "client", "providers", "fallbacks"];
+const TOP_ACTIVE: [&str; 6] = ["$schema", "server", "client", "providers", "fallbacks", "streaming"];
 
 const PROVIDER_INACTIVE: [&str; 6] = [
     "concurrency_and_buffer_size",

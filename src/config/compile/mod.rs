@@ -29,7 +29,8 @@ use super::raw;
 use super::schema::schema;
 use super::snapshot::{Client, Provider, Secret, Snapshot};
 use super::validate::{Found, validate};
-use crate::egress::fetch::Policy;
+use crate::config::policy::Policy;
+use crate::egress::fetch;
 use preset::MOCK;
 
 /// A compiled configuration, and the part of it that is read at start only.
@@ -85,11 +86,20 @@ struct Compiler<'a> {
     warnings: Vec<Problem>,
     /// Pointers of values that were references; with the reason when a provider key has no value.
     references: HashMap<String, Option<String>>,
+    /// For the streams of providers that say nothing of it.
+    recovery: Option<raw::Recovery>,
 }
 
 impl<'a> Compiler<'a> {
     fn new(document: &'a Document, environment: &'a Environment) -> Self {
-        Self { document, environment, problems: Vec::new(), warnings: Vec::new(), references: HashMap::new() }
+        Self {
+            document,
+            environment,
+            problems: Vec::new(),
+            warnings: Vec::new(),
+            references: HashMap::new(),
+            recovery: None,
+        }
     }
 
     fn problem(&mut self, pointer: &str, at: At, message: impl Into<String>) {
@@ -110,6 +120,7 @@ impl<'a> Compiler<'a> {
 
     fn assemble(&mut self, config: raw::Config, version: u64) -> Loaded {
         inactive::report(self, &config);
+        self.recovery = config.streaming.as_ref().and_then(|streaming| streaming.recovery);
         let mut providers: Vec<Arc<Provider>> = Vec::new();
         for (name, entry) in &config.providers {
             providers.extend(provider::compile(self, name, entry).map(Arc::new));
@@ -127,7 +138,9 @@ impl<'a> Compiler<'a> {
         let client = client(self, &config.client);
         self.warnings.sort_by_key(|warning| warning.position);
         let warnings = self.warnings.iter().map(ToString::to_string).collect();
-        let snapshot = Snapshot { version, client, providers, by_name, fallbacks, warnings, mock_only };
+        let policy = Policy::default();
+        let snapshot =
+            Snapshot { version, client, providers, by_name, fallbacks, policy, warnings, mock_only };
         Loaded { snapshot, server: config.server }
     }
 }
@@ -140,11 +153,11 @@ fn client(compiler: &mut Compiler<'_>, raw: &raw::Client) -> Client {
         request_read_timeout: seconds(raw.request_read_timeout_in_seconds),
         request_body_timeout: seconds(raw.request_body_timeout_in_seconds),
         prometheus_labels: raw.prometheus_labels.clone(),
-        fetch: Arc::new(Policy {
+        fetch: Arc::new(fetch::Policy {
             allow_private: raw.fetch_private_addresses,
             allowed_hosts: raw.fetch_allowed_hosts.clone(),
             max_bytes: raw.fetch_max_size_mb.saturating_mul(1024 * 1024),
-            ..Policy::default()
+            ..fetch::Policy::default()
         }),
     }
 }

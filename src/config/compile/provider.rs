@@ -8,6 +8,7 @@ use translate::provider::{self as presets, CredentialScheme, ProviderSpec};
 use super::preset::{self, MOCK};
 use super::{Compiler, account, endpoint, key, network};
 use crate::config::document::At;
+use crate::config::policy::Recovery;
 use crate::config::problem::child;
 use crate::config::raw;
 use crate::config::snapshot::{AllowedRequests, Mock, Provider};
@@ -71,6 +72,7 @@ pub(super) fn compile(compiler: &mut Compiler<'_>, name: &str, raw: &raw::Provid
             raw::Strategy::LeastInflight => Strategy::LeastInflight,
         },
         keys,
+        recovery: raw.streaming.as_ref().and_then(|own| own.recovery).or(compiler.recovery).map(recovery),
         network,
         allowed: raw.custom_provider_config.as_ref().and_then(|c| c.allowed_requests.as_ref()).map(allowed),
         heads: Default::default(),
@@ -145,6 +147,14 @@ fn mock(compiler: &mut Compiler<'_>, entry: &Entry<'_>) -> Option<Mock> {
         tokens_per_second: raw.tokens_per_second,
         error_rate: raw.error_rate,
     })
+}
+
+fn recovery(raw: raw::Recovery) -> Recovery {
+    match raw {
+        raw::Recovery::Error => Recovery::Error,
+        raw::Recovery::Continue => Recovery::Continue,
+        raw::Recovery::Buffered => Recovery::Buffered,
+    }
 }
 
 fn allowed(raw: &raw::AllowedRequests) -> AllowedRequests {

@@ -26,7 +26,7 @@ pub use provider::{
     Concurrency, CustomProvider, KeyReference, KeyValue, Mock, OpenAiOptions, Provider, ProviderKey,
     Strategy, VllmKey,
 };
-pub use section::{Fallbacks, Mcp, McpServer, Plugin, Section, Store};
+pub use section::{Fallbacks, Mcp, McpServer, Plugin, Recovery, Section, Store, Streaming};
 pub use server::{Server, Tls};
 
 /// The whole configuration file.
@@ -66,8 +66,8 @@ pub struct Config {
     pub auth_config: Option<Section>,
     /// WebSocket pools. Not active in this version.
     pub websocket: Option<Section>,
-    /// Stream settings beyond the timeouts of `network_config`. Not active in this version.
-    pub streaming: Option<Section>,
+    /// What becomes of streams that break, unless a provider says otherwise.
+    pub streaming: Option<Streaming>,
     /// Telemetry exporters. Not active in this version; `/metrics` needs no configuration.
     pub telemetry: Option<Section>,
     /// Similarity threshold of the semantic cache, 0 to 1. Belongs in `plugins[].config`; accepted here so

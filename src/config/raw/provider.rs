@@ -6,7 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AllowedRequests, AzureKey, BedrockKey, Deployments, Loose, Network, Proxy, RequestPaths, VertexKey,
+    AllowedRequests, AzureKey, BedrockKey, Deployments, Loose, Network, Proxy, RequestPaths, Streaming,
+    VertexKey,
 };
 
 /// One provider.
@@ -22,6 +23,8 @@ pub struct Provider {
     pub network_config: Network,
     /// A proxy on the way.
     pub proxy_config: Proxy,
+    /// What becomes of this provider's streams that break. Default: as the top-level `streaming` says.
+    pub streaming: Option<Streaming>,
     /// Makes a provider of any name out of a known one.
     pub custom_provider_config: Option<CustomProvider>,
     /// Options of the built-in `mock` provider.

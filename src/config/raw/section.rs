@@ -27,6 +27,27 @@ impl Default for Fallbacks {
     }
 }
 
+/// What becomes of streams that break.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Streaming {
+    /// What is done when a stream breaks after its first token. Default: `continue` where a target is able, else `error`.
+    /// The header `x-bf-stream-recovery` says it for one request.
+    pub recovery: Option<Recovery>,
+}
+
+/// What is done when a stream breaks after its first token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Recovery {
+    /// The stream ends with an error event.
+    Error,
+    /// The next target whose model is known to go on with an answer does so; the caller sees one stream.
+    Continue,
+    /// The answer is held back until it is whole, so that it can be begun anew unseen.
+    Buffered,
+}
+
 /// Tool servers.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]

@@ -45,6 +45,29 @@ impl Usage {
             .saturating_add(self.cache_write_1h)
     }
 
+    /// The counts of two attempts together. What a provider charged is known only where both told it.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        let charged = match (self.provider_cost_nanos, other.provider_cost_nanos) {
+            (Some(one), Some(other)) => Some(one.saturating_add(other)),
+            _ => None,
+        };
+        Self {
+            input_uncached: self.input_uncached.saturating_add(other.input_uncached),
+            cache_read: self.cache_read.saturating_add(other.cache_read),
+            cache_write: self.cache_write.saturating_add(other.cache_write),
+            cache_write_1h: self.cache_write_1h.saturating_add(other.cache_write_1h),
+            output: self.output.saturating_add(other.output),
+            reasoning: self.reasoning.saturating_add(other.reasoning),
+            audio_input: self.audio_input.saturating_add(other.audio_input),
+            audio_output: self.audio_output.saturating_add(other.audio_output),
+            accepted_prediction: self.accepted_prediction.saturating_add(other.accepted_prediction),
+            rejected_prediction: self.rejected_prediction.saturating_add(other.rejected_prediction),
+            web_searches: self.web_searches.saturating_add(other.web_searches),
+            provider_cost_nanos: charged,
+        }
+    }
+
     /// Input and output tokens.
     #[must_use]
     pub fn total(&self) -> u64 {

@@ -4,6 +4,7 @@
 //! No other file of the project knows a vendor's name.
 
 mod betas;
+mod continues;
 mod input;
 mod model;
 mod quirk;
@@ -11,6 +12,7 @@ mod table;
 
 pub(crate) use betas::claude_version;
 pub use betas::{Beta, BetaFate, BetaPlace, BetaRule, Betas};
+pub use continues::Continues;
 pub use input::{ImageInput, InputNames, ReasoningInput};
 pub use model::{ModelRules, SamplingRule, ThinkingStyle};
 pub use quirk::{CallIdForm, Fix, Quirks, ReasoningField, UsageStyle};

@@ -258,7 +258,7 @@ fn parse() -> Result<Vec<Entry>, serde_json::Error> {
 }
 
 /// The name without what vendors put before it, in the spelling of the patterns.
-fn family_name(lower: &str) -> Cow<'_, str> {
+pub(super) fn family_name(lower: &str) -> Cow<'_, str> {
     let from = lower.find("claude").or_else(|| lower.rfind('/').map(|at| at + 1)).unwrap_or(0);
     let name = lower.get(from..).unwrap_or(lower);
     if name.contains('.') { name.replace('.', "-").into() } else { name.into() }

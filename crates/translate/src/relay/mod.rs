@@ -25,4 +25,4 @@ pub use named::rename_models;
 pub(crate) use pick::{keep, with};
 pub use request::{Fallback, Peek, RequestEdits, complete, peek, peek_beside, rewrite_request};
 pub use response::splice_extra_fields;
-pub use stream::{Flow, StreamPipe, StreamPipeOptions};
+pub use stream::{Broken, Flow, StreamPipe, StreamPipeOptions};

@@ -6,10 +6,15 @@
 
 mod hold;
 mod lane;
+mod resume;
+mod splice;
 mod watch;
+
+pub use resume::Broken;
 
 use hold::Hold;
 use lane::{Lane, Translation};
+use resume::Memory;
 
 use crate::frame::{Frame, FrameParser, Framing, Mender};
 use crate::ir::{Failure, FailureKind, Usage};
@@ -51,8 +56,14 @@ pub struct StreamPipe {
     lane: Lane,
     /// [`Self::end`] or [`Self::fail`] had its say.
     closed: bool,
+    /// The body ended.
+    drained: bool,
     /// Whole frames so far, comments included.
     frames: u64,
+    /// The caller's dialect.
+    wire: Wire,
+    /// What came, where another provider may have to go on.
+    memory: Option<Box<Memory>>,
 }
 
 impl StreamPipe {
@@ -93,12 +104,14 @@ impl StreamPipe {
         caller: &'static dyn Dialect,
         upstream: Option<&'static dyn Codec>,
     ) -> Self {
+        let wire = options.caller;
         let translation = upstream.map(|upstream| Translation {
             decoder: upstream.stream_decoder(),
             encoder: caller.stream_encoder(options.echo),
             names: ToolNames::default(),
             events: Vec::new(),
             started: false,
+            splice: None,
             tail: Vec::new(),
         });
         let lane = Lane {
@@ -117,7 +130,8 @@ impl StreamPipe {
             mender: Mender::default(),
             reframed: Vec::new(),
         };
-        Self { parser: FrameParser::new(lane.from), lane, closed: false, frames: 0 }
+        let parser = FrameParser::new(lane.from);
+        Self { parser, lane, closed: false, drained: false, frames: 0, wire, memory: None }
     }
 
     /// Counts what this provider's totals include; without it, what the wire says.
@@ -149,6 +163,7 @@ impl StreamPipe {
         if self.closed || self.lane.is_complete() {
             return Flow::Complete;
         }
+        self.memory.take_if(|memory| !memory.take(chunk));
         let mut rest = chunk;
         while self.parser.is_drained() {
             let Some(frame) = self.parser.frame_in(rest) else { break };
@@ -233,6 +248,7 @@ impl StreamPipe {
 
     /// The body ended: an event without its blank line, and the events that the end implies.
     fn drain(&mut self, out: &mut Vec<u8>) {
+        self.drained = true;
         let binary = self.lane.from != Framing::Sse;
         while !self.lane.is_complete() {
             let Some(frame) = self.parser.finish() else { break };

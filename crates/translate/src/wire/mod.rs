@@ -278,6 +278,12 @@ pub trait StreamEncoder: Send + Sync {
     fn fail(&mut self, _failure: &Failure, _out: &mut Vec<u8>) -> bool {
         false
     }
+
+    /// A frame of this dialect that the caller got as it came, after its events: what the encoder writes from now on
+    /// goes on with the ids and numbers in it. False: what the caller saw last leaves no place to go on from.
+    fn adopt(&mut self, _frame: &Frame<'_>) -> bool {
+        true
+    }
 }
 
 /// What a response encoder must know that the provider's answer does not hold.

@@ -3,6 +3,7 @@
 //! A lane knows neither chunks nor when the body ends: its [`StreamPipe`](super::StreamPipe) does.
 
 use super::hold::Hold;
+use super::splice::Splice;
 use super::{Flow, watch};
 use crate::frame::{Frame, FrameParser, Framing, Mender, is_exception};
 use crate::ir::{Event, Failure};
@@ -45,6 +46,8 @@ pub(super) struct Translation {
     pub(super) events: Vec<Event>,
     /// The encoder got an event: signs of life may be passed on.
     pub(super) started: bool,
+    /// The caller has the beginning of this answer from another provider.
+    pub(super) splice: Option<Box<Splice>>,
     /// Encoded frames from the finish reason on, before they are told apart. Reused.
     pub(super) tail: Vec<u8>,
 }
@@ -169,10 +172,23 @@ impl Lane {
             match event {
                 Event::Finish { .. } if self.seen.failure.is_some() => {}
                 Event::End | Event::Failure(_) => {}
-                Event::Usage(usage) => self.encode_one(&Event::Usage(self.usage_style.apply(usage)), out),
-                event => self.encode_one(&event, out),
+                Event::Usage(usage) => self.turn(&Event::Usage(self.usage_style.apply(usage)), out),
+                event => self.turn(&event, out),
             }
         }
+    }
+
+    /// Makes an event fit what the caller has, where that began at another provider.
+    fn turn(&mut self, event: &Event, out: &mut Vec<u8>) {
+        match self.translation.as_mut().and_then(|translation| translation.splice.as_mut()) {
+            None => self.encode_one(event, out),
+            Some(splice) => splice.turned(event).iter().for_each(|event| self.encode_one(event, out)),
+        }
+    }
+
+    /// The seam of an answer that began at another provider.
+    pub(super) fn splice(&self) -> Option<&Splice> {
+        self.translation.as_ref()?.splice.as_deref()
     }
 
     fn encode_one(&mut self, event: &Event, out: &mut Vec<u8>) {

@@ -2,8 +2,9 @@
 //!
 //! `decode` turns a provider's events into the pivot's; `open` knows its items while they arrive. `encode`
 //! turns the pivot's events into a caller's; `row` knows the items that were begun, `bytes` what
-//! they look like, `write` the events around them.
+//! they look like, `write` the events around them. `adopt` takes over from a provider's events that were relayed.
 
+mod adopt;
 mod bytes;
 mod decode;
 mod encode;

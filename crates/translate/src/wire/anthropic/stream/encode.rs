@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::frame::write_event;
+use crate::frame::{Frame, write_event};
 use crate::ir::{Delta, Event, Failure, FailureKind, Finish, FinishReason, PartKind, Usage};
 use crate::loss::Losses;
 use crate::wire::anthropic::write::NO_TWIN;
@@ -97,6 +97,22 @@ impl StreamEncoder for Encoder {
             Event::Ping => self.write("ping", &Object::typed("ping"), out),
             Event::End => self.end(out, losses),
         }
+    }
+
+    /// Whatever a provider counts its blocks from: the open one has its number.
+    fn adopt(&mut self, frame: &Frame<'_>) -> bool {
+        #[derive(serde::Deserialize)]
+        struct Start {
+            #[serde(rename = "type")]
+            kind: String,
+            index: u32,
+        }
+        if let Ok(start) = serde_json::from_slice::<Start>(frame.data)
+            && start.kind == "content_block_start"
+        {
+            self.index = start.index;
+        }
+        true
     }
 }
 

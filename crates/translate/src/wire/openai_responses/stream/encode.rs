@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use super::super::client_tools::Client;
 use super::super::response::{Made, Outcome, Shell, Status, answer_id, outcome, status};
 use super::super::{NO_COUNTERPART, OWN, citation, custom, error, reasoning};
+use super::adopt;
 use super::bytes::{item_bytes, piece_object};
 use super::row::{Body, Piece, Place, Row};
 use super::write::{Json, Spot, Writer, push};
@@ -67,6 +68,10 @@ impl StreamEncoder for Encoder {
         self.writer.numbered("error", |number| error::event(failure, number), out);
         self.finish_with(&Status::Failed(error::in_answer(failure)), "response.failed", out);
         true
+    }
+
+    fn adopt(&mut self, frame: &crate::frame::Frame<'_>) -> bool {
+        adopt::frame(frame, &mut self.row, &mut self.writer)
     }
 }
 

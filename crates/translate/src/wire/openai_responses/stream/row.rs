@@ -17,6 +17,16 @@ pub(super) struct Row {
     pub(super) open: Vec<usize>,
     /// Open parts and where they go, latest last.
     slots: Vec<(u32, Place)>,
+    /// The items that a provider's relayed events announced.
+    pub(super) adopted: Vec<Adopted>,
+}
+
+/// An item as the caller knows it from the provider.
+#[derive(Debug)]
+pub(super) struct Adopted {
+    pub number: usize,
+    pub id: Option<String>,
+    pub done: bool,
 }
 
 /// Where a part goes.
@@ -119,6 +129,22 @@ impl Row {
     /// The bytes of all items, in order.
     pub(super) fn output(&self) -> impl Iterator<Item = &RawValue> {
         self.items.iter().filter_map(|item| item.closed.as_deref())
+    }
+
+    /// Items that were announced have the ids they were announced with.
+    pub(super) fn take_ids(&mut self) {
+        for Adopted { number, id, .. } in &self.adopted {
+            if let (Some(item), Some(id)) = (self.items.get_mut(*number), id) {
+                item.id.clone_from(id);
+            }
+        }
+    }
+
+    /// What was announced is what was begun, and what was closed is closed.
+    pub(super) fn fits(&self) -> bool {
+        let closed = |number| self.get(number).is_some_and(|item| item.closed.is_some());
+        self.adopted.len() == self.items.len()
+            && self.adopted.iter().enumerate().all(|(at, item)| item.number == at && item.done == closed(at))
     }
 
     pub(super) fn place(&self, part: u32) -> Option<Place> {

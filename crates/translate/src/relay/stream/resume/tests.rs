@@ -1,0 +1,140 @@
+//! What can be gone on with, and the seam.
+
+use serde_json::json;
+
+use super::*;
+use crate::wire::Wire;
+
+fn options() -> StreamPipeOptions {
+    let echo = Echo { unique: "u".into(), now: 7, model: "alias".into(), stream_usage: true, request: None };
+    let (caller, upstream) = (Wire::OpenAiChat, Wire::OpenAiChat);
+    StreamPipeOptions { caller, upstream, echo, withhold_usage: false, hold_last: false }
+}
+
+fn delta(delta: serde_json::Value) -> String {
+    let choice = json!({"index": 0, "delta": delta, "finish_reason": null});
+    format!(
+        "data: {}\n\n",
+        json!({"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "g", "choices": [choice]})
+    )
+}
+
+fn text(text: &str) -> String {
+    delta(json!({ "content": text }))
+}
+
+const STOP: &str = "data: {\"id\":\"d\",\"object\":\"chat.completion.chunk\",\"created\":2,\"model\":\"h\",\
+    \"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
+
+fn pipe(frames: &[String]) -> (StreamPipe, String) {
+    let mut pipe = StreamPipe::new(options(), Wire::OpenAiChat.dialect().unwrap()).with_memory(options());
+    let mut out = Vec::new();
+    for frame in frames {
+        pipe.push(frame.as_bytes(), &mut out);
+    }
+    (pipe, String::from_utf8(out).unwrap())
+}
+
+/// The text of all chunks of a caller's stream.
+fn said(stream: &str) -> String {
+    let data = stream.split("\n\n").filter_map(|block| block.strip_prefix("data: {"));
+    let json = data.map(|rest| serde_json::from_str::<serde_json::Value>(&format!("{{{rest}")).unwrap());
+    json.filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str().map(str::to_owned)).collect()
+}
+
+fn gone_on(first: &[String], second: &[String]) -> (String, StreamPipe) {
+    let (mut pipe, mut out) = pipe(first);
+    let broken = pipe.break_off(&Usage::default()).unwrap();
+    let mut pipe = StreamPipe::resumed(Wire::OpenAiChat, broken, false);
+    let mut rest = Vec::new();
+    for frame in second {
+        pipe.push(frame.as_bytes(), &mut rest);
+    }
+    pipe.push(STOP.as_bytes(), &mut rest);
+    assert!(pipe.end(None, &mut rest));
+    out.push_str(std::str::from_utf8(&rest).unwrap());
+    (out, pipe)
+}
+
+#[test]
+fn white_space_at_the_seam_stands_once() {
+    let cases: [(&str, &[&str], &str); 7] = [
+        ("The answer", &[" is 42"], "The answer is 42"),
+        ("The answer ", &[" is 42"], "The answer is 42"),
+        ("The answer ", &["is 42"], "The answer is 42"),
+        ("The answer \n\n", &[" ", "\n", "\nis 42"], "The answer \n\nis 42"),
+        ("The answer\n", &["\n\nis 42"], "The answer\n\nis 42"),
+        ("The answer ", &["\nis 42"], "The answer \nis 42"),
+        ("  x = 1\n  ", &["\n  y = 2\n  ", "  z"], "  x = 1\n  y = 2\n    z"),
+    ];
+    for (before, after, whole) in cases {
+        let after: Vec<String> = after.iter().map(|piece| text(piece)).collect();
+        let (out, _) = gone_on(&[text(before)], &after);
+        assert_eq!(said(&out), whole, "{before:?}");
+        assert!(out.ends_with("data: [DONE]\n\n"));
+    }
+    let (mut pipe, _) = pipe(&[text("The answer \n")]);
+    assert_eq!(pipe.break_off(&Usage::default()).unwrap().text(), "The answer");
+}
+
+#[test]
+fn what_is_more_than_text_is_not_gone_on_with() {
+    let call = delta(json!({"tool_calls": [{"index": 0, "id": "c", "type": "function",
+        "function": {"name": "f", "arguments": "{"}}]}));
+    let second = text("x").replace("\"index\":0", "\"index\":1");
+    for last in [call, second, delta(json!({"refusal": "no"})), STOP.replace("data: [DONE]\n\n", "")] {
+        let (mut pipe, _) = pipe(&[text("The answer"), last.clone()]);
+        assert!(pipe.said().is_none() && pipe.break_off(&Usage::default()).is_none(), "{last}");
+        let mut out = Vec::new();
+        let failure = Failure {
+            status: 502,
+            kind: crate::ir::FailureKind::Upstream,
+            message: "cut".into(),
+            native_type: None,
+            code: None,
+            param: None,
+        };
+        pipe.fail(&failure, "r", &mut out);
+        assert!(String::from_utf8(out).unwrap().contains("cut"));
+    }
+    assert!(pipe(&[text("The answer")]).0.said().is_some());
+}
+
+#[test]
+fn a_call_may_follow_and_is_the_last_that_may() {
+    let call = delta(json!({"tool_calls": [{"index": 0, "id": "c", "type": "function",
+        "function": {"name": "f", "arguments": "{}"}}]}));
+    let (out, mut pipe) = gone_on(&[text("The answer")], &[text(" is"), call]);
+    assert_eq!(said(&out), "The answer is");
+    assert!(out.contains("\"tool_calls\""));
+    assert!(pipe.said().is_none());
+}
+
+#[test]
+fn reasoning_behind_a_text_is_left_out_and_told() {
+    let thinks = delta(json!({"reasoning_content": "hm"}));
+    let (out, pipe) = gone_on(&[text("The answer")], &[thinks.clone(), thinks.clone(), text(" is 42")]);
+    assert!(!out.contains("hm"), "{out}");
+    assert_eq!(pipe.losses().as_slice().len(), 1);
+    let (out, pipe) = gone_on(&[thinks.clone()], &[thinks, text("The answer")]);
+    assert_eq!(out.matches("hm").count(), 2, "{out}");
+    assert!(pipe.losses().is_empty());
+}
+
+#[test]
+fn a_long_text_is_kept_as_text_and_a_longer_one_not_at_all() {
+    let piece = "word ".repeat(2_000);
+    let frames: Vec<String> = (0..100).map(|_| text(&piece)).collect();
+    let (mut pipe, _) = pipe(&frames);
+    let unread = pipe.memory.as_ref().unwrap().recent.len();
+    assert!(unread <= 2 * UNREAD, "{unread} bytes were kept unread");
+    let (mut out, mut whole) = (Vec::new(), piece.repeat(100));
+    assert_eq!(pipe.break_off(&Usage::default()).unwrap().text(), whole.trim_end());
+    let (mut pipe, _) = self::pipe(&frames);
+    for _ in 0..10 {
+        pipe.push(text(&piece).as_bytes(), &mut out);
+        whole.push_str(&piece);
+    }
+    assert!(whole.len() > 1024 * 1024 && pipe.said().is_none());
+    assert!(pipe.memory.is_none(), "what cannot be used is not kept");
+}
