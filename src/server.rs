@@ -34,6 +34,7 @@ use crate::telemetry::metrics::Metrics;
 use crate::upstream::ask::Asker;
 use crate::upstream::capacity::Capacity;
 use crate::upstream::health::Registry;
+use crate::upstream::hedging::Hedging;
 use crate::upstream::resolve::Resolver;
 
 /// Idle upstream connections kept over all providers: above the peak of concurrent requests, so that
@@ -65,6 +66,7 @@ pub fn run(holder: ConfigHolder, options: &Serve, log: Arc<Sink>) -> io::Result<
         routes: Routes::default(),
         health: Registry::default(),
         capacity: Capacity::default(),
+        hedging: Hedging::default(),
         asker: Arc::new(Asker::new(Arc::clone(&resolver))),
         resolver,
         metrics: Metrics::new().map_err(io::Error::other)?,

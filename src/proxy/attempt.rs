@@ -67,6 +67,8 @@ pub struct Attempt {
     pub place: Option<Box<Place>>,
     /// Cancelled with the attempt, unless it has ended.
     pub running: Option<Running>,
+    /// Its request was sent by another task: what Pingora sends goes nowhere.
+    pub handed: bool,
 }
 
 /// What goes to the provider.
@@ -215,6 +217,7 @@ impl Attempt {
             turned: false,
             place: None,
             running: None,
+            handed: false,
         }
     }
 
@@ -265,9 +268,8 @@ impl Attempt {
             outcome,
             status: (self.status != 0).then_some(self.status),
             latency_ms: millis(self.clock.began),
-            input_tokens: None,
-            output_tokens: None,
             reason: reason.map(AttemptRecord::shorten),
+            spent: None,
         }
     }
 }

@@ -99,9 +99,8 @@ fn estimate(exchange: &mut Exchange, call: &mut Call, step: &Step) -> Result<Rep
         outcome: ESTIMATED,
         status: None,
         latency_ms: millis(exchange.started),
-        input_tokens: None,
-        output_tokens: None,
         reason: None,
+        spent: None,
     });
     let named = |name| HeaderName::from_static(name);
     let reply = Reply::json(200, body)

@@ -9,6 +9,7 @@ use translate::relay::Peek;
 
 use super::attempt::Attempt;
 use super::fault::Fault;
+use super::hedge::Rival;
 use super::replay::Stage;
 use crate::config::snapshot::{Key, Snapshot};
 use crate::route::endpoint::Endpoint;
@@ -30,6 +31,10 @@ pub struct Exchange {
     pub attempt: Option<Box<Attempt>>,
     /// All attempts that ended, in order, and the running one once it ends.
     pub attempts: Vec<AttemptRecord>,
+    /// The second attempt beside the running one.
+    pub rival: Option<Box<Rival>>,
+    /// Its second attempt was made.
+    pub hedged: bool,
     /// The latest fault: of an attempt, or of the request itself.
     pub fault: Option<Fault>,
     /// Status sent downstream; 0 before.
@@ -99,6 +104,8 @@ impl Exchange {
             call: None,
             attempt: None,
             attempts: Vec::new(),
+            rival: None,
+            hedged: false,
             fault: None,
             status: 0,
             waited: Duration::ZERO,

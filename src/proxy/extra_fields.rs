@@ -30,6 +30,7 @@ struct ExtraFields<'a> {
 #[must_use]
 pub fn of_answer(exchange: &Exchange, attempt: &Attempt, stream_losses: Option<&Losses>) -> String {
     let mut attempts = exchange.attempts.clone();
+    attempts.extend(exchange.rival.as_ref().map(|rival| rival.record()));
     attempts.push(attempt.record("success", None));
     let mut losses = attempt.upstream.losses.clone();
     if let Some(more) = stream_losses {

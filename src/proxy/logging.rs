@@ -11,8 +11,8 @@ use translate::ir::Usage;
 
 use super::attempt::{Answer, Attempt, Upstream, millis};
 use super::exchange::Exchange;
-use super::{Gateway, recovery, replay};
-use crate::telemetry::access_log::{ErrorField, RequestLine};
+use super::{Gateway, hedge, recovery, replay};
+use crate::telemetry::access_log::{AttemptRecord, ErrorField, RequestLine};
 use crate::telemetry::metrics::Series;
 
 /// Notes how it went. Always called, except when a filter panicked.
@@ -26,6 +26,7 @@ pub fn run(gateway: &Gateway, session: &mut Session, _error: Option<&Error>, exc
     {
         exchange.status = header.status.as_u16();
     }
+    hedge::settle(gateway, exchange);
     let overhead = exchange.overhead();
     if let Some(fault) = exchange.fault.clone() {
         // A fault that only the stream itself could tell of has not been noted yet.
@@ -145,12 +146,13 @@ fn cost(series: &Series, usage: &Usage) -> Option<u64> {
 }
 
 /// No count came (the caller left, the stream was cut): about four characters make a token.
-fn estimate(upstream: &Upstream, output_chars: u64) -> Usage {
+pub fn estimate(upstream: &Upstream, output_chars: u64) -> Usage {
     let input = u64::try_from(upstream.body.len()).unwrap_or(u64::MAX);
     Usage { input_uncached: input.div_ceil(4), output: output_chars.div_ceil(4), ..Usage::default() }
 }
 
-fn counts(usage: &Usage) -> TokenCounts {
+/// As prices count.
+pub fn counts(usage: &Usage) -> TokenCounts {
     TokenCounts {
         input_uncached: usage.input_uncached,
         cache_read: usage.cache_read,
@@ -187,6 +189,8 @@ fn observe(gateway: &Gateway, exchange: &Exchange, series: &Series, settled: Opt
         gateway.metrics.skipped.with_label_values(&[&*attempt.provider.name]).inc_by(u64::from(skipped));
     }
     let Some(settled) = settled else { return };
+    let tokens = settled.usage.map(|usage| usage.total());
+    hedge::learn(gateway, exchange, settled.cost_nanos, tokens);
     tally(series, settled.usage.as_ref(), settled.cost_nanos);
 }
 
@@ -207,6 +211,12 @@ fn tally(series: &Series, usage: Option<&Usage>, cost_nanos: Option<u64>) {
         #[expect(clippy::cast_precision_loss, reason = "Prometheus values are floats")]
         series.cost.inc_by(nanos as f64 / 1e9);
     }
+}
+
+/// The answer's cost, and that of the attempts that lost.
+fn sum_of_costs(attempts: &[AttemptRecord], answer: Option<u64>) -> Option<u64> {
+    let lost = attempts.iter().filter_map(|record| record.spent.as_ref()?.cost_nanos);
+    lost.chain(answer).reduce(u64::saturating_add)
 }
 
 fn line(gateway: &Gateway, session: &Session, exchange: &Exchange, settled: Option<&Settled>) {
@@ -234,7 +244,7 @@ fn line(gateway: &Gateway, session: &Session, exchange: &Exchange, settled: Opti
         input_tokens: usage.map(|usage| usage.input_total()),
         output_tokens: usage.map(|usage| usage.output),
         usage_estimated: settled.is_some_and(|settled| settled.estimated),
-        cost_nanos: settled.and_then(|settled| settled.cost_nanos),
+        cost_nanos: sum_of_costs(&exchange.attempts, settled.and_then(|settled| settled.cost_nanos)),
         ttft_ms: first_token.map(|at| {
             u64::try_from(at.saturating_duration_since(exchange.started).as_millis()).unwrap_or(u64::MAX)
         }),

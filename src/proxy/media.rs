@@ -48,6 +48,11 @@ pub fn needed(exchange: &mut Exchange) -> Option<(Vec<Named>, Arc<Policy>)> {
     (!urls.is_empty()).then_some((urls, policy))
 }
 
+/// Files would have to be fetched for the next step.
+pub fn is_needed(call: &mut Call) -> bool {
+    !named(call).is_empty()
+}
+
 /// Fetches the files. Dropped, it fetches no more.
 ///
 /// # Errors

@@ -14,6 +14,7 @@ mod fail_to_proxy;
 pub mod fault;
 pub mod front;
 pub mod headers;
+mod hedge;
 mod invoke;
 mod logging;
 mod media;
@@ -56,6 +57,7 @@ use crate::telemetry::metrics::Metrics;
 use crate::upstream::ask::Asker;
 use crate::upstream::capacity::Capacity;
 use crate::upstream::health::Registry;
+use crate::upstream::hedging::Hedging;
 use crate::upstream::resolve::Resolver;
 
 /// What all requests share.
@@ -65,6 +67,7 @@ pub struct Gateway {
     pub routes: Routes,
     pub health: Registry,
     pub capacity: Capacity,
+    pub hedging: Hedging,
     pub resolver: Arc<Resolver>,
     /// For questions beside the answer itself.
     pub asker: Arc<Asker>,
@@ -135,6 +138,7 @@ impl ProxyHttp for Proxy {
         end_of_stream: bool,
         exchange: &mut Exchange,
     ) -> Result<()> {
+        hedge::moment(&self.0, exchange);
         request_body_filter::run(body, end_of_stream, exchange);
         Ok(())
     }
@@ -165,6 +169,7 @@ impl ProxyHttp for Proxy {
         exchange: &mut Exchange,
     ) -> Result<Option<Duration>> {
         response_body_filter::run(body, end_of_stream, exchange)?;
+        hedge::answered(&self.0, exchange, body.as_ref());
         Ok(None)
     }
 
@@ -195,6 +200,7 @@ impl ProxyHttp for Proxy {
         error: &Error,
         exchange: &mut Exchange,
     ) -> FailToProxy {
+        hedge::settle(&self.0, exchange);
         fail_to_proxy::run(session, error, exchange).await
     }
 

@@ -23,6 +23,7 @@ use super::logging;
 use crate::config::policy::Recovery as Mode;
 use crate::config::snapshot::Provider;
 use crate::route::endpoint::Operation;
+use crate::telemetry::access_log;
 
 pub use ask::{passes_over, prepare};
 
@@ -228,10 +229,14 @@ fn spend(gateway: &Gateway, exchange: &mut Exchange, attempt: &Attempt) -> Usage
 /// Shows in the attempt list what the attempt consumed that was noted last, where it broke after it had said something.
 pub fn write_down(exchange: &mut Exchange, before: Option<Spent>) {
     let Some(after) = exchange.call.as_deref().and_then(|call| call.recovery.spent) else { return };
-    let before = before.map(|spent| spent.usage).unwrap_or_default();
+    let before = before.unwrap_or(Spent { usage: Usage::default(), cost_nanos: Some(0) });
     let Some(last) = exchange.attempts.last_mut() else { return };
-    last.input_tokens = Some(after.usage.input_total().saturating_sub(before.input_total()));
-    last.output_tokens = Some(after.usage.output.saturating_sub(before.output));
+    let cost = after.cost_nanos.zip(before.cost_nanos).map(|(after, before)| after.saturating_sub(before));
+    last.spent = Some(access_log::Spent {
+        input_tokens: after.usage.input_total().saturating_sub(before.usage.input_total()),
+        output_tokens: after.usage.output.saturating_sub(before.usage.output),
+        cost_nanos: cost,
+    });
 }
 
 /// The running attempt was to go on with what the caller has, and the caller has nothing of it yet.

@@ -30,6 +30,7 @@ use pingora_error::{Error, ErrorSource, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use tokio::time::Sleep;
 
+use super::hedge::{HEDGED, Watch, WatchEvent};
 use super::response_body_filter::FAULT;
 
 /// The error type raised when a limit of [`Limit`] is reached.
@@ -80,6 +81,8 @@ pub struct Stage {
     leaving: AtomicBool,
     breaking: AtomicBool,
     returned: Mutex<Option<Box<HttpSession>>>,
+    /// For a second attempt beside the running one.
+    pub hedge: Watch,
 }
 
 impl Stage {
@@ -93,6 +96,7 @@ impl Stage {
             leaving: AtomicBool::new(false),
             breaking: AtomicBool::new(false),
             returned: Mutex::new(None),
+            hedge: Watch::default(),
         })
     }
 
@@ -372,8 +376,9 @@ impl CustomSession for Replay {
         self.inner_mut().shutdown().await;
     }
 
+    /// Not so at the moment of a second attempt: then Pingora asks `request_body_filter` for more, and sends nothing.
     fn is_body_done(&mut self) -> bool {
-        true
+        !self.stage.hedge.is_due()
     }
 
     async fn finish(&mut self) -> Result<()> {
@@ -393,6 +398,13 @@ impl CustomSession for Replay {
         std::future::poll_fn(|cx| {
             if let Poll::Ready(result) = idle.as_mut().poll(cx) {
                 return Poll::Ready(result);
+            }
+            match stage.hedge.poll(cx) {
+                Poll::Ready(WatchEvent::Moment) => return Poll::Ready(Ok(Some(Bytes::new()))),
+                Poll::Ready(WatchEvent::Overtaken) => {
+                    return Poll::Ready(Err(Error::create(HEDGED, ErrorSource::Upstream, None, None)));
+                }
+                Poll::Pending => {}
             }
             loop {
                 let Some(due) = stage.due() else { return Poll::Pending };

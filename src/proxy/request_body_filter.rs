@@ -10,7 +10,7 @@ pub fn run(body: &mut Option<Bytes>, end_of_stream: bool, exchange: &mut Exchang
         return;
     }
     if let Some(attempt) = exchange.attempt.as_ref() {
-        *body = Some(attempt.upstream.body.clone());
+        *body = (!attempt.handed).then(|| attempt.upstream.body.clone());
     }
     exchange.wait();
 }

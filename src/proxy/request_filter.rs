@@ -17,6 +17,7 @@ use super::exchange::{Call, Exchange};
 use super::fault::Fault;
 use super::front;
 use super::headers::{Forward, betas, credential};
+use super::hedge;
 use super::replay::{self, Stage};
 use super::{Gateway, body, count, cursor, invoke, passthrough, recovery, respond, signature, wish};
 use crate::config::snapshot::{Key, Secret, Snapshot};
@@ -150,7 +151,8 @@ fn plan(gateway: &Gateway, session: &Session, snapshot: &Snapshot, asked: Asked)
     let query = session.req_header().uri.query().unwrap_or_default();
     let named = peek.members.value(&body, "fallbacks").is_some();
     let asked = fallbacks_asked(endpoint, &peek, named);
-    let plan = Plan::new(&target, asked.as_deref(), endpoint.names(), snapshot, gateway.catalog);
+    let mut plan = Plan::new(&target, asked.as_deref(), endpoint.names(), snapshot, gateway.catalog);
+    hedge::wished(&session.req_header().headers, &mut plan.policy)?;
     check_operation(&plan, endpoint, peek.stream)?;
     let direct_key = direct_key(session, snapshot);
     let forward = Forward::choose(&session.req_header().headers, endpoint.service(), direct_key.is_some());

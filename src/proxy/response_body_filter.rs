@@ -171,6 +171,14 @@ fn passed(exchange: &mut Exchange, attempt: &mut Attempt, chunk: Bytes) -> Resul
     Ok((!chunk.is_empty()).then_some(chunk))
 }
 
+/// Takes in a piece of an error's body. False: there is enough of it.
+pub fn gather_refusal(attempt: &mut Attempt, chunk: &[u8]) -> bool {
+    match &mut attempt.answer {
+        Answer::Refused(buffer) => refused(buffer, chunk, false).is_ok(),
+        _ => false,
+    }
+}
+
 fn refused(buffer: &mut BytesMut, chunk: &[u8], end: bool) -> Result<(), Refusal> {
     let room = REFUSAL_LIMIT.saturating_sub(buffer.len());
     buffer.extend_from_slice(chunk.get(..room.min(chunk.len())).unwrap_or_default());
@@ -285,12 +293,13 @@ fn check_whole(
     Ok((out.into(), seen))
 }
 
-fn too_long() -> Fault {
+/// The fault of an answer without an end.
+pub fn too_long() -> Fault {
     Fault::new(FaultClass::BadAnswer, "the provider's answer is longer than the gateway can hold")
 }
 
 /// A stream was asked for and a whole body came: an error under 200, or no answer.
-fn no_stream(attempt: &Attempt, body: &[u8]) -> Fault {
+pub fn no_stream(attempt: &Attempt, body: &[u8]) -> Fault {
     match attempt.upstream.target.wire.codec().decode_response(body) {
         Err(bad @ BadResponse::Failure(_)) => bad_answer(bad),
         _ => Fault::new(FaultClass::BadAnswer, "the provider answered a streaming request without a stream"),
@@ -306,7 +315,7 @@ pub fn bad_answer(bad: BadResponse) -> Fault {
 }
 
 /// An error under a 200. What is told clearly is taken at its word, the rest counts as a 502.
-fn in_band(mut failure: translate::ir::Failure) -> Fault {
+pub fn in_band(mut failure: translate::ir::Failure) -> Fault {
     let class = match class_of(&failure) {
         FaultClass::InvalidRequest | FaultClass::ServerError => FaultClass::BadAnswer,
         told => told,
@@ -364,11 +373,12 @@ fn stream(
     }
     if !streaming.released {
         streaming.held.append(&mut out);
+        let limit = exchange.call.as_deref().map_or(HELD_LIMIT, held_limit);
         if streaming.whole && streaming.held.len() > BUFFERED_LIMIT && streaming.pipe.seen().content {
             // More than is held for anybody: from here on a break is told.
             streaming.whole = false;
             streaming.release(&mut out);
-        } else if !streaming.whole && streaming.held.len() > held_limit(exchange) {
+        } else if !streaming.whole && streaming.held.len() > limit {
             return Err(fault(too_long()));
         }
     }
@@ -379,9 +389,9 @@ fn stream(
     Ok((!out.is_empty()).then(|| out.into()))
 }
 
-fn held_limit(exchange: &Exchange) -> usize {
-    let request = exchange.call.as_ref().map_or(0, |call| call.body.len());
-    HELD_LIMIT.saturating_add(request.saturating_mul(ECHOES))
+/// Bytes of a stream that are kept while no token has come.
+pub fn held_limit(call: &Call) -> usize {
+    HELD_LIMIT.saturating_add(call.body.len().saturating_mul(ECHOES))
 }
 
 fn deadline(exchange: &Exchange, limit: Limit, after: Duration, total: Option<Instant>) {

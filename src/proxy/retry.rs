@@ -7,6 +7,7 @@ use pingora_proxy::Session;
 use super::attempt::Answer;
 use super::exchange::Exchange;
 use super::fault::Fault;
+use super::hedge::{self, HEDGED};
 use super::replay::{DEADLINE, Limit};
 use super::response_body_filter::FAULT;
 use super::{Gateway, recovery};
@@ -32,6 +33,11 @@ pub fn error_while_proxy(
     reused: bool,
 ) -> Box<Error> {
     exchange.work();
+    if *error.etype() == HEDGED {
+        hedge::overtaken(gateway, exchange);
+        error.set_retry(true);
+        return error;
+    }
     if caller_gone(&error) {
         error.set_retry(false);
         exchange.fault = Some(Fault::new(FaultClass::CallerGone, "the caller closed the connection"));
@@ -72,11 +78,13 @@ pub fn error_while_proxy(
 
 /// Notes a fault of the running attempt and moves the cursor. True when another attempt follows.
 pub fn digest(gateway: &Gateway, exchange: &mut Exchange, fault: Fault, seen: Seen) -> bool {
+    let follows = hedge::follows(gateway, exchange, &fault, seen);
     note(gateway, exchange, &fault, seen.stale_connection);
     let Some(call) = exchange.call.as_mut() else { return false };
     let Some(attempt) = exchange.attempt.as_ref() else { return false };
     let faulted = Faulted { class: fault.class, retry_after_ms: fault.retry_after_ms };
     let again = match recovery::moves_on(call, fault.class) {
+        _ if follows => true,
         true => call.cursor.advance(&call.plan),
         false => call.cursor.after_fault(&call.plan, faulted, seen, &gateway.health),
     };

@@ -15,6 +15,7 @@ use super::Gateway;
 use super::attempt::{Attempt, prepare};
 use super::exchange::{Call, Exchange};
 use super::fault::Fault;
+use super::hedge;
 use super::media;
 use super::prediction::{self, Ended, Limits};
 use super::recovery;
@@ -27,7 +28,7 @@ use crate::upstream::select::Choice;
 use crate::upstream::{peer, target};
 
 /// The fault is in `Exchange::fault`; Pingora only needs to know that there is one.
-const PLANNED: ErrorType = ErrorType::Custom("no target left");
+pub const PLANNED: ErrorType = ErrorType::Custom("no target left");
 
 /// Chooses the next target and prepares what it is sent.
 ///
@@ -35,6 +36,13 @@ const PLANNED: ErrorType = ErrorType::Custom("no target left");
 /// No target is left (the fault says why), or the caller went away during a back-off.
 pub async fn run(gateway: &Gateway, session: &mut Session, exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
     exchange.work();
+    hedge::rest(exchange);
+    if exchange.rival.is_some()
+        && let Some(peer) = hedge::take_over(gateway, session, exchange).await?
+    {
+        exchange.wait();
+        return Ok(peer);
+    }
     pause(session, exchange).await?;
     loop {
         if !inlined(session, exchange).await? {
@@ -53,6 +61,7 @@ pub async fn run(gateway: &Gateway, session: &mut Session, exchange: &mut Exchan
             }
         }
         if let Some(peer) = address(gateway, session, exchange).await? {
+            hedge::arm(gateway, exchange);
             exchange.wait();
             return Ok(peer);
         }
@@ -164,7 +173,11 @@ fn choose(gateway: &Gateway, call: &mut Call, step: &Step) -> Choice {
     call.cursor.choose(step, &gateway.health, fastrand::u64(..))
 }
 
-fn ready(gateway: &Gateway, call: &mut Call, step: &Step, key: usize) -> Result<Attempt, Fault> {
+/// An attempt at `step` with this key, prepared, with its slot and its ticket.
+///
+/// # Errors
+/// The request has no meaning there, or the provider has no slot left.
+pub fn ready(gateway: &Gateway, call: &mut Call, step: &Step, key: usize) -> Result<Attempt, Fault> {
     let direct = call.direct_key(step).cloned();
     let Some(chosen) = direct.as_ref().or_else(|| step.provider.keys.get(key)) else {
         return Err(Fault::new(FaultClass::Internal, "the chosen key does not exist"));
@@ -185,7 +198,11 @@ fn ready(gateway: &Gateway, call: &mut Call, step: &Step, key: usize) -> Result<
     Ok(attempt)
 }
 
-fn usable(call: &Call, step: &Step) -> Result<(), Fault> {
+/// Whether the provider has what is asked.
+///
+/// # Errors
+/// It has not.
+pub fn usable(call: &Call, step: &Step) -> Result<(), Fault> {
     if target::takes(&step.provider, call.endpoint, call.stream) {
         return Ok(());
     }
@@ -346,7 +363,7 @@ async fn proven(attempt: &Attempt) -> Result<(), Fault> {
 }
 
 /// The limit until the response header.
-fn set_first_deadline(exchange: &mut Exchange) {
+pub fn set_first_deadline(exchange: &mut Exchange) {
     let total = exchange.total_deadline();
     let (Some(call), Some(attempt)) = (exchange.call.as_ref(), exchange.attempt.as_ref()) else { return };
     let limits = &attempt.limits;
@@ -378,7 +395,10 @@ async fn pause(session: &mut Session, exchange: &mut Exchange) -> Result<()> {
 }
 
 /// Does `work`, unless the caller leaves or the total time ends first.
-async fn unless_gone<T>(
+///
+/// # Errors
+/// They do.
+pub async fn unless_gone<T>(
     session: &mut Session,
     exchange: &mut Exchange,
     work: impl Future<Output = T>,

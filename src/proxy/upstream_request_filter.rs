@@ -1,7 +1,7 @@
 //! The upstream request's head: path, host, credential, length. Built from nothing, see `headers`.
 
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, Method, header};
+use http::{HeaderName, HeaderValue, Method, Version, header};
 use pingora_error::{Error, ErrorType, OrErr, Result};
 use pingora_http::RequestHeader;
 use translate::frame::Framing;
@@ -24,8 +24,22 @@ pub fn run(request: &mut RequestHeader, exchange: &mut Exchange) -> Result<()> {
     let (Some(call), Some(attempt)) = (exchange.call.as_ref(), exchange.attempt.as_ref()) else {
         return Error::e_explain(ErrorType::InternalError, "no attempt was opened");
     };
+    if attempt.handed {
+        // It was sent already: what is written here goes nowhere.
+        *request = RequestHeader::build(Method::POST, b"/", None)?;
+        return request.insert_header(header::CONTENT_LENGTH, 0);
+    }
+    *request = build(call, attempt, request.version)?;
+    Ok(())
+}
+
+/// The head of `attempt`'s request, signed.
+///
+/// # Errors
+/// As [`run`].
+pub fn build(call: &Call, attempt: &Attempt, version: Version) -> Result<RequestHeader> {
     let mut parts = common(attempt, call.endpoint)?;
-    parts.version = request.version;
+    parts.version = version;
     let mut head = RequestHeader::from(parts);
     if attempt.turned {
         head.set_method(Method::GET);
@@ -45,8 +59,7 @@ pub fn run(request: &mut RequestHeader, exchange: &mut Exchange) -> Result<()> {
     }
     if attempt.place.as_ref().is_some_and(|place| !place.trusted) {
         // Neither the operator's headers nor the caller's are for strangers.
-        *request = head;
-        return Ok(());
+        return Ok(head);
     }
     // Where betas have a place, they are there and nowhere else.
     let placed = call.raw.is_none() && attempt.upstream.target.betas.place != BetaPlace::Nowhere;
@@ -69,8 +82,7 @@ pub fn run(request: &mut RequestHeader, exchange: &mut Exchange) -> Result<()> {
         head.insert_header(name.clone(), value.clone())?;
     }
     sign(&mut head, attempt)?;
-    *request = head;
-    Ok(())
+    Ok(head)
 }
 
 /// What is the same for every request of an operation at a provider, kept where path and host are too.

@@ -61,7 +61,7 @@ pub fn run(header: &mut ResponseHeader, exchange: &mut Exchange) -> Result<()> {
     } else if invoked && call.stream {
         Answer::Passed { bytes: 0, meter: Some(Box::default()) }
     } else if call.stream && !is_json(header) {
-        let (pipe, list) = stream_pipe(call, attempt, &request_id);
+        let (pipe, list) = callers_pipe(call, attempt, &request_id);
         let closing = Closing::of(call, &attempt.upstream.target);
         let whole = recovery::holds_back(call, attempt);
         Answer::Stream(Box::new(Streaming::new(pipe, list, closing, whole)))
@@ -82,7 +82,8 @@ pub fn run(header: &mut ResponseHeader, exchange: &mut Exchange) -> Result<()> {
     Ok(())
 }
 
-fn is_json(header: &ResponseHeader) -> bool {
+/// The answer is one body, whatever was asked for.
+pub fn is_json(header: &ResponseHeader) -> bool {
     let content_type = header.headers.get(header::CONTENT_TYPE).map(|value| value.as_bytes());
     content_type.is_some_and(|text| text.starts_with(b"application/json") || text.starts_with(b"text/html"))
 }
@@ -111,6 +112,14 @@ fn unix_ms() -> u64 {
     u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// What the head of an error answer tells.
+pub fn read_refusal(response: &ResponseHeader, attempt: &mut Attempt) {
+    if let Some(ticket) = &attempt.ticket {
+        ticket.heard(&response.headers, unix_ms());
+    }
+    read_hints(response, attempt);
+}
+
 fn read_hints(response: &ResponseHeader, attempt: &mut Attempt) {
     let hint = hint(response);
     // An error is always written anew.
@@ -125,28 +134,47 @@ fn read_hints(response: &ResponseHeader, attempt: &mut Attempt) {
     attempt.retry_forbidden = hint.should_retry == Some(false);
 }
 
-fn stream_pipe(call: &mut Call, attempt: &Attempt, request_id: &str) -> (StreamPipe, Option<JsonArray>) {
+/// What reads the stream that `attempt` gets beside another one: nothing is kept to go on with it.
+pub fn stream_pipe(call: &Call, attempt: &Attempt, request_id: &str) -> StreamPipe {
     let upstream = &attempt.upstream;
-    let options = StreamPipeOptions {
+    let names = tool_names(call, upstream);
+    fresh_pipe(call, upstream, !names.is_empty(), options(call, upstream, request_id))
+        .with_framing(upstream.target.framing, call.endpoint.framing)
+        .with_usage_style(upstream.target.quirks.usage)
+        .with_tool_names(names)
+}
+
+/// What reads the stream that `attempt` gets, and writes the caller's.
+fn callers_pipe(call: &mut Call, attempt: &Attempt, request_id: &str) -> (StreamPipe, Option<JsonArray>) {
+    let upstream = &attempt.upstream;
+    let names = tool_names(call, upstream);
+    let named = !names.is_empty();
+    let options = options(call, upstream, request_id);
+    let (pipe, list) =
+        recovery::pipe(call, attempt, options, |call, options| fresh_pipe(call, upstream, named, options));
+    (pipe.with_usage_style(upstream.target.quirks.usage).with_tool_names(names), list)
+}
+
+fn options(call: &Call, upstream: &Upstream, request_id: &str) -> StreamPipeOptions {
+    StreamPipeOptions {
         caller: call.endpoint.dialect,
         upstream: upstream.target.wire,
         echo: echo(call, request_id),
         withhold_usage: upstream.usage_is_ours,
         hold_last: call.endpoint.extra_fields(),
-    };
-    let names = tool_names(call, upstream);
-    let named = !names.is_empty();
-    let (pipe, list) = recovery::pipe(call, attempt, options, |call, options| {
-        match (call.endpoint.operation, upstream.relay) {
-            (Operation::Completions, true) => StreamPipe::relaying(options, call.endpoint.codec()),
-            (Operation::Completions, false) => StreamPipe::towards(options, call.endpoint.codec()),
-            // One wire on both sides, but tools had to be named anew.
-            _ if named => StreamPipe::towards(options, call.endpoint.codec()),
-            // A relayed body may still have been translated: a marked signature was in it.
-            _ => StreamPipe::new(options, call.endpoint.codec()),
-        }
-    });
-    (pipe.with_usage_style(upstream.target.quirks.usage).with_tool_names(names), list)
+    }
+}
+
+/// `named`: tools have other names at the provider.
+fn fresh_pipe(call: &Call, upstream: &Upstream, named: bool, options: StreamPipeOptions) -> StreamPipe {
+    match (call.endpoint.operation, upstream.relay) {
+        (Operation::Completions, true) => StreamPipe::relaying(options, call.endpoint.codec()),
+        (Operation::Completions, false) => StreamPipe::towards(options, call.endpoint.codec()),
+        // One wire on both sides, but tools had to be named anew.
+        _ if named => StreamPipe::towards(options, call.endpoint.codec()),
+        // A relayed body may still have been translated: a marked signature was in it.
+        _ => StreamPipe::new(options, call.endpoint.codec()),
+    }
 }
 
 /// The caller's names for tools that the provider knows by others.

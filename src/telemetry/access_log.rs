@@ -21,14 +21,22 @@ pub struct AttemptRecord {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
     pub latency_ms: u64,
-    /// What it consumed, estimated, where it broke after it had said something.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub input_tokens: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub output_tokens: Option<u64>,
     /// The reason, shortened.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What it consumed although it did not answer, or not to the end: estimated.
+    #[serde(flatten)]
+    pub spent: Option<Spent>,
+}
+
+/// What an attempt cost that did not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Spent {
+    pub input_tokens: u64,
+    pub output_tokens: u64,
+    /// Absent when the price is not known.
+    #[serde(skip)]
+    pub cost_nanos: Option<u64>,
 }
 
 /// A finished request. The log adds `level` and `time` in front.
@@ -79,9 +87,8 @@ impl AttemptRecord {
             outcome,
             status: None,
             latency_ms: 0,
-            input_tokens: None,
-            output_tokens: None,
             reason: Some(Self::shorten(reason)),
+            spent: None,
         }
     }
 
@@ -136,10 +143,7 @@ impl RequestLine<'_> {
             line.text("message", error.message);
             line.0.push(b'}');
         }
-        if let Some(nanos) = self.cost_nanos {
-            line.name("cost");
-            write_dollars(nanos, line.0);
-        }
+        line.dollars_if("cost", self.cost_nanos);
     }
 
     /// Writes the line to the log, in its style.
@@ -188,6 +192,13 @@ impl Line<'_> {
         }
     }
 
+    fn dollars_if(&mut self, name: &str, nanos: Option<u64>) {
+        if let Some(nanos) = nanos {
+            self.name(name);
+            write_dollars(nanos, self.0);
+        }
+    }
+
     fn flag(&mut self, name: &str, flag: bool) {
         self.name(name);
         self.0.extend_from_slice(if flag { b"true" } else { b"false" });
@@ -203,9 +214,12 @@ impl Line<'_> {
             self.text("outcome", attempt.outcome);
             self.count_if("status", attempt.status.map(u64::from));
             self.count("latency_ms", attempt.latency_ms);
-            self.count_if("input_tokens", attempt.input_tokens);
-            self.count_if("output_tokens", attempt.output_tokens);
             self.text_if("reason", attempt.reason.as_deref());
+            if let Some(spent) = &attempt.spent {
+                self.count("input_tokens", spent.input_tokens);
+                self.count("output_tokens", spent.output_tokens);
+                self.dollars_if("cost", spent.cost_nanos);
+            }
             self.0.push(b'}');
         }
         self.0.extend_from_slice(if attempts.is_empty() { b"[]" } else { b"]" });

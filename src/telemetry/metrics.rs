@@ -3,6 +3,8 @@
 //! Label values are bounded: provider and key names come from the configuration, models are counted
 //! and those beyond the bound become `other`, so that callers cannot fill the memory with names.
 
+mod hedging;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -13,6 +15,8 @@ use prometheus::{
     Counter, CounterVec, Encoder, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter,
     IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
 };
+
+pub use hedging::Hedging;
 
 /// Distinct `model` label values; later ones become `other`.
 const MAX_MODELS: usize = 500;
@@ -65,6 +69,8 @@ pub struct Metrics {
     pub output_tokens: IntCounterVec,
     /// `bifrost_cost_total{provider, model}`, US dollars.
     pub cost: CounterVec,
+    /// Of second attempts.
+    pub hedging: Hedging,
     /// `bifrost_stream_events_skipped_total{provider}`.
     pub skipped: IntCounterVec,
     /// `bifrost_stream_recoveries_total{outcome}`: continued, restarted or failed.
@@ -146,6 +152,7 @@ impl Metrics {
             )?,
             output_tokens: make.counters("bifrost_output_tokens_total", "Output tokens", model)?,
             cost: make.amounts("bifrost_cost_total", "US dollars where the price is known", model)?,
+            hedging: Hedging::new(&make)?,
             skipped: make.counters(
                 "bifrost_stream_events_skipped_total",
                 "Unreadable events",

@@ -1,8 +1,9 @@
-//! Small questions to a provider beside the answer itself: a job is created, looked at, cancelled.
+//! Questions to a provider beside the request that Pingora proxies: a job is created, looked at, cancelled; a second
+//! attempt runs beside the first.
 //!
 //! They go to the same peers as everything else (certificates, egress proxy, HTTP version), over a connector of
-//! their own, since Pingora's proxy keeps its connector to itself. Whole bodies only. What an answer means is
-//! the asker's business, and so is how long it may take.
+//! their own, since Pingora's proxy keeps its connector to itself. What an answer means is the asker's business, and so
+//! is how long it may take.
 
 use std::io;
 use std::sync::{Arc, OnceLock};
@@ -11,7 +12,7 @@ use bytes::{Bytes, BytesMut};
 use pingora_core::connectors::http::Connector;
 use pingora_core::protocols::http::client::HttpSession;
 use pingora_core::upstreams::peer::HttpPeer;
-use pingora_error::Error;
+use pingora_error::{Error, ErrorType, OrErr};
 use pingora_http::{RequestHeader, ResponseHeader};
 
 use super::peer;
@@ -70,18 +71,58 @@ impl Asker {
     /// # Errors
     /// [`Unanswered`]. There is no limit of time but that of connecting.
     pub async fn ask(&self, question: &Question) -> Result<Answer, Unanswered> {
+        let mut open = self.begin(question).await?;
+        let answer = read(&mut open).await?;
+        self.keep(open).await;
+        Ok(answer)
+    }
+
+    /// Sends `question` and waits for the head of the answer, whatever its status, as [`Self::ask`] does.
+    ///
+    /// # Errors
+    /// [`Unanswered`]. There is no limit of time but that of connecting.
+    pub async fn begin(&self, question: &Question) -> Result<Open, Unanswered> {
         let (host, port) = peer::next_hop(&question.provider, &question.at);
         let address = self.resolver.resolve(host, port, 0).await;
         let address = address.map_err(|error| Unanswered::Unknown { host: Arc::clone(host), error })?;
         let connector = self.connector.get_or_init(|| Connector::new(None));
         let peer = peer::peer(&question.provider, &question.at, address, false);
-        match once(connector, &peer, question).await {
+        match once(connector, peer, question).await {
             Err(Failed::Stale) => {
                 let peer = peer::peer(&question.provider, &question.at, address, true);
-                once(connector, &peer, question).await.map_err(Failed::told)
+                once(connector, peer, question).await.map_err(Failed::told)
             }
             other => other.map_err(Failed::told),
         }
+    }
+
+    /// The connection of an answer that was read to its end is kept for the next question.
+    pub async fn keep(&self, open: Open) {
+        if let Some(connector) = self.connector.get() {
+            let idle = open.peer.options.idle_timeout;
+            connector.release_http_session(open.session, &open.peer, idle).await;
+        }
+    }
+}
+
+/// An answer whose head is here. Dropped before its end, its connection is closed (its stream reset, in HTTP/2).
+pub struct Open {
+    session: HttpSession,
+    peer: HttpPeer,
+}
+
+impl Open {
+    #[must_use]
+    pub fn head(&self) -> Option<&ResponseHeader> {
+        self.session.response_header()
+    }
+
+    /// The next piece of the body; `None` at its end.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Unanswered> {
+        self.session.read_response_body().await.map_err(Unanswered::Broken)
     }
 }
 
@@ -95,27 +136,29 @@ impl Failed {
     fn told(self) -> Unanswered {
         match self {
             // A fresh connection is never stale.
-            Self::Stale => Unanswered::Broken(Error::new(pingora_error::ErrorType::ConnectionClosed)),
+            Self::Stale => Unanswered::Broken(Error::new(ErrorType::ConnectionClosed)),
             Self::Finally(why) => why,
         }
     }
 }
 
-async fn once(connector: &Connector, peer: &HttpPeer, question: &Question) -> Result<Answer, Failed> {
-    let connected = connector.get_http_session(peer).await;
+async fn once(connector: &Connector, peer: HttpPeer, question: &Question) -> Result<Open, Failed> {
+    let connected = connector.get_http_session(&peer).await;
     let (mut session, reused) = connected.map_err(|error| Failed::Finally(Unanswered::Unconnected(error)))?;
     if let Err(error) = send(&mut session, question).await {
         let failed = if reused { Failed::Stale } else { Failed::Finally(Unanswered::Broken(error)) };
         return Err(failed);
     }
-    let answer = read(&mut session).await.map_err(Failed::Finally)?;
-    connector.release_http_session(session, peer, peer.options.idle_timeout).await;
-    Ok(answer)
+    Ok(Open { session, peer })
 }
 
 /// Up to the head of the answer.
 async fn send(session: &mut HttpSession, question: &Question) -> Result<(), Box<Error>> {
-    session.write_request_header(Box::new(question.head.clone())).await?;
+    let mut head = question.head.clone();
+    if matches!(session, HttpSession::H2(_)) {
+        of_http2(&mut head, question.at.tls)?;
+    }
+    session.write_request_header(Box::new(head)).await?;
     if !question.body.is_empty() {
         session.write_request_body(question.body.clone(), true).await?;
     }
@@ -130,12 +173,24 @@ async fn send(session: &mut HttpSession, question: &Question) -> Result<(), Box<
     Ok(())
 }
 
-async fn read(session: &mut HttpSession) -> Result<Answer, Unanswered> {
-    let Some(head) = session.response_header().cloned() else {
-        return Err(Unanswered::Broken(Error::new(pingora_error::ErrorType::InvalidHTTPHeader)));
+/// HTTP/2 has scheme and authority where HTTP/1.1 has a `Host`.
+fn of_http2(head: &mut RequestHeader, tls: bool) -> Result<(), Box<Error>> {
+    let host = head.remove_header(&http::header::HOST);
+    let authority = host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
+    let uri = http::Uri::builder().scheme(if tls { "https" } else { "http" }).authority(authority);
+    let uri = uri.path_and_query(path).build();
+    head.set_uri(uri.or_err(ErrorType::InvalidHTTPHeader, "the provider's address")?);
+    head.set_version(http::Version::HTTP_2);
+    Ok(())
+}
+
+async fn read(open: &mut Open) -> Result<Answer, Unanswered> {
+    let Some(head) = open.head().cloned() else {
+        return Err(Unanswered::Broken(Error::new(ErrorType::InvalidHTTPHeader)));
     };
     let mut body = BytesMut::new();
-    while let Some(chunk) = session.read_response_body().await.map_err(Unanswered::Broken)? {
+    while let Some(chunk) = open.next().await? {
         if body.len().saturating_add(chunk.len()) > LIMIT {
             return Err(Unanswered::TooLong);
         }

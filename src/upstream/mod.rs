@@ -2,7 +2,9 @@
 
 pub mod ask;
 pub mod capacity;
+pub mod handover;
 pub mod health;
+pub mod hedging;
 pub mod peer;
 pub mod resolve;
 pub mod select;

@@ -5,8 +5,10 @@
 use std::time::Duration;
 
 use govern::backoff::{self, Backoff};
-use govern::balance::{self, Outlook};
+use govern::balance::{self, Outlook, Strategy};
+use govern::catalog;
 use govern::cooldown::{Availability, CoolReason};
+use govern::price;
 use govern::verdict::{FaultClass, Situation, Verdict, decide};
 
 use super::health::Registry;
@@ -97,6 +99,27 @@ impl Cursor {
         self.tried |= bit(key);
         self.delay = Duration::ZERO;
         self.fresh_connection = false;
+    }
+
+    /// Another target that is ready now, beside the running attempt's: a key of the same step, else of the next one
+    /// that has any. With it, where the request stands if that one is asked; [`Self::begin`] is still to come.
+    #[must_use]
+    pub fn beside(&self, plan: &Plan, health: &Registry, random: u64) -> Option<(Self, usize)> {
+        let now_ms = health.now_ms();
+        let mut cursor = self.clone();
+        loop {
+            if let Some(key) = cursor.pick(cursor.current(plan)?, health, now_ms, random) {
+                return Some((cursor, key));
+            }
+            if !cursor.advance(plan) {
+                return None;
+            }
+        }
+    }
+
+    /// This key of the current step was tried beside.
+    pub fn also_tried(&mut self, key: usize) {
+        self.tried |= bit(key);
     }
 
     /// Moves on to the next step. False when there is none.
@@ -221,6 +244,9 @@ impl Cursor {
             .map(|(index, key)| {
                 let mut outlook = health.outlook(key, &step.model, self.stream, now_ms);
                 outlook.candidate.eligible &= open(index, key);
+                if step.provider.strategy == Strategy::Cost {
+                    outlook.price = price_of(step, key);
+                }
                 outlook
             })
             .collect();
@@ -230,6 +256,11 @@ impl Cursor {
         }
         balance::choose(step.provider.strategy, outlooks.iter().copied(), random)
     }
+}
+
+/// What the key's deployment of the model costs in the catalog, to compare by.
+fn price_of(step: &Step, key: &Key) -> Option<u64> {
+    catalog::embedded().price(&step.provider.name, key.deployment(&step.model)).and_then(price::common)
 }
 
 /// What went wrong with an attempt.

@@ -11,6 +11,7 @@ mod circuits;
 mod compressed;
 mod connections;
 mod endings;
+mod hedging;
 mod limits;
 mod recovery;
 mod rig;

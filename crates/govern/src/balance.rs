@@ -68,6 +68,8 @@ pub enum Strategy {
     LeastLatency,
     /// The one with the fewest calls under way for its weight.
     LeastInflight,
+    /// The cheapest one; by weight among equals. One whose price is not known comes last.
+    Cost,
 }
 
 /// What is known of a target at the moment of the choice.
@@ -81,6 +83,8 @@ pub struct Outlook {
     pub in_flight: u32,
     /// What is left of its rate limits, per thousand ([`crate::headroom`]).
     pub headroom: u32,
+    /// What a common request costs ([`crate::price::common`]); `None` when that is not known.
+    pub price: Option<u64>,
 }
 
 impl Outlook {
@@ -93,6 +97,7 @@ impl Outlook {
             faults: 0,
             in_flight: 0,
             headroom: FULL,
+            price: None,
         }
     }
 }
@@ -116,6 +121,7 @@ where
             let busy = u64::from(outlook.in_flight).saturating_add(1).saturating_mul(1_000_000);
             strained(outlook, busy / outlook.candidate.weight.max(1))
         }
+        Strategy::Cost => strained(outlook, outlook.price.unwrap_or(u64::MAX).max(1)),
         Strategy::Weighted | Strategy::Adaptive => 0,
     };
     let explores = strategy == Strategy::LeastLatency && (random >> 32).is_multiple_of(20);

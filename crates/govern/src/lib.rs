@@ -8,6 +8,7 @@
 //! * [`cooldown`] and [`breaker`]: what a target's own answers say about its health.
 //! * [`load`] and [`headroom`]: how fast and busy it is, and what is left of its rate limits.
 //! * [`backoff`], [`retry_hint`] and [`moment`]: how long to wait, and what the provider asked for.
+//! * [`hedge`]: when a second attempt starts beside the first, and what losers may cost.
 //! * [`verdict`]: retry, another key, the next planned model, or stop.
 //! * [`price`] and [`catalog`]: what tokens cost, as integers of a nano-dollar.
 
@@ -17,6 +18,7 @@ pub mod breaker;
 pub mod catalog;
 pub mod cooldown;
 pub mod headroom;
+pub mod hedge;
 pub mod load;
 pub mod moment;
 pub mod price;

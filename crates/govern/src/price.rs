@@ -73,6 +73,15 @@ pub fn cost(price: &Price, counts: &TokenCounts) -> u64 {
     u64::try_from(nanos).unwrap_or(u64::MAX)
 }
 
+/// What a common request costs, to compare models by: three tokens of input to one of output, per million of the
+/// four. `None` when neither side has a price.
+#[must_use]
+pub fn common(price: &Price) -> Option<u64> {
+    price.input.or(price.output)?;
+    let input = price.input.unwrap_or(0).saturating_mul(3);
+    Some(input.saturating_add(price.output.unwrap_or(0)) / 4)
+}
+
 /// Cannot overflow: two 64-bit factors.
 fn times(count: u64, price: u64) -> u128 {
     u128::from(count) * u128::from(price)

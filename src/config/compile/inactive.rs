@@ -23,7 +23,8 @@ const CLIENT_ACTIVE: [&str; 9] = [
     "prometheus_labels",
 ];
 /// Sections that are read, and the one that is for editors.
-const TOP_ACTIVE: [&str; 6] = ["$schema", "server", "client", "providers", "fallbacks", "streaming"];
+const TOP_ACTIVE: [&str; 7] =
+    ["$schema", "server", "client", "providers", "fallbacks", "hedging", "streaming"];
 
 const PROVIDER_INACTIVE: [&str; 6] = [
     "concurrency_and_buffer_size",

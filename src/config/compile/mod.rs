@@ -8,6 +8,7 @@ mod account;
 mod certificate;
 mod endpoint;
 mod fallback;
+mod hedging;
 mod inactive;
 mod key;
 mod network;
@@ -138,7 +139,7 @@ impl<'a> Compiler<'a> {
         let client = client(self, &config.client);
         self.warnings.sort_by_key(|warning| warning.position);
         let warnings = self.warnings.iter().map(ToString::to_string).collect();
-        let policy = Policy::default();
+        let policy = Policy { hedge: hedging::compile(config.hedging.as_ref()), ..Policy::default() };
         let snapshot =
             Snapshot { version, client, providers, by_name, fallbacks, policy, warnings, mock_only };
         Loaded { snapshot, server: config.server }

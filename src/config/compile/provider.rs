@@ -70,6 +70,7 @@ pub(super) fn compile(compiler: &mut Compiler<'_>, name: &str, raw: &raw::Provid
             raw::Strategy::Adaptive => Strategy::Adaptive,
             raw::Strategy::LeastLatency => Strategy::LeastLatency,
             raw::Strategy::LeastInflight => Strategy::LeastInflight,
+            raw::Strategy::Cost => Strategy::Cost,
         },
         keys,
         recovery: raw.streaming.as_ref().and_then(|own| own.recovery).or(compiler.recovery).map(recovery),

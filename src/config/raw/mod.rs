@@ -6,6 +6,7 @@
 
 mod client;
 mod cloud;
+mod hedging;
 mod network;
 mod operation;
 mod provider;
@@ -20,6 +21,7 @@ use serde_json::{Map, Value};
 
 pub use client::{Client, HeaderFilter};
 pub use cloud::{AwsAccessKey, AzureKey, BedrockKey, Deployments, VertexKey};
+pub use hedging::Hedging;
 pub use network::{Network, Proxy, ProxyKind};
 pub use operation::{AllowedRequests, RequestPaths};
 pub use provider::{
@@ -46,6 +48,8 @@ pub struct Config {
     pub providers: BTreeMap<String, Provider>,
     /// Targets for requests that name no fallbacks themselves.
     pub fallbacks: Option<Fallbacks>,
+    /// Second attempts beside slow first ones.
+    pub hedging: Option<Hedging>,
     /// Tool servers (Model Context Protocol). Not active in this version.
     pub mcp: Option<Mcp>,
     /// Vector store of the semantic cache. Not active in this version.

@@ -57,6 +57,8 @@ pub enum Strategy {
     LeastLatency,
     /// The key with the fewest calls under way for its weight.
     LeastInflight,
+    /// The key whose deployment of the model is the cheapest in the catalog; by the weights among equals.
+    Cost,
 }
 
 /// One provider key.

@@ -1,3 +1,4 @@
+use super::Strategy;
 use super::*;
 use crate::seeded::Seeded;
 use proptest::prelude::*;
@@ -190,4 +191,43 @@ fn a_key_that_hangs_is_not_the_fastest() {
     assert_eq!(choose(super::Strategy::LeastLatency, [hangs, well].into_iter(), 1 << 32), Some(1));
     let unknown = Outlook { in_flight: 0, ..hangs };
     assert_eq!(choose(super::Strategy::LeastLatency, [unknown, well].into_iter(), 1 << 32), Some(0));
+}
+
+fn priced(price: Option<u64>, weight: u32) -> Outlook {
+    Outlook { price, ..Outlook::of(weight) }
+}
+
+/// How often each target is chosen by price over many random numbers.
+fn by_cost(outlooks: &[Outlook]) -> Vec<u64> {
+    let mut random = Seeded(11);
+    let mut counts = vec![0; outlooks.len()];
+    for _ in 0..4_000 {
+        counts[choose(Strategy::Cost, outlooks.iter().copied(), random.next()).unwrap()] += 1;
+    }
+    counts
+}
+
+#[test]
+fn cost_takes_the_cheapest_and_an_unknown_price_last() {
+    assert_eq!(by_cost(&[priced(Some(300), 1), priced(Some(200), 1), priced(None, 9)]), [0, 4_000, 0]);
+    assert_eq!(by_cost(&[priced(None, 1), priced(Some(u64::MAX / 2), 1)]), [0, 4_000]);
+    let mut cheapest_rests = [priced(Some(300), 1), priced(Some(200), 1), priced(None, 1)];
+    cheapest_rests[1].candidate.eligible = false;
+    assert_eq!(by_cost(&cheapest_rests), [4_000, 0, 0]);
+}
+
+#[test]
+fn cost_shares_among_equal_prices_by_weight() {
+    let counts = by_cost(&[priced(Some(200), 1), priced(Some(200), 3), priced(Some(201), 50)]);
+    assert!((900..1_100).contains(&counts[0]) && counts[2] == 0, "{counts:?}");
+    let unknown = by_cost(&[priced(None, 1), priced(None, 1)]);
+    assert!((1_800..2_200).contains(&unknown[0]), "{unknown:?}");
+}
+
+#[test]
+fn cost_eases_off_the_cheapest_when_its_rate_limit_is_near() {
+    let near = |headroom| Outlook { headroom, ..priced(Some(200), 1) };
+    assert_eq!(by_cost(&[near(400), priced(Some(300), 1)]), [4_000, 0]);
+    assert_eq!(by_cost(&[near(150), priced(Some(300), 1)]), [0, 4_000]);
+    assert_eq!(by_cost(&[near(0), priced(Some(90_000), 1)]), [0, 4_000]);
 }

@@ -103,3 +103,11 @@ proptest! {
         prop_assert!(bill(a + b).abs_diff(bill(a) + bill(b)) <= 1);
     }
 }
+
+#[test]
+fn a_common_request_is_three_parts_input_and_one_output() {
+    let price = |input, output| Price { input, output, ..Price::default() };
+    assert_eq!(common(&price(Some(4_000), Some(16_000))), Some(7_000));
+    assert_eq!(common(&price(Some(4_000), None)), Some(3_000));
+    assert_eq!(common(&price(None, None)), None);
+}

@@ -1,0 +1,95 @@
+//! What an attempt cost that lost: in the metrics, in the attempt list, and against the budget.
+//!
+//! Nobody tells what a cancelled request cost. It is taken to have cost its input, at four bytes a token, unless the
+//! provider told more before it was cancelled.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use govern::hedge::Spend;
+use govern::price;
+use translate::ir::Usage;
+
+use crate::proxy::Gateway;
+use crate::proxy::attempt::{Attempt, millis};
+use crate::proxy::logging::{counts, estimate};
+use crate::telemetry::access_log::{AttemptRecord, Spent};
+
+/// The outcome of an attempt that was cancelled because the other one was ahead.
+pub const LOST: &str = "hedge_lost";
+
+/// An attempt, as far as it matters to whoever pays.
+#[derive(Debug, Clone)]
+pub struct Bill {
+    provider: Arc<str>,
+    model: Arc<str>,
+    key: Option<Arc<str>>,
+    status: Option<u16>,
+    began: Instant,
+    usage: Usage,
+}
+
+impl Bill {
+    pub fn of(attempt: &Attempt) -> Self {
+        let chars = attempt.seen().map_or(0, |seen| seen.output_chars);
+        Self {
+            provider: Arc::clone(&attempt.provider.name),
+            model: Arc::clone(&attempt.model),
+            key: attempt.key.secret.is_some().then(|| Arc::clone(&attempt.key.name)),
+            status: (attempt.status != 0).then_some(attempt.status),
+            began: attempt.clock.began,
+            usage: Attempt::usage_in(&attempt.answer, attempt.told_usage)
+                .unwrap_or_else(|| estimate(&attempt.upstream, chars)),
+        }
+    }
+
+    /// What it costs if it loses.
+    pub fn spend(&self, gateway: &Gateway) -> Spend {
+        match gateway.catalog.price(&self.provider, &self.model) {
+            Some(price) => Spend::NanoDollars(price::cost(price, &counts(&self.usage))),
+            None => Spend::Tokens(self.usage.total()),
+        }
+    }
+
+    /// It has lost: counted, and as the attempt list shows it.
+    pub fn lose(&self, gateway: &Gateway) -> (AttemptRecord, Spend) {
+        let metrics = &gateway.metrics;
+        let series = metrics.series(&self.provider, &self.model, gateway.catalog, true);
+        let label = metrics.model_label(&self.model, true);
+        let both = [&*self.provider, label];
+        metrics.attempts.with_label_values(&[&self.provider, label, LOST]).inc();
+        series.input_tokens.inc_by(self.usage.input_total());
+        series.cached_input_tokens.inc_by(self.usage.cache_read);
+        series.output_tokens.inc_by(self.usage.output);
+        metrics.hedging.tokens.with_label_values(&both).inc_by(self.usage.total());
+        let spend = self.spend(gateway);
+        let mut record = self.record();
+        if let Spend::NanoDollars(nanos) = spend {
+            // For dashboards: the exact amount is in the log line.
+            #[expect(clippy::cast_precision_loss, reason = "Prometheus values are floats")]
+            let dollars = nanos as f64 / 1e9;
+            series.cost.inc_by(dollars);
+            metrics.hedging.cost.with_label_values(&both).inc_by(dollars);
+            record.spent = record.spent.map(|spent| Spent { cost_nanos: Some(nanos), ..spent });
+        }
+        (record, spend)
+    }
+
+    /// As the attempt list shows it.
+    pub fn record(&self) -> AttemptRecord {
+        AttemptRecord {
+            provider: Arc::clone(&self.provider),
+            model: Arc::clone(&self.model),
+            key: self.key.clone(),
+            outcome: LOST,
+            status: self.status,
+            latency_ms: millis(self.began),
+            reason: Some("the other of two attempts was ahead".to_owned()),
+            spent: Some(Spent {
+                input_tokens: self.usage.input_total(),
+                output_tokens: self.usage.output,
+                cost_nanos: None,
+            }),
+        }
+    }
+}
