@@ -15,6 +15,7 @@ use pingora_core::apps::HttpServerOptions;
 use pingora_core::listeners::tls::TlsSettings;
 use pingora_core::server::configuration::{Opt, ServerConf};
 use pingora_core::server::{ExecutionPhase, RunArgs, Server, ShutdownSignal, ShutdownSignalWatch};
+use pingora_core::services::background::background_service;
 use pingora_core::services::listening::Service;
 use pingora_proxy::HttpProxy;
 use tokio::signal::unix::{SignalKind, signal};
@@ -32,6 +33,7 @@ use crate::route::cache::Routes;
 use crate::telemetry::logger::Sink;
 use crate::telemetry::metrics::Metrics;
 use crate::upstream::ask::Asker;
+use crate::upstream::backend::{Groups, watch::Watch};
 use crate::upstream::capacity::Capacity;
 use crate::upstream::health::Registry;
 use crate::upstream::hedging::Hedging;
@@ -60,6 +62,8 @@ pub fn run(holder: ConfigHolder, options: &Serve, log: Arc<Sink>) -> io::Result<
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
 
     let resolver = Arc::new(Resolver::default());
+    let asker = Arc::new(Asker::new(Arc::clone(&resolver)));
+    let groups = Arc::new(Groups::new(Arc::clone(&asker)));
     let gateway = Arc::new(Gateway {
         config: Arc::clone(&holder),
         catalog: govern::catalog::embedded(),
@@ -67,7 +71,8 @@ pub fn run(holder: ConfigHolder, options: &Serve, log: Arc<Sink>) -> io::Result<
         health: Registry::default(),
         capacity: Capacity::default(),
         hedging: Hedging::default(),
-        asker: Arc::new(Asker::new(Arc::clone(&resolver))),
+        asker,
+        groups: Arc::clone(&groups),
         resolver,
         metrics: Metrics::new().map_err(io::Error::other)?,
         log: Arc::clone(&log),
@@ -104,6 +109,8 @@ pub fn run(holder: ConfigHolder, options: &Serve, log: Arc<Sink>) -> io::Result<
         listen_with_tls(&mut service, tls, &host, options.upgrade)?;
     }
     server.add_service(service);
+    let watch = Watch { config: Arc::clone(&holder), groups };
+    server.add_service(background_service("health checks", watch));
 
     let _watch = watch_file(&holder);
     exit_when_idle(&gateway, server.watch_execution_phase(), Arc::clone(&log));

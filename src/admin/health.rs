@@ -25,14 +25,19 @@ pub fn health(gateway: &Gateway, snapshot: &Snapshot) -> Reply {
     if let (Some(error), Some(fields)) = (&status.last_error, config.as_object_mut()) {
         fields.insert("last_error".to_owned(), json!(error));
     }
-    let body = json!({
+    let backends = super::backends::list(gateway, snapshot);
+    let mut body = json!({
         "status": "ok",
         "components": { "db_pings": "disabled" },
         "version": env!("CARGO_PKG_VERSION"),
         "uptime_seconds": gateway.started.elapsed().as_secs(),
         "config": config,
         "keys": keys(snapshot, &cooling),
+        "providers": super::targets::providers(gateway, snapshot),
     });
+    if let (false, Some(fields)) = (backends.is_empty(), body.as_object_mut()) {
+        fields.insert("backends".to_owned(), json!(backends));
+    }
     Reply::json(200, body.to_string())
 }
 
@@ -54,7 +59,7 @@ pub fn note_targets(gateway: &Gateway, snapshot: &Snapshot) {
     gauges.into_iter().for_each(|gauge| gauge.reset());
     let standings = gateway.health.standings();
     for (provider, key) in each_key(snapshot) {
-        for standing in standings.iter().filter(|standing| standing.key == key.id) {
+        for standing in standings.iter().filter(|standing| standing.key == key.known_as) {
             let circuit = match standing.circuit {
                 State::Closed => 0.0,
                 State::Open { .. } => 1.0,
@@ -79,7 +84,7 @@ pub fn note_keys(gateway: &Gateway, snapshot: &Snapshot) {
     let cooling = gateway.health.cooling();
     gateway.metrics.key_healthy.reset();
     for (provider, key) in each_key(snapshot) {
-        let whole = |c: &Cooling| c.key == key.id && c.model.is_none();
+        let whole = |c: &Cooling| c.key == key.known_as && c.model.is_none();
         let ill = key.disabled.is_some() || cooling.iter().any(whole);
         let gauge = gateway.metrics.key_healthy.with_label_values(&[&*provider.name, &*key.name]);
         gauge.set(if ill { 0.0 } else { 1.0 });
@@ -90,12 +95,21 @@ fn each_key(snapshot: &Snapshot) -> impl Iterator<Item = (&Provider, &Key)> {
     snapshot.providers.iter().flat_map(|p| p.keys.iter().map(move |key| (&**p, &**key)))
 }
 
+/// The word for a circuit's state.
+pub fn circuit(state: State) -> &'static str {
+    match state {
+        State::Closed => "closed",
+        State::Open { .. } => "open",
+        State::HalfOpen { .. } => "half_open",
+    }
+}
+
 fn keys(snapshot: &Snapshot, cooling: &[Cooling]) -> Vec<Value> {
     each_key(snapshot)
         .map(|(provider, key)| {
             let mut entry = json!({ "provider": &*provider.name, "key": &*key.name });
-            let states: Vec<Value> = cooling.iter().filter(|c| c.key == key.id).map(state).collect();
-            let whole = cooling.iter().any(|c| c.key == key.id && c.model.is_none());
+            let states: Vec<Value> = cooling.iter().filter(|c| c.key == key.known_as).map(state).collect();
+            let whole = cooling.iter().any(|c| c.key == key.known_as && c.model.is_none());
             let status = match (&key.disabled, whole) {
                 (Some(_), _) => "disabled",
                 (None, true) => "cooling",
@@ -115,7 +129,7 @@ fn keys(snapshot: &Snapshot, cooling: &[Cooling]) -> Vec<Value> {
         .collect()
 }
 
-fn state(cooling: &Cooling) -> Value {
+pub fn state(cooling: &Cooling) -> Value {
     let why = match cooling.why {
         CoolReason::RateLimited => "rate_limited",
         CoolReason::Refused => "refused",

@@ -1,8 +1,10 @@
 //! What the gateway answers itself: one file per resource.
 
+mod backends;
 mod health;
 mod models;
 mod root;
+mod targets;
 
 use http::HeaderName;
 use pingora_proxy::Session;
@@ -34,6 +36,7 @@ pub fn answer(
             let family = models::shape(family, &request.headers);
             models::list(gateway, snapshot, family, request.uri.query().unwrap_or_default())
         }
+        Local::Targets => targets::list(gateway, snapshot),
         Local::Root => root::start_page(snapshot),
     }
 }
@@ -41,6 +44,8 @@ pub fn answer(
 fn metrics(gateway: &Gateway, snapshot: &Snapshot) -> Reply {
     health::note_keys(gateway, snapshot);
     health::note_targets(gateway, snapshot);
+    targets::note_providers(gateway, snapshot);
+    backends::note(gateway, snapshot);
     let status = gateway.config.status();
     let metrics = &gateway.metrics;
     for (result, count) in [("success", status.reloads_ok), ("failure", status.reloads_failed)] {

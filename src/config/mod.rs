@@ -5,6 +5,7 @@
 //! meaning and makes types that cannot be wrong. [`ConfigHolder`] keeps the current snapshot, reloads it
 //! from its [`Origin`] and keeps the old one when the new text is wrong. Nothing here opens a socket.
 
+pub mod backend;
 mod check;
 mod compile;
 mod document;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
+use tokio::sync::watch;
 
 use super::environment::Environment;
 use super::problem::Problem;
@@ -33,6 +34,8 @@ pub struct ConfigHolder {
     environment: Environment,
     server: raw::Server,
     snapshot: ArcSwap<Snapshot>,
+    /// The version in force, for those who follow it.
+    versions: watch::Sender<u64>,
     status: Mutex<ReloadStatus>,
     /// Fingerprint of the file when it was last read, successfully or not. Held over a whole reload, so
     /// that two never run at once.
@@ -53,6 +56,7 @@ impl ConfigHolder {
             origin,
             environment,
             server: loaded.server,
+            versions: watch::Sender::new(loaded.snapshot.version),
             snapshot: ArcSwap::from_pointee(loaded.snapshot),
             status: Mutex::new(status),
             seen: Mutex::new(seen),
@@ -63,6 +67,12 @@ impl ConfigHolder {
     #[must_use]
     pub fn load_full(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()
+    }
+
+    /// The version in force, and each that replaces it.
+    #[must_use]
+    pub fn versions(&self) -> watch::Receiver<u64> {
+        self.versions.subscribe()
     }
 
     /// The `server` section as it was at start.
@@ -111,6 +121,7 @@ impl ConfigHolder {
                     log::warn!("{warning}");
                 }
                 self.snapshot.store(Arc::new(loaded.snapshot));
+                self.versions.send_replace(version);
                 let mut status = unpoisoned(&self.status);
                 status.last_ok = SystemTime::now();
                 status.last_error = None;

@@ -10,10 +10,12 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use govern::balance::Strategy;
+use govern::queue;
 use translate::Wire;
 use translate::provider::{CredentialScheme, ProviderSpec};
 
-use super::policy::{Policy, Recovery};
+use super::backend::{Affinity, Backends};
+use super::policy::{Policy, Priority, Recovery};
 use crate::credential::Credential;
 use crate::egress::fetch;
 
@@ -104,6 +106,10 @@ pub struct Client {
     pub request_read_timeout: Duration,
     /// A request body must be complete within this time.
     pub request_body_timeout: Duration,
+    /// Nobody waits for a place.
+    pub drop_excess_requests: bool,
+    /// What a caller can raise its requests to.
+    pub highest_priority: Priority,
     /// Names of the original's `x-bf-prom-<label>` labels.
     pub prometheus_labels: Vec<String>,
     /// Which files named by URL are fetched for providers that take no URLs.
@@ -121,6 +127,9 @@ pub struct Provider {
     /// Answers inside the gateway: the built-in mock.
     pub mock: Option<Mock>,
     pub endpoint: BaseUrl,
+    /// Several servers, of which `endpoint` is the first.
+    pub backends: Option<Arc<Backends>>,
+    pub affinity: Affinity,
     pub credential: CredentialScheme,
     /// How requests are shared among the keys.
     pub strategy: Strategy,
@@ -129,6 +138,10 @@ pub struct Provider {
     /// What becomes of its streams that break: its own setting, else the one for all. `None`: nobody said.
     pub recovery: Option<Recovery>,
     pub network: Network,
+    /// How many requests may be open here, and how many may wait.
+    pub places: queue::Limits,
+    /// Longest wait for a place; `None`: as long as for a response header.
+    pub max_wait: Option<Duration>,
     /// Operations a custom provider allows; `None`: all.
     pub allowed: Option<AllowedRequests>,
     /// The part of an upstream request's head that is the same for every request of an operation, made
@@ -193,6 +206,8 @@ pub struct AllowedRequests {
 pub struct Key {
     /// Stable over reloads: the configured `id`, or derived from provider and name.
     pub id: Arc<str>,
+    /// What is learned of it is kept under this name: two providers may give their keys the same `id`.
+    pub known_as: Arc<str>,
     /// Unique within its provider.
     pub name: Arc<str>,
     /// `None` for keyless providers and disabled keys.
@@ -208,6 +223,8 @@ pub struct Key {
     pub deployments: HashMap<Arc<str>, Arc<str>>,
     /// Where this key's account is, when that is not where the provider is (region, project, resource).
     pub endpoint: Option<Arc<BaseUrl>>,
+    /// Several servers of its own, of which `endpoint` is the first.
+    pub backends: Option<Arc<Backends>>,
     /// What proves who asks.
     pub credential: Arc<Credential>,
     /// Why this key serves nothing: `enabled: false`, or an unset variable.
@@ -220,6 +237,7 @@ impl Key {
     pub fn direct(secret: Secret) -> Self {
         Self {
             id: "direct".into(),
+            known_as: "direct".into(),
             name: "direct".into(),
             secret: Some(secret),
             fingerprint: 0,
@@ -228,6 +246,7 @@ impl Key {
             blacklisted_models: Vec::new(),
             deployments: HashMap::new(),
             endpoint: None,
+            backends: None,
             credential: Arc::new(Credential::None),
             disabled: None,
         }
@@ -285,13 +304,21 @@ pub struct Network {
     pub proxy: Option<EgressProxy>,
 }
 
-/// An HTTP CONNECT proxy on the way out.
+/// A proxy on the way out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EgressProxy {
     pub host: Arc<str>,
     pub port: u16,
-    /// `Proxy-Authorization` value.
-    pub authorization: Option<Secret>,
+    pub tunnel: Tunnel,
+}
+
+/// How a proxy is asked for a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tunnel {
+    /// `CONNECT`, with this `Proxy-Authorization`.
+    Http { authorization: Option<Secret> },
+    /// SOCKS5, with user name and password.
+    Socks5 { user: Option<(String, Secret)> },
 }
 
 /// Options of the built-in mock provider.

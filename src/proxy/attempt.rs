@@ -21,11 +21,13 @@ use super::coding::Inflater;
 use super::exchange::Call;
 use super::prediction::{Place, Running};
 use super::{recovery, tasks};
+use crate::config::backend::Backend;
 use crate::config::policy::{Limits, Timeouts};
 use crate::config::snapshot::{BaseUrl, Key, Provider};
 use crate::route::endpoint::{Operation, stored};
 use crate::route::plan::Step;
 use crate::telemetry::access_log::AttemptRecord;
+use crate::upstream::backend::Visit;
 use crate::upstream::capacity::Slot;
 use crate::upstream::health::Ticket;
 use crate::upstream::target::{self, Target};
@@ -53,6 +55,10 @@ pub struct Attempt {
     pub recorded: bool,
     /// What it tells of its target; `None` for a caller's own key, which says nothing of ours.
     pub ticket: Option<Ticket>,
+    /// The server, where there are several.
+    pub backend: Option<Arc<Backend>>,
+    /// What it tells of that.
+    pub visit: Option<Visit>,
     /// With the caller's own key: its faults say nothing about ours.
     pub direct: bool,
     /// Counted at the provider until the attempt ends.
@@ -108,19 +114,22 @@ impl Clock {
 pub struct Pace {
     /// Since the last time that enough had come.
     bytes: u64,
-    since: Option<Instant>,
+    /// When that was, and how long the caller had kept us waiting until then.
+    since: Option<(Instant, Duration)>,
 }
 
 impl Pace {
-    /// Notes `bytes` of the answer. True when fewer than `floor` bytes per second came over a whole `span`.
-    pub fn is_slow(&mut self, bytes: usize, floor: u32, span: Duration) -> bool {
+    /// Notes `bytes` of the answer. True when fewer than `floor` bytes per second came over a whole `span`. Time in which
+    /// the caller did not read (`kept_waiting` in all so far) is not the provider's.
+    pub fn is_slow(&mut self, bytes: usize, (floor, span): (u32, Duration), kept_waiting: Duration) -> bool {
         let enough = (f64::from(floor) * span.as_secs_f64()) as u64;
         self.bytes = self.bytes.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
         if self.bytes >= enough {
             *self = Self::default();
             return false;
         }
-        self.since.get_or_insert_with(Instant::now).elapsed() >= span
+        let (since, before) = *self.since.get_or_insert_with(|| (Instant::now(), kept_waiting));
+        since.elapsed().saturating_sub(kept_waiting.saturating_sub(before)) >= span
     }
 }
 
@@ -209,6 +218,8 @@ impl Attempt {
             refusal_headers: Vec::new(),
             recorded: false,
             ticket: None,
+            backend: None,
+            visit: None,
             direct: false,
             slot: None,
             pace: Pace::default(),
@@ -254,7 +265,8 @@ impl Attempt {
         if let Some(place) = &self.place {
             return &place.server;
         }
-        let own = self.upstream.target.elsewhere.as_deref().or(self.key.endpoint.as_deref());
+        let server = self.backend.as_ref().map(|backend| &*backend.url);
+        let own = self.upstream.target.elsewhere.as_deref().or(server).or(self.key.endpoint.as_deref());
         own.unwrap_or(&self.provider.endpoint)
     }
 
@@ -265,6 +277,7 @@ impl Attempt {
             provider: Arc::clone(&self.provider.name),
             model: Arc::clone(&self.model),
             key: self.key.secret.is_some().then(|| Arc::clone(&self.key.name)),
+            backend: self.backend.as_ref().map(|backend| Arc::clone(&backend.name)),
             outcome,
             status: (self.status != 0).then_some(self.status),
             latency_ms: millis(self.clock.began),
@@ -292,7 +305,9 @@ pub fn prepare(call: &mut Call, step: &Step, key: &Key) -> Result<Upstream, BadR
 fn built(call: &mut Call, step: &Step, key: &Key) -> Result<Upstream, BadRequest> {
     let provider = &step.provider;
     let model = key.deployment(&step.model);
-    let at = key.endpoint.as_deref().unwrap_or(&provider.endpoint);
+    let server = call.cursor.backend.clone();
+    let server = server.as_ref().map(|backend| &*backend.url);
+    let at = server.or(key.endpoint.as_deref()).unwrap_or(&provider.endpoint);
     if call.recovery.goes_on() {
         return recovery::prepare(call, step, (at, model));
     }

@@ -18,6 +18,7 @@ use crate::config::snapshot::Key;
 use crate::route::endpoint::Operation;
 use crate::route::plan::Step;
 use crate::telemetry::access_log::AttemptRecord;
+use crate::upstream::capacity::Free;
 use crate::upstream::select::Choice;
 use crate::upstream::target;
 
@@ -80,9 +81,9 @@ fn asks(gateway: &Gateway, call: &Call, step: &Step) -> bool {
 
 /// A key that serves the model, cooling down or not.
 fn configured<'s>(gateway: &Gateway, call: &Call, step: &'s Step) -> Option<&'s Key> {
-    match call.cursor.clone().choose(step, &gateway.health, fastrand::u64(..)) {
+    match call.cursor.clone().choose(step, &gateway.health, &Free::Everywhere, fastrand::u64(..)) {
         Choice::Use { key } | Choice::Cooling { key, .. } => step.provider.keys.get(key).map(AsRef::as_ref),
-        Choice::NoKey => None,
+        Choice::NoKey | Choice::Full => None,
     }
 }
 
@@ -96,6 +97,7 @@ fn estimate(exchange: &mut Exchange, call: &mut Call, step: &Step) -> Result<Rep
         provider: step.provider.name.clone(),
         model: step.model.clone(),
         key: None,
+        backend: None,
         outcome: ESTIMATED,
         status: None,
         latency_ms: millis(exchange.started),

@@ -10,6 +10,7 @@ use translate::relay::Peek;
 use super::attempt::Attempt;
 use super::fault::Fault;
 use super::hedge::Rival;
+use super::queue::Granted;
 use super::replay::Stage;
 use crate::config::snapshot::{Key, Snapshot};
 use crate::route::endpoint::Endpoint;
@@ -29,6 +30,10 @@ pub struct Exchange {
     pub call: Option<Box<Call>>,
     /// The attempt that is running, or that answered.
     pub attempt: Option<Box<Attempt>>,
+    /// A place that was waited for, until the attempt that takes it.
+    pub granted: Option<Granted>,
+    /// How long it waited for places in all.
+    pub queued: Option<Duration>,
     /// All attempts that ended, in order, and the running one once it ends.
     pub attempts: Vec<AttemptRecord>,
     /// The second attempt beside the running one.
@@ -103,6 +108,8 @@ impl Exchange {
             snapshot: None,
             call: None,
             attempt: None,
+            granted: None,
+            queued: None,
             attempts: Vec::new(),
             rival: None,
             hedged: false,

@@ -182,7 +182,7 @@ pub const TABLE: &[Row] = &[
         "overloaded",
         503,
         FailureKind::Overloaded,
-        "The provider is over capacity (503, 529)",
+        "The provider is over capacity (503, 529), or every place at it is taken (docs/overload.md)",
     ),
     of(
         FaultClass::ServerError,

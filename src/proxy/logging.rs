@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use govern::price::{self, TokenCounts};
+use govern::queue::Ended;
 use govern::verdict::FaultClass;
 use pingora_error::Error;
 use pingora_proxy::Session;
@@ -11,7 +12,7 @@ use translate::ir::Usage;
 
 use super::attempt::{Answer, Attempt, Upstream, millis};
 use super::exchange::Exchange;
-use super::{Gateway, hedge, recovery, replay};
+use super::{Gateway, hedge, queue, recovery, replay};
 use crate::telemetry::access_log::{AttemptRecord, ErrorField, RequestLine};
 use crate::telemetry::metrics::Series;
 
@@ -76,9 +77,15 @@ fn series(gateway: &Gateway, exchange: &Exchange) -> Arc<Series> {
 fn settle(exchange: &mut Exchange, series: &Series) -> Option<Settled> {
     let answered = exchange.fault.is_none();
     let ticket = exchange.attempt.as_mut()?.ticket.take().filter(|_| answered);
+    let slot = exchange.attempt.as_mut()?.slot.take().filter(|_| answered);
+    super::servers::ended(exchange.attempt.as_mut()?, answered);
     let attempt = exchange.attempt.as_ref()?;
     let consumed = consumed(&attempt.upstream, &attempt.answer, attempt.told_usage);
     let (usage, estimated) = (consumed.map(|(usage, _)| usage), consumed.is_some_and(|(_, guess)| guess));
+    if let Some(slot) = slot {
+        let refused = matches!(attempt.answer, Answer::Passed { .. }) && attempt.status >= 400;
+        slot.end(if refused { queue::ended(class_of_status(attempt.status)) } else { Ended::Served });
+    }
     if let Some(ticket) = ticket {
         let whole = !matches!(attempt.answer, Answer::Stream(_));
         let tokens = usage.map(|usage| (usage.input_uncached, usage.output)).filter(|_| !estimated);
@@ -98,7 +105,7 @@ fn settle(exchange: &mut Exchange, series: &Series) -> Option<Settled> {
 }
 
 /// What a status alone tells.
-fn class_of_status(status: u16) -> FaultClass {
+pub(super) fn class_of_status(status: u16) -> FaultClass {
     match status {
         401 => FaultClass::Authentication,
         402 => FaultClass::Quota,
@@ -248,6 +255,7 @@ fn line(gateway: &Gateway, session: &Session, exchange: &Exchange, settled: Opti
         ttft_ms: first_token.map(|at| {
             u64::try_from(at.saturating_duration_since(exchange.started).as_millis()).unwrap_or(u64::MAX)
         }),
+        queued_ms: exchange.queued.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
         overhead_us: u64::try_from(exchange.overhead().as_micros()).unwrap_or(u64::MAX),
         attempts: &exchange.attempts,
         upstream_request_id: attempt.and_then(|attempt| attempt.upstream_request_id.as_deref()),

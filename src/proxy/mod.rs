@@ -20,6 +20,7 @@ mod logging;
 mod media;
 mod passthrough;
 mod prediction;
+mod queue;
 mod recovery;
 mod replay;
 mod request_body_filter;
@@ -28,6 +29,7 @@ pub mod respond;
 mod response_body_filter;
 mod response_filter;
 mod retry;
+mod servers;
 mod signature;
 mod tasks;
 mod upstream_peer;
@@ -55,6 +57,7 @@ use crate::route::cache::Routes;
 use crate::telemetry::logger::Sink;
 use crate::telemetry::metrics::Metrics;
 use crate::upstream::ask::Asker;
+use crate::upstream::backend::Groups;
 use crate::upstream::capacity::Capacity;
 use crate::upstream::health::Registry;
 use crate::upstream::hedging::Hedging;
@@ -71,6 +74,7 @@ pub struct Gateway {
     pub resolver: Arc<Resolver>,
     /// For questions beside the answer itself.
     pub asker: Arc<Asker>,
+    pub groups: Arc<Groups>,
     pub metrics: Metrics,
     pub log: Arc<Sink>,
     /// The built-in mock, once it was asked for.

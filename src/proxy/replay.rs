@@ -80,6 +80,8 @@ pub struct Stage {
     empty: AtomicBool,
     leaving: AtomicBool,
     breaking: AtomicBool,
+    /// Microseconds that writes to the caller took so far.
+    writing: AtomicU64,
     returned: Mutex<Option<Box<HttpSession>>>,
     /// For a second attempt beside the running one.
     pub hedge: Watch,
@@ -95,6 +97,7 @@ impl Stage {
             empty: AtomicBool::new(false),
             leaving: AtomicBool::new(false),
             breaking: AtomicBool::new(false),
+            writing: AtomicU64::new(0),
             returned: Mutex::new(None),
             hedge: Watch::default(),
         })
@@ -125,11 +128,18 @@ impl Stage {
     /// The caller took this long to read what it had: that is not the provider's silence.
     fn put_off(&self, by: Duration) {
         let micros = u64::try_from(by.as_micros()).unwrap_or(u64::MAX);
+        self.writing.fetch_add(micros.min(u64::MAX / 4), Ordering::Relaxed);
         if matches!(self.limit(), Limit::Idle | Limit::FirstToken)
             && self.at.load(Ordering::Relaxed) != u64::MAX
         {
             self.at.fetch_add(micros.min(u64::MAX / 4), Ordering::Relaxed);
         }
+    }
+
+    /// How long the caller took so far to read what it had.
+    #[must_use]
+    pub fn kept_waiting(&self) -> Duration {
+        Duration::from_micros(self.writing.load(Ordering::Relaxed))
     }
 
     /// No deadline runs.

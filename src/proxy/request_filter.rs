@@ -157,7 +157,11 @@ fn plan(gateway: &Gateway, session: &Session, snapshot: &Snapshot, asked: Asked)
     let direct_key = direct_key(session, snapshot);
     let forward = Forward::choose(&session.req_header().headers, endpoint.service(), direct_key.is_some());
     let wish = plan.steps.first().map(|step| wish::of(&session.req_header().headers, &step.provider));
-    let cursor = Cursor::at_start(peek.stream, wish.transpose()?.unwrap_or_default());
+    let mut wish = wish.transpose()?.unwrap_or_default();
+    if let Some(step) = plan.steps.first() {
+        wish::by_prompt(&mut wish, step, (&body, &peek), gateway.catalog);
+    }
+    let cursor = Cursor::at_start(peek.stream, wish);
     Ok(Call {
         endpoint,
         model_asked: peek.model.as_ref().into(),

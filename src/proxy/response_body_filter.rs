@@ -46,7 +46,8 @@ pub fn run(body: &mut Option<Bytes>, end_of_stream: bool, exchange: &mut Exchang
     let mut chunk = body.take().unwrap_or_default();
     // Taken out while it is worked on: building `extra_fields` reads the rest of the exchange.
     let Some(mut attempt) = exchange.attempt.take() else { return Ok(()) };
-    let slow = !end_of_stream && is_slow(&mut attempt, chunk.len());
+    let kept_waiting = exchange.call.as_ref().map(|call| call.stage.kept_waiting()).unwrap_or_default();
+    let slow = !end_of_stream && is_slow(&mut attempt, chunk.len(), kept_waiting);
     let broken = inflate(&mut attempt, &mut chunk).or_else(|| slow.then(|| too_slow(&attempt)));
     let result = match (&mut attempt.answer, broken) {
         (Answer::Whole(_) | Answer::Stream(_), Some(broken)) => give_up(exchange, &mut attempt, broken),
@@ -90,9 +91,9 @@ fn raise() -> Box<Error> {
     Error::create(FAULT, ErrorSource::Upstream, None, None)
 }
 
-fn is_slow(attempt: &mut Attempt, bytes: usize) -> bool {
-    let network = &attempt.provider.network;
-    attempt.pace.is_slow(bytes, network.min_bytes_per_second, attempt.limits.idle)
+fn is_slow(attempt: &mut Attempt, bytes: usize, kept_waiting: Duration) -> bool {
+    let floor = attempt.provider.network.min_bytes_per_second;
+    attempt.pace.is_slow(bytes, (floor, attempt.limits.idle), kept_waiting)
 }
 
 fn too_slow(attempt: &Attempt) -> Fault {

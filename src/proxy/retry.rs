@@ -11,7 +11,7 @@ use super::hedge::{self, HEDGED};
 use super::replay::{DEADLINE, Limit};
 use super::response_body_filter::FAULT;
 use super::{Gateway, recovery};
-use crate::upstream::select::{Faulted, Seen};
+use crate::upstream::select::{Faulted, Seen, Servers};
 
 /// No connection came to be: DNS, TCP, TLS.
 pub fn fail_to_connect(gateway: &Gateway, exchange: &mut Exchange, mut error: Box<Error>) -> Box<Error> {
@@ -63,6 +63,7 @@ pub fn error_while_proxy(
         .as_deref()
         .is_some_and(|call| call.recovery.spent().is_some() && before != call.recovery.spent());
     let seen = Seen {
+        servers: Servers::One,
         answer_begun: answer_begun && !taken_up,
         retry_forbidden: exchange.attempt.as_ref().is_some_and(|attempt| attempt.retry_forbidden),
         direct_key: exchange.attempt.as_ref().is_some_and(|attempt| attempt.direct),
@@ -79,6 +80,7 @@ pub fn error_while_proxy(
 /// Notes a fault of the running attempt and moves the cursor. True when another attempt follows.
 pub fn digest(gateway: &Gateway, exchange: &mut Exchange, fault: Fault, seen: Seen) -> bool {
     let follows = hedge::follows(gateway, exchange, &fault, seen);
+    let seen = Seen { servers: super::servers::others(exchange), ..seen };
     note(gateway, exchange, &fault, seen.stale_connection);
     let Some(call) = exchange.call.as_mut() else { return false };
     let Some(attempt) = exchange.attempt.as_ref() else { return false };
@@ -111,10 +113,13 @@ pub fn note(gateway: &Gateway, exchange: &mut Exchange, fault: &Fault, stale_con
         return;
     }
     attempt.recorded = true;
-    attempt.slot = None;
-    // A stale pooled connection says nothing about the target.
+    if let Some(slot) = attempt.slot.take() {
+        slot.end(super::queue::ended(fault.class));
+    }
+    // A stale pooled connection says nothing about the target, nor does one server of several.
+    let blamed = super::servers::failed(attempt, fault, stale_connection);
     let ticket = attempt.ticket.take();
-    if let Some(ticket) = ticket.filter(|_| !stale_connection) {
+    if let Some(ticket) = ticket.filter(|_| !stale_connection && blamed) {
         // Who used up most of the caller's time in silence is as good as dead, whoever's limit ended it.
         let silent = attempt.status == 0 && attempt.clock.began.elapsed() * 2 >= exchange.started.elapsed();
         let class = match fault.class {

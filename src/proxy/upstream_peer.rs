@@ -18,12 +18,15 @@ use super::fault::Fault;
 use super::hedge;
 use super::media;
 use super::prediction::{self, Ended, Limits};
+use super::queue;
 use super::recovery;
 use super::replay::Limit;
+use super::servers;
 use crate::config::snapshot::Snapshot;
 use crate::route::model::near;
 use crate::route::plan::Step;
 use crate::telemetry::access_log::AttemptRecord;
+use crate::upstream::capacity::{Slot, Waiting};
 use crate::upstream::select::Choice;
 use crate::upstream::{peer, target};
 
@@ -50,6 +53,10 @@ pub async fn run(gateway: &Gateway, session: &mut Session, exchange: &mut Exchan
         }
         match open(gateway, exchange) {
             Ok(Opened::Ready) => {}
+            Ok(Opened::Queue(waiting)) => {
+                queue::wait(gateway, session, exchange, *waiting).await?;
+                continue;
+            }
             Ok(Opened::Wait(wait)) => {
                 set_delay(exchange, wait);
                 pause(session, exchange).await?;
@@ -86,7 +93,7 @@ async fn inlined(session: &mut Session, exchange: &mut Exchange) -> Result<bool>
 }
 
 /// Passes a step over.
-fn skip(exchange: &mut Exchange, step: &Step, fault: Fault) {
+pub fn skip(exchange: &mut Exchange, step: &Step, fault: Fault) {
     let record =
         AttemptRecord::skipped(&step.provider.name, &step.model, fault.label(), &fault.failure.message);
     exchange.attempts.push(record);
@@ -111,11 +118,14 @@ enum Opened {
     Ready,
     /// All keys cool down, but not for long.
     Wait(Duration),
+    /// Every place is taken: it stands in the queue.
+    Queue(Box<Waiting>),
 }
 
-/// Walks on to a step with a usable key and prepares the attempt.
+/// Walks on to a step with a usable key and a place, and prepares the attempt.
 fn open(gateway: &Gateway, exchange: &mut Exchange) -> Result<Opened, Fault> {
     loop {
+        let granted = exchange.granted.take();
         let Some(call) = exchange.call.as_mut() else {
             return Err(Fault::new(FaultClass::Internal, "no call was planned"));
         };
@@ -130,70 +140,91 @@ fn open(gateway: &Gateway, exchange: &mut Exchange) -> Result<Opened, Fault> {
             call.cursor.advance(&call.plan);
             continue;
         }
-        let skipped = match usable(call, &step) {
-            Ok(()) => match choose(gateway, call, &step) {
-                Choice::Use { key } => match ready(gateway, call, &step, key) {
-                    Ok(attempt) => {
-                        // Earlier faults are in the attempt list; this one may answer.
-                        exchange.fault = None;
-                        exchange.attempt = Some(Box::new(attempt));
-                        return Ok(Opened::Ready);
-                    }
-                    Err(fault) => fault,
-                },
-                Choice::Cooling { key, wait_ms, why } => match cooling(call, &step, wait_ms, why) {
-                    // Those who wait for the same moment do not start in it.
-                    Cooled::Wait => {
-                        let spread = fastrand::u64(..=wait_ms / 10 + 50);
-                        return Ok(Opened::Wait(Duration::from_millis(wait_ms.saturating_add(spread))));
-                    }
-                    Cooled::Probe => match ready(gateway, call, &step, key) {
-                        Ok(attempt) => {
-                            exchange.fault = None;
-                            exchange.attempt = Some(Box::new(attempt));
-                            return Ok(Opened::Ready);
-                        }
-                        Err(fault) => fault,
-                    },
-                    Cooled::Skip(fault) => fault,
-                },
-                Choice::NoKey => no_key(gateway, exchange.snapshot.as_deref(), &step),
+        let chosen = match usable(call, &step) {
+            Ok(()) => choose(gateway, call, exchange.snapshot.as_deref(), (&step, granted)),
+            Err(fault) => Chosen::Skip(fault),
+        };
+        let skipped = match chosen {
+            Chosen::Start { key, slot } => match ready(gateway, call, &step, key, slot) {
+                Ok(attempt) => {
+                    // Earlier faults are in the attempt list; this one may answer.
+                    exchange.fault = None;
+                    exchange.attempt = Some(Box::new(attempt));
+                    return Ok(Opened::Ready);
+                }
+                Err(fault) => fault,
             },
-            Err(fault) => fault,
+            Chosen::Full => match queue::enter(gateway, exchange, &step) {
+                Ok(waiting) => return Ok(Opened::Queue(Box::new(waiting))),
+                Err(fault) => fault,
+            },
+            // Those who wait for the same moment do not start in it.
+            Chosen::Wait { wait_ms } => {
+                let spread = fastrand::u64(..=wait_ms / 10 + 50);
+                return Ok(Opened::Wait(Duration::from_millis(wait_ms.saturating_add(spread))));
+            }
+            Chosen::Skip(fault) => fault,
         };
         skip(exchange, &step, skipped);
     }
 }
 
-/// The caller's own key needs no choice.
-fn choose(gateway: &Gateway, call: &mut Call, step: &Step) -> Choice {
-    if call.direct_key(step).is_some() {
-        return Choice::Use { key: 0 };
+/// What becomes of a step now.
+enum Chosen {
+    Start { key: usize, slot: Slot },
+    Full,
+    Wait { wait_ms: u64 },
+    Skip(Fault),
+}
+
+fn choose(
+    gateway: &Gateway,
+    call: &mut Call,
+    snapshot: Option<&Snapshot>,
+    (step, granted): (&Step, Option<queue::Granted>),
+) -> Chosen {
+    let (choice, slot) = queue::choose(gateway, call, step, granted);
+    let key = match choice {
+        Choice::Use { key } => key,
+        Choice::Full => return Chosen::Full,
+        Choice::NoKey => return Chosen::Skip(no_key(gateway, snapshot, step)),
+        Choice::Cooling { key, wait_ms, why } => match cooling(call, step, wait_ms, why) {
+            Cooled::Wait => return Chosen::Wait { wait_ms },
+            Cooled::Skip(fault) => return Chosen::Skip(fault),
+            Cooled::Probe => key,
+        },
+    };
+    match slot.or_else(|| queue::take(gateway, call, step, key)) {
+        Some(slot) => Chosen::Start { key, slot },
+        None => Chosen::Full,
     }
-    call.cursor.choose(step, &gateway.health, fastrand::u64(..))
 }
 
 /// An attempt at `step` with this key, prepared, with its slot and its ticket.
 ///
 /// # Errors
-/// The request has no meaning there, or the provider has no slot left.
-pub fn ready(gateway: &Gateway, call: &mut Call, step: &Step, key: usize) -> Result<Attempt, Fault> {
+/// The request has no meaning there.
+pub fn ready(
+    gateway: &Gateway,
+    call: &mut Call,
+    step: &Step,
+    key: usize,
+    slot: Slot,
+) -> Result<Attempt, Fault> {
     let direct = call.direct_key(step).cloned();
     let Some(chosen) = direct.as_ref().or_else(|| step.provider.keys.get(key)) else {
         return Err(Fault::new(FaultClass::Internal, "the chosen key does not exist"));
     };
+    let visit = servers::choose(gateway, call, step, chosen)?;
     let mut upstream = prepare(call, step, chosen)
         .map_err(|bad| Fault::request(FailureKind::InvalidRequest, 400, bad.message).param(&bad.path))?;
     upstream.losses.extend(call.lost.clone());
-    let limit = step.provider.network.max_conns_per_host;
-    let Some(slot) = gateway.capacity.take(&step.provider.name, limit) else {
-        let message = format!("{} has {limit} requests open (max_conns_per_host)", step.provider.name);
-        return Err(Fault::new(FaultClass::Overloaded, message));
-    };
     call.cursor.begin(key);
     let mut attempt = Attempt::new(step, chosen, &call.plan.policy.limits, upstream);
     attempt.slot = Some(slot);
     attempt.direct = direct.is_some();
+    attempt.backend = call.cursor.backend.clone();
+    attempt.visit = visit;
     attempt.ticket = direct.is_none().then(|| gateway.health.begin(chosen, &step.model));
     Ok(attempt)
 }
@@ -412,6 +443,7 @@ pub async fn unless_gone<T>(
     let mut work = std::pin::pin!(work);
     let done = loop {
         tokio::select! {
+            biased;
             done = &mut work => break Ok(done),
             gone = session.downstream_session.read_body_or_idle(true) => match gone {
                 // The caller's next request, perhaps: no sign that it left.

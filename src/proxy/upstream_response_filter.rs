@@ -44,6 +44,7 @@ pub fn run(header: &mut ResponseHeader, exchange: &mut Exchange) -> Result<()> {
     if let Some(ticket) = &attempt.ticket {
         ticket.heard(&header.headers, unix_ms());
     }
+    super::servers::heard(attempt);
     let raw = call.endpoint.operation == Operation::Passthrough;
     let invoked = call.endpoint.operation == Operation::Invoke;
     if invoked {

@@ -1,23 +1,29 @@
-//! What a caller asks of the choice among keys: a key of its own naming, or the same one for a whole session.
+//! What a caller asks of the choice among keys and servers: a key of its own naming, or the same ones for a whole
+//! session; and what the beginning of its prompt says where nothing was asked.
 
+use govern::catalog::Catalog;
 use http::HeaderMap;
 use translate::ir::FailureKind;
+use translate::relay::{Peek, prompt_prefix};
 
 use super::fault::Fault;
+use crate::config::backend::Affinity;
+use crate::config::policy::Priority;
 use crate::config::snapshot::Provider;
-use crate::upstream::select::Wish;
+use crate::route::plan::Step;
+use crate::upstream::select::{Wish, fnv1a};
 
 /// Names of sessions beyond this are no names.
 const LONGEST: usize = 256;
 
-/// Reads `x-bf-api-key-id`, `x-bf-api-key` (a key's name; the id counts before it) and `x-bf-session-id`. Nothing is kept
-/// of a session, so `x-bf-session-ttl` has nothing to end.
+/// Reads `x-bf-api-key-id`, `x-bf-api-key` (a key's name; the id counts before it), `x-bf-session-id`, `x-bf-priority`, and
+/// who asks. Nothing is kept of a session, so `x-bf-session-ttl` has nothing to end.
 ///
 /// # Errors
-/// The provider has no such key, or the session's name is none.
+/// The provider has no such key, the session's name is none, or the priority.
 pub fn of(headers: &HeaderMap, provider: &Provider) -> Result<Wish, Fault> {
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
-    let mut wish = Wish::default();
+    let mut wish = Wish { tenant: tenant(headers), ..Wish::default() };
     for (header, what) in [("x-bf-api-key-id", "id"), ("x-bf-api-key", "name")] {
         let Some(asked) = text(header).filter(|_| wish.pinned.is_none()) else { continue };
         let mut keys = provider.keys.iter();
@@ -34,5 +40,41 @@ pub fn of(headers: &HeaderMap, provider: &Provider) -> Result<Wish, Fault> {
         }
         wish.session = Some(Wish::session(session));
     }
+    wish.priority = text("x-bf-priority").map(priority).transpose()?;
     Ok(wish)
+}
+
+fn priority(text: &str) -> Result<Priority, Fault> {
+    match text {
+        "high" => Ok(Priority::High),
+        "normal" => Ok(Priority::Normal),
+        "low" => Ok(Priority::Low),
+        _ => {
+            let message = "`x-bf-priority` must be high, normal or low";
+            Err(Fault::request(FailureKind::InvalidRequest, 400, message).param("x-bf-priority"))
+        }
+    }
+}
+
+/// Callers are told apart by the credential that they show; those who show none are one.
+fn tenant(headers: &HeaderMap) -> u64 {
+    let shown = ["x-bf-vk", "authorization", "x-api-key", "api-key", "x-goog-api-key"];
+    let shown = shown.into_iter().find_map(|name| headers.get(name));
+    shown.map_or(0, |value| fnv1a(value.as_bytes()))
+}
+/// Adds what the beginning of the prompt says, where the provider of `step` goes by that.
+pub fn by_prompt(wish: &mut Wish, step: &Step, (body, peek): (&[u8], &Peek<'_>), catalog: &Catalog<'_>) {
+    let provider = &step.provider;
+    if provider.affinity != Affinity::Prompt || wish.session.is_some() {
+        return;
+    }
+    let apart = provider.keys.iter().any(|key| key.backends.is_some());
+    let price =
+        catalog.price(&provider.name, &step.model).or_else(|| catalog.price(provider.spec.name, &step.model));
+    // A cache that costs the same is no reason to prefer one key; of one without a price nothing is known.
+    let cheaper = price.is_none_or(|price| price.cache_read.is_some_and(|cached| Some(cached) < price.input));
+    wish.prefix_among_keys = apart || (cheaper && provider.keys.len() > 1);
+    if wish.prefix_among_keys || provider.backends.is_some() {
+        wish.prefix = prompt_prefix(body, &peek.members);
+    }
 }

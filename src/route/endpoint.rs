@@ -175,6 +175,8 @@ pub enum Local {
     Readyz,
     /// `/`: what this is and where to go.
     Root,
+    /// Every target and how it does.
+    Targets,
 }
 
 /// Where a request goes.

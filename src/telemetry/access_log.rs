@@ -15,6 +15,9 @@ pub struct AttemptRecord {
     pub model: Arc<str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<Arc<str>>,
+    /// The server, where there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backend: Option<Arc<str>>,
     /// `success`, or the label of the fault.
     pub outcome: &'static str,
     /// Status of the provider's answer, when there was one.
@@ -62,6 +65,8 @@ pub struct RequestLine<'a> {
     /// US dollars, exact to the nano-dollar; absent when the price is not known.
     pub cost_nanos: Option<u64>,
     pub ttft_ms: Option<u64>,
+    /// Time spent waiting for places at providers; absent when there was no need to.
+    pub queued_ms: Option<u64>,
     /// Time in the gateway less time waiting for sockets.
     pub overhead_us: u64,
     pub attempts: &'a [AttemptRecord],
@@ -84,6 +89,7 @@ impl AttemptRecord {
             provider: Arc::clone(provider),
             model: Arc::clone(model),
             key: None,
+            backend: None,
             outcome,
             status: None,
             latency_ms: 0,
@@ -133,6 +139,7 @@ impl RequestLine<'_> {
             line.flag("usage_estimated", true);
         }
         line.count_if("ttft_ms", self.ttft_ms);
+        line.count_if("queued_ms", self.queued_ms);
         line.count("overhead_us", self.overhead_us);
         line.attempts(self.attempts);
         line.text_if("upstream_request_id", self.upstream_request_id);
@@ -211,6 +218,7 @@ impl Line<'_> {
             self.value(&attempt.provider);
             self.text("model", &attempt.model);
             self.text_if("key", attempt.key.as_deref());
+            self.text_if("backend", attempt.backend.as_deref());
             self.text("outcome", attempt.outcome);
             self.count_if("status", attempt.status.map(u64::from));
             self.count("latency_ms", attempt.latency_ms);
@@ -328,6 +336,7 @@ mod tests {
             usage_estimated: true,
             cost_nanos: Some(1_500),
             ttft_ms: None,
+            queued_ms: None,
             overhead_us: 7,
             attempts: &attempts,
             upstream_request_id: Some("u"),

@@ -16,6 +16,7 @@ use prometheus::{
     IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
 };
 
+use super::queues::Queues;
 pub use hedging::Hedging;
 
 /// Distinct `model` label values; later ones become `other`.
@@ -55,6 +56,8 @@ pub struct Metrics {
     pub overhead: Histogram,
     /// `bifrost_key_healthy{provider, key}`: 1 ready, 0 cooling down or disabled.
     pub key_healthy: GaugeVec,
+    /// `bifrost_backend_healthy{provider, backend}`: 1 it is asked, 0 it is not.
+    pub backend_healthy: GaugeVec,
     /// `bifrost_circuit_state{provider, key, model}`: 0 closed, 1 open, 2 half-open.
     pub circuit_state: GaugeVec,
     /// `bifrost_target_in_flight{provider, key, model}`.
@@ -81,6 +84,8 @@ pub struct Metrics {
     pub config_version: IntGauge,
     /// `bifrost_log_lines_dropped_total`.
     pub log_dropped: IntCounter,
+    /// Of the waiting rooms.
+    pub queue: Queues,
 }
 
 /// The metrics of one provider and model, looked up once: a request touches most of them.
@@ -136,6 +141,11 @@ impl Metrics {
                 "1: serves, 0: does not",
                 &["provider", "key"],
             )?,
+            backend_healthy: make.gauges(
+                "bifrost_backend_healthy",
+                "1: asked, 0: not",
+                &["provider", "backend"],
+            )?,
             circuit_state: make.targets("bifrost_circuit_state", "0: closed, 1: open, 2: half-open")?,
             target_in_flight: make.targets("bifrost_target_in_flight", "Attempts under way")?,
             target_headroom: make
@@ -166,6 +176,7 @@ impl Metrics {
             reloads: make.counters("bifrost_config_reloads_total", "Configuration reloads", &["result"])?,
             config_version: make.gauge("bifrost_config_version", "The configuration in force")?,
             log_dropped: make.counter("bifrost_log_lines_dropped_total", "Lost because the log was slow")?,
+            queue: Queues::new(&registry)?,
             registry,
         };
         metrics.reloads.with_label_values(&["success"]);

@@ -4,3 +4,4 @@ pub mod access_log;
 pub mod clock;
 pub mod logger;
 pub mod metrics;
+pub mod queues;

@@ -9,6 +9,8 @@ use std::io;
 use std::sync::{Arc, OnceLock};
 
 use bytes::{Bytes, BytesMut};
+use http::StatusCode;
+use pingora_core::connectors::TransportConnector;
 use pingora_core::connectors::http::Connector;
 use pingora_core::protocols::http::client::HttpSession;
 use pingora_core::upstreams::peer::HttpPeer;
@@ -56,13 +58,15 @@ pub enum Unanswered {
 pub struct Asker {
     /// Made by the first question: it reads the system's certificates.
     connector: OnceLock<Connector>,
+    /// Likewise, for connections that nothing is asked over.
+    transport: OnceLock<TransportConnector>,
     resolver: Arc<Resolver>,
 }
 
 impl Asker {
     #[must_use]
     pub fn new(resolver: Arc<Resolver>) -> Self {
-        Self { connector: OnceLock::new(), resolver }
+        Self { connector: OnceLock::new(), transport: OnceLock::new(), resolver }
     }
 
     /// Sends `question` and reads the whole answer, whatever its status. A kept connection that turns out to
@@ -123,6 +127,45 @@ impl Open {
     /// The connection broke.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Unanswered> {
         self.session.read_response_body().await.map_err(Unanswered::Broken)
+    }
+}
+
+impl Asker {
+    /// The status of the answer alone, over a connection of its own: a kept one would hide that no new one can be
+    /// made.
+    ///
+    /// # Errors
+    /// [`Unanswered`]. There is no limit of time but that of connecting.
+    pub async fn status(&self, question: &Question) -> Result<StatusCode, Unanswered> {
+        if question.provider.network.enforce_http2 {
+            // Connections of HTTP/2 stay with the connector: one for every check would be one too many.
+            return self.ask(question).await.map(|answer| answer.head.status);
+        }
+        let connector = self.connector.get_or_init(|| Connector::new(None));
+        let peer = self.fresh(question).await?;
+        let connected = connector.get_http_session(&peer).await;
+        let (mut session, _) = connected.map_err(Unanswered::Unconnected)?;
+        send(&mut session, question).await.map_err(Unanswered::Broken)?;
+        let head = session.response_header();
+        head.map(|head| head.status)
+            .ok_or_else(|| Unanswered::Broken(Error::new(pingora_error::ErrorType::InvalidHTTPHeader)))
+    }
+
+    /// Connects, with TLS where it is spoken, and asks nothing.
+    ///
+    /// # Errors
+    /// [`Unanswered`].
+    pub async fn reach(&self, question: &Question) -> Result<(), Unanswered> {
+        let connector = self.transport.get_or_init(|| TransportConnector::new(None));
+        let peer = self.fresh(question).await?;
+        connector.new_stream(&peer).await.map(drop).map_err(Unanswered::Unconnected)
+    }
+
+    async fn fresh(&self, question: &Question) -> Result<HttpPeer, Unanswered> {
+        let (host, port) = peer::next_hop(&question.provider, &question.at);
+        let address = self.resolver.resolve(host, port, 0).await;
+        let address = address.map_err(|error| Unanswered::Unknown { host: Arc::clone(host), error })?;
+        Ok(peer::peer(&question.provider, &question.at, address, true))
     }
 }
 

@@ -1,60 +1,277 @@
-//! How many requests a provider has open: `network_config.max_conns_per_host` holds.
+//! Places at providers: how many requests are open, and who waits for one.
+//!
+//! The decisions are `govern::queue`'s; this file holds a lock around them for as long as they take, wakes those who
+//! start, and makes sure that every place comes back: a [`Slot`] gives its place back when it is dropped, a
+//! [`Waiting`] leaves the queue.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
-/// Open requests per provider.
-#[derive(Debug, Default)]
+use govern::queue::{Ask, Class, Ended, Limits, Next, Place, Refused, Room};
+use tokio::sync::oneshot;
+
+use crate::config::snapshot::Key;
+
+/// The places of all providers, kept over reloads.
+#[derive(Debug)]
 pub struct Capacity {
-    open: RwLock<HashMap<Arc<str>, Arc<AtomicU32>>>,
+    epoch: Instant,
+    gates: RwLock<HashMap<Arc<str>, Arc<Gate>>>,
+}
+
+/// The places of one provider.
+#[derive(Debug)]
+pub struct Gate {
+    epoch: Instant,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    room: Room,
+    /// As the latest request had them.
+    limits: Limits,
+    sleepers: HashMap<u64, oneshot::Sender<Slot>>,
 }
 
 /// One open request, until it is dropped.
 #[derive(Debug)]
-pub struct Slot(Arc<AtomicU32>);
+pub struct Slot {
+    gate: Arc<Gate>,
+    place: Place,
+    ended: Ended,
+}
 
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+/// A request that waits for a place. Dropped, it no longer does.
+#[derive(Debug)]
+pub struct Waiting {
+    gate: Arc<Gate>,
+    number: u64,
+    ask: Ask,
+    until: Instant,
+    woken: oneshot::Receiver<Slot>,
+}
+
+/// Which of a provider's keys have a free place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Free {
+    Everywhere,
+    Nowhere,
+    /// By index of the key.
+    At(Vec<bool>),
+}
+
+/// How many are where, for `/health` and the metrics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Crowd {
+    pub provider: Arc<str>,
+    pub open: u32,
+    pub waiting: u32,
+}
+
+impl Default for Capacity {
+    fn default() -> Self {
+        Self { epoch: Instant::now(), gates: RwLock::default() }
     }
 }
 
 impl Capacity {
-    /// A slot at `provider`, unless `limit` are taken.
+    /// The gate of a provider.
     #[must_use]
-    pub fn take(&self, provider: &Arc<str>, limit: u32) -> Option<Slot> {
-        let open = self.count(provider);
-        if open.fetch_add(1, Ordering::Relaxed) < limit {
-            return Some(Slot(open));
-        }
-        open.fetch_sub(1, Ordering::Relaxed);
-        None
-    }
-
-    fn count(&self, provider: &Arc<str>) -> Arc<AtomicU32> {
-        if let Some(found) = self.open.read().unwrap_or_else(PoisonError::into_inner).get(provider) {
+    pub fn gate(&self, provider: &Arc<str>) -> Arc<Gate> {
+        if let Some(found) = self.gates.read().unwrap_or_else(PoisonError::into_inner).get(provider) {
             return Arc::clone(found);
         }
-        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(open.entry(Arc::clone(provider)).or_default())
+        let mut gates = self.gates.write().unwrap_or_else(PoisonError::into_inner);
+        let gate = gates.entry(Arc::clone(provider)).or_insert_with(|| Arc::new(Gate::new(self.epoch)));
+        Arc::clone(gate)
     }
+
+    /// Every provider that was asked so far, by name.
+    #[must_use]
+    pub fn crowds(&self) -> Vec<Crowd> {
+        let gates = self.gates.read().unwrap_or_else(PoisonError::into_inner);
+        let crowd = |(provider, gate): (&Arc<str>, &Arc<Gate>)| {
+            let state = gate.lock();
+            let provider = Arc::clone(provider);
+            Crowd { provider, open: state.room.open(), waiting: state.room.waiting() }
+        };
+        let mut crowds: Vec<Crowd> = gates.iter().map(crowd).collect();
+        crowds.sort_by(|a, b| a.provider.cmp(&b.provider));
+        crowds
+    }
+}
+
+/// The target of a key and a model, as places count them.
+#[must_use]
+pub fn target(key: &Key, model: &str) -> u64 {
+    let bytes = key.known_as.bytes().chain(std::iter::once(0)).chain(model.bytes());
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+impl Gate {
+    fn new(epoch: Instant) -> Self {
+        let limits = Limits { places: u32::MAX, per_target: None, waiting: 0, adaptive: false };
+        let state = State { room: Room::default(), limits, sleepers: HashMap::new() };
+        Self { epoch, state: Mutex::new(state) }
+    }
+
+    /// A place for a request of `tenant` at this target, if it need not wait. `None`: no target's limit concerns it.
+    #[must_use]
+    pub fn take(self: &Arc<Self>, limits: &Limits, tenant: u64, target: Option<u64>) -> Option<Slot> {
+        let now_ms = self.now_ms();
+        let mut state = self.lock();
+        state.limits = *limits;
+        let place = state.room.take(limits, tenant, target, now_ms)?;
+        Some(self.slot(place))
+    }
+
+    /// Which of these keys have a free place for the model.
+    #[must_use]
+    pub fn free(&self, limits: &Limits, keys: &[Arc<Key>], model: &str) -> Free {
+        let state = self.lock();
+        match (state.room.is_free(limits, None), limits.by_target()) {
+            (false, _) => Free::Nowhere,
+            (true, false) => Free::Everywhere,
+            (true, true) => Free::At(
+                keys.iter().map(|key| state.room.is_free(limits, Some(target(key, model)))).collect(),
+            ),
+        }
+    }
+
+    /// How many requests may be open at a target now.
+    #[must_use]
+    pub fn limit_of(&self, limits: &Limits, target: u64) -> u32 {
+        self.lock().room.limit_of(limits, target)
+    }
+
+    /// Begins to wait, until the moment given (`ask.until_ms` is set from it).
+    ///
+    /// # Errors
+    /// The queue is full, or the request could not start in time.
+    pub fn wait(self: &Arc<Self>, limits: &Limits, mut ask: Ask, until: Instant) -> Result<Waiting, Refused> {
+        ask.until_ms = millis(until.saturating_duration_since(self.epoch));
+        let (sender, woken) = oneshot::channel();
+        let now_ms = self.now_ms();
+        let number = {
+            let mut state = self.lock();
+            state.limits = *limits;
+            let number = state.room.enter(limits, ask.clone(), now_ms)?;
+            state.sleepers.insert(number, sender);
+            number
+        };
+        // A place may have come free since it was looked for.
+        self.wake();
+        Ok(Waiting { gate: Arc::clone(self), number, ask, until, woken })
+    }
+
+    /// Lets start who can.
+    fn wake(self: &Arc<Self>) {
+        loop {
+            let mut state = self.lock();
+            let limits = state.limits;
+            let Some(next) = state.room.next(&limits, self.now_ms()) else { return };
+            let (number, slot) = match next {
+                Next::Starts { entry, place } => (entry, Some(self.slot(place))),
+                Next::Expired { entry } => (entry, None),
+            };
+            let sleeper = state.sleepers.remove(&number);
+            // Without the lock: a slot that nobody takes gives its place back, which needs it.
+            drop(state);
+            if let (Some(sleeper), Some(slot)) = (sleeper, slot) {
+                drop(sleeper.send(slot));
+            }
+        }
+    }
+
+    fn slot(self: &Arc<Self>, place: Place) -> Slot {
+        Slot { gate: Arc::clone(self), place, ended: Ended::Otherwise }
+    }
+
+    fn now_ms(&self) -> u64 {
+        millis(self.epoch.elapsed())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Slot {
+    /// Gives the place back, and tells how the request ended.
+    pub fn end(mut self, ended: Ended) {
+        self.ended = ended;
+    }
+
+    /// The target it counts at.
+    #[must_use]
+    pub fn target(&self) -> Option<u64> {
+        self.place.target
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let now_ms = self.gate.now_ms();
+        let waits = {
+            let mut state = self.gate.lock();
+            let limits = state.limits;
+            state.room.done(&limits, self.place, self.ended, now_ms);
+            state.room.waiting() > 0
+        };
+        if waits {
+            self.gate.wake();
+        }
+    }
+}
+
+impl Waiting {
+    /// Waits for a place.
+    ///
+    /// # Errors
+    /// None came in time: how long one would have to wait now, in milliseconds.
+    pub async fn place(mut self) -> Result<Slot, u64> {
+        let woken = tokio::time::timeout_at(self.until.into(), &mut self.woken).await;
+        // It may have come in the very moment that the time was over.
+        let slot = woken.ok().and_then(Result::ok).or_else(|| self.woken.try_recv().ok());
+        slot.ok_or_else(|| {
+            let state = self.gate.lock();
+            state.room.wait_ms(&state.limits, &self.ask, self.gate.now_ms())
+        })
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let mut state = self.gate.lock();
+        state.sleepers.remove(&self.number);
+        state.room.leave(self.ask.class, self.ask.tenant, self.number);
+    }
+}
+
+impl Free {
+    /// The key of this index has one.
+    #[must_use]
+    pub fn at(&self, index: usize) -> bool {
+        match self {
+            Self::Everywhere => true,
+            Self::Nowhere => false,
+            Self::At(keys) => keys.get(index).copied().unwrap_or(true),
+        }
+    }
+}
+
+/// Who asks for a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim {
+    pub class: Class,
+    pub tenant: u64,
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn slots_come_back_when_dropped() {
-        let capacity = Capacity::default();
-        let provider: Arc<str> = "one".into();
-        let first = capacity.take(&provider, 2);
-        let second = capacity.take(&provider, 2);
-        assert!(first.is_some() && second.is_some());
-        assert!(capacity.take(&provider, 2).is_none());
-        assert!(capacity.take(&"two".into(), 2).is_some());
-        drop(first);
-        assert!(capacity.take(&provider, 2).is_some());
-    }
-}
+mod tests;

@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Instant;
 
 use govern::balance::Outlook;
-use govern::breaker::{NO_PROBE, State};
-use govern::cooldown::{Availability, CoolReason, HealthState, Noted, Policy};
+use govern::breaker::{self, NO_PROBE, State};
+use govern::cooldown::{Availability, Call, CoolReason, HealthState, Noted, Policy};
 use govern::headroom::{self, Headroom};
 use govern::load::Load;
 use govern::verdict::FaultClass;
@@ -26,6 +26,7 @@ const POLICY: Policy = Policy::STANDARD;
 /// What `/health` and the metrics show of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cooling {
+    /// `Key::known_as`.
     pub key: Arc<str>,
     /// `None`: the whole key.
     pub model: Option<Arc<str>>,
@@ -38,12 +39,20 @@ pub struct Cooling {
 /// What the metrics show of a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
+    /// `Key::known_as`.
     pub key: Arc<str>,
     pub model: Arc<str>,
     pub circuit: State,
     pub in_flight: u32,
     /// What is left of its rate limits, per thousand.
     pub headroom: u32,
+    /// Recent calls that failed, per thousand.
+    pub faults: u32,
+    /// Smoothed microseconds to the first token of streams, and to the end of whole answers.
+    pub first_token_us: Option<u64>,
+    pub whole_us: Option<u64>,
+    /// It was asked within the last minute, or something is wrong with it.
+    pub current: bool,
 }
 
 /// All that is known of targets.
@@ -55,7 +64,7 @@ pub struct Registry {
 
 #[derive(Debug, Default)]
 struct KeyHealth {
-    /// The key's, for the log.
+    /// Provider and key, for the log.
     id: Arc<str>,
     /// The fingerprint of the key it was observed with: one that was replaced starts anew.
     of: u64,
@@ -69,6 +78,8 @@ struct Target {
     health: HealthState,
     load: Load,
     headroom: Headroom,
+    /// When the latest call began.
+    asked_ms: u64,
 }
 
 impl Default for Registry {
@@ -122,9 +133,11 @@ impl Registry {
         let now_ms = self.now_ms();
         let key = self.find_or_insert(key);
         let target = key.target(model, now_ms);
-        let (number, probe) = target.as_deref().map_or((0, NO_PROBE), |target| {
+        let unknown = Call { began_ms: now_ms, probe: NO_PROBE };
+        let (number, call) = target.as_deref().map_or((0, unknown), |target| {
             let mut target = lock(target);
             target.load.begin();
+            target.asked_ms = now_ms;
             (target.headroom.begin(), target.health.begin(&POLICY, now_ms))
         });
         let model = Arc::clone(model);
@@ -136,7 +149,7 @@ impl Registry {
             model,
             target,
             number,
-            probe,
+            call,
             heard,
             told: false,
         }
@@ -180,18 +193,15 @@ impl Registry {
         let mut found = Vec::new();
         for (key, health) in keys.iter() {
             let models = health.models.read().unwrap_or_else(PoisonError::into_inner);
-            found.extend(models.iter().map(|(model, target)| {
-                let target = lock(target);
-                Standing {
-                    key: Arc::clone(key),
-                    model: Arc::clone(model),
-                    circuit: target.health.breaker(&POLICY, now_ms),
-                    in_flight: target.load.in_flight(),
-                    headroom: target.headroom.permille(now_ms),
-                }
-            }));
+            found.extend(models.iter().map(|(model, target)| standing(key, model, &lock(target), now_ms)));
         }
         found
+    }
+
+    /// What a provider's targets say together; targets that nobody asked for a minute and that were well then say nothing.
+    #[must_use]
+    pub fn circuit_of<'s>(standings: impl Iterator<Item = &'s Standing>) -> State {
+        breaker::of_all(standings.filter(|standing| standing.current).map(|standing| standing.circuit))
     }
 
     fn find(&self, key: &Key) -> Option<Arc<KeyHealth>> {
@@ -199,7 +209,7 @@ impl Registry {
         if keys.is_empty() {
             return None;
         }
-        keys.get(&key.id).filter(|health| health.of == key.fingerprint).cloned()
+        keys.get(&key.known_as).filter(|health| health.of == key.fingerprint).cloned()
     }
 
     fn find_or_insert(&self, key: &Key) -> Arc<KeyHealth> {
@@ -207,10 +217,13 @@ impl Registry {
             return found;
         }
         let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
-        let entry = keys.entry(Arc::clone(&key.id)).or_default();
+        let entry = keys.entry(Arc::clone(&key.known_as)).or_default();
         if entry.of != key.fingerprint {
-            *entry =
-                Arc::new(KeyHealth { id: Arc::clone(&key.id), of: key.fingerprint, ..KeyHealth::default() });
+            *entry = Arc::new(KeyHealth {
+                id: Arc::clone(&key.known_as),
+                of: key.fingerprint,
+                ..KeyHealth::default()
+            });
         }
         Arc::clone(entry)
     }
@@ -227,7 +240,7 @@ pub struct Ticket {
     target: Option<Arc<Mutex<Target>>>,
     /// Of the call, as [`Headroom`] counts them.
     number: u64,
-    probe: u64,
+    call: Call,
     /// The target has begun to answer.
     heard: AtomicBool,
     told: bool,
@@ -253,7 +266,7 @@ impl Ticket {
         let (latency, now_ms) = (micros(self.began), millis(self.epoch));
         self.on_target(|target| {
             target.load.first_token(latency, now_ms);
-            if self.probe != NO_PROBE {
+            if self.call.probe != NO_PROBE {
                 self.close_circuit(target, now_ms);
             }
         });
@@ -264,7 +277,7 @@ impl Ticket {
     pub fn succeeded(mut self, whole: bool, tokens: Option<(u64, u64)>) {
         self.told = true;
         let (latency, now_ms) = (micros(self.began), millis(self.epoch));
-        lock(&self.key.key).on_success(now_ms, NO_PROBE);
+        lock(&self.key.key).on_success(now_ms, self.call.no_probe());
         self.on_target(|target| {
             self.close_circuit(target, now_ms);
             target.load.outcome(false, now_ms);
@@ -282,13 +295,14 @@ impl Ticket {
         self.told = true;
         let now_ms = millis(self.epoch);
         let whole_key = matches!(class, FaultClass::Authentication | FaultClass::Quota);
-        let noted = Noted { class, retry_after_ms, probe: if whole_key { NO_PROBE } else { self.probe } };
+        let call = if whole_key { self.call.no_probe() } else { self.call };
+        let noted = Noted { class, retry_after_ms, call };
         if whole_key {
             lock(&self.key.key).on_fault(&POLICY, noted, now_ms);
         }
         self.on_target(|target| {
             if whole_key {
-                return target.health.on_nothing(self.probe);
+                return target.health.on_nothing(self.call);
             }
             let before = target.health.breaker(&POLICY, now_ms);
             target.health.on_fault(&POLICY, noted, now_ms);
@@ -316,7 +330,7 @@ impl Ticket {
 
     fn close_circuit(&self, target: &mut Target, now_ms: u64) {
         let before = target.health.breaker(&POLICY, now_ms);
-        target.health.on_success(now_ms, self.probe);
+        target.health.on_success(now_ms, self.call);
         if before != State::Closed && target.health.breaker(&POLICY, now_ms) == State::Closed {
             self.log_closed();
         }
@@ -345,7 +359,7 @@ impl Drop for Ticket {
         self.on_target(|target| {
             target.load.end();
             if !self.told {
-                target.health.on_nothing(self.probe);
+                target.health.on_nothing(self.call);
                 self.waited(target);
             }
         });
@@ -374,6 +388,25 @@ impl KeyHealth {
             return None;
         }
         Some(Arc::clone(models.entry(Arc::clone(model)).or_default()))
+    }
+}
+
+/// A target is spoken of as long after it was last asked, in milliseconds.
+const CURRENT_MS: u64 = 60_000;
+
+fn standing(key: &Arc<str>, model: &Arc<str>, target: &Target, now_ms: u64) -> Standing {
+    let circuit = target.health.breaker(&POLICY, now_ms);
+    let recent = now_ms.saturating_sub(target.asked_ms) < CURRENT_MS || target.load.in_flight() > 0;
+    Standing {
+        key: Arc::clone(key),
+        model: Arc::clone(model),
+        circuit,
+        in_flight: target.load.in_flight(),
+        headroom: target.headroom.permille(now_ms),
+        faults: target.load.faults_permille(now_ms),
+        first_token_us: target.load.latency_us(true, now_ms),
+        whole_us: target.load.latency_us(false, now_ms),
+        current: recent || circuit != State::Closed,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Towards providers: which key, which address, how to connect.
 
 pub mod ask;
+pub mod backend;
 pub mod capacity;
 pub mod handover;
 pub mod health;
@@ -9,3 +10,4 @@ pub mod peer;
 pub mod resolve;
 pub mod select;
 pub mod target;
+mod tunnel;

@@ -8,17 +8,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use pingora_core::connectors::l4::Connect;
-use pingora_core::protocols::l4::stream::Stream;
 use pingora_core::protocols::tls::CaType;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_core::utils::tls::WrappedX509;
-use pingora_error::{Error, ErrorType, OrErr, Result};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
-use crate::config::snapshot::{BaseUrl, EgressProxy, Provider, Secret};
+use super::tunnel;
+use crate::config::snapshot::{BaseUrl, EgressProxy, Provider};
 
 /// Pooled connections idle longer than this are closed: below the usual 60 s of load balancers.
 const IDLE: Duration = Duration::from_secs(55);
@@ -50,12 +45,10 @@ pub fn peer(provider: &Provider, endpoint: &BaseUrl, address: SocketAddr, fresh:
         network.ca.hash(&mut group);
     }
     if let Some(proxy) = &network.proxy {
-        options.custom_l4 = Some(Arc::new(ConnectProxy {
-            address,
-            target: format!("{}:{}", endpoint.host, endpoint.port),
-            authorization: proxy.authorization.clone(),
-        }));
+        options.custom_l4 = Some(tunnel::through(proxy, address, endpoint));
+        // The proxy's address is part of the pool key; what stands behind it, and as whom it is asked, is not.
         (&proxy.host, proxy.port, &endpoint.authority).hash(&mut group);
+        tunnel::hash(proxy, &mut group);
     }
     if fresh {
         static FRESH: AtomicU64 = AtomicU64::new(1);
@@ -96,54 +89,4 @@ fn roots(ca: &[Vec<u8>]) -> Arc<CaType> {
 /// The configuration is compiled only from certificates that parse, so Pingora's parser cannot panic.
 fn certificate(der: &[u8]) -> WrappedX509 {
     WrappedX509::new(der.to_vec(), pingora_core::utils::tls::parse_x509)
-}
-
-/// Opens connections through an HTTP CONNECT proxy.
-#[derive(Debug)]
-struct ConnectProxy {
-    address: SocketAddr,
-    target: String,
-    authorization: Option<Secret>,
-}
-
-#[async_trait]
-impl Connect for ConnectProxy {
-    async fn connect(&self, _address: &pingora_core::protocols::l4::socket::SocketAddr) -> Result<Stream> {
-        let mut stream = TcpStream::connect(self.address)
-            .await
-            .or_err_with(ErrorType::ConnectError, || format!("egress proxy {}", self.address))?;
-        let _ = stream.set_nodelay(true);
-        let mut request = format!("CONNECT {0} HTTP/1.1\r\nHost: {0}\r\n", self.target);
-        if let Some(authorization) = &self.authorization {
-            request.push_str("Proxy-Authorization: ");
-            request.push_str(authorization.expose());
-            request.push_str("\r\n");
-        }
-        request.push_str("\r\n");
-        stream.write_all(request.as_bytes()).await.or_err(ErrorType::ConnectError, "egress proxy")?;
-        let answer = read_head(&mut stream).await?;
-        let status = answer.split(' ').nth(1).unwrap_or_default();
-        if !status.starts_with('2') {
-            let first = answer.lines().next().unwrap_or_default().to_owned();
-            return Error::e_explain(
-                ErrorType::ConnectProxyFailure,
-                format!("the egress proxy refused to connect: {first}"),
-            );
-        }
-        Ok(Stream::from(stream))
-    }
-}
-
-/// Reads up to the blank line, byte by byte: what follows belongs to the tunnel.
-async fn read_head(stream: &mut TcpStream) -> Result<String> {
-    const LIMIT: usize = 8 * 1024;
-    let mut head = Vec::with_capacity(256);
-    while !head.ends_with(b"\r\n\r\n") {
-        if head.len() >= LIMIT {
-            return Error::e_explain(ErrorType::ConnectProxyFailure, "the egress proxy's answer is too long");
-        }
-        let byte = stream.read_u8().await.or_err(ErrorType::ConnectProxyFailure, "egress proxy")?;
-        head.push(byte);
-    }
-    Ok(String::from_utf8_lossy(&head).into_owned())
 }

@@ -2,16 +2,21 @@
 //!
 //! Decisions come from `govern` (weights, health, verdicts); this file holds where a request stands.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use govern::backoff::{self, Backoff};
 use govern::balance::{self, Outlook, Strategy};
 use govern::catalog;
-use govern::cooldown::{Availability, CoolReason};
+use govern::cooldown::{Availability, CoolReason, of_server};
 use govern::price;
 use govern::verdict::{FaultClass, Situation, Verdict, decide};
 
+use super::backend::{Group, Visit, Wanted};
+use super::capacity::Free;
 use super::health::Registry;
+use crate::config::backend::{Affinity, Backend};
+use crate::config::policy::Priority;
 use crate::config::snapshot::Key;
 use crate::route::plan::{Plan, Step};
 
@@ -28,6 +33,10 @@ pub struct Cursor {
     wish: Wish,
     /// Keys of the current step that were tried (bit per index below 64).
     tried: u64,
+    /// Servers that were tried (bit per index) of the group of that number.
+    servers: (u64, u64),
+    /// The server that the attempt goes to, where there are several.
+    pub backend: Option<Arc<Backend>>,
     /// Wait before the next attempt.
     pub delay: Duration,
     /// The next attempt must not reuse a pooled connection.
@@ -43,6 +52,14 @@ pub struct Wish {
     pub pinned: Option<usize>,
     /// Requests of one session go to one key as long as it is well.
     pub session: Option<u64>,
+    /// Who asks: places at a provider are shared fairly among tenants.
+    pub tenant: u64,
+    /// What the caller says of the request's place in a queue.
+    pub priority: Option<Priority>,
+    /// So do requests whose prompts begin alike, as long as it does not overload anybody.
+    pub prefix: Option<u64>,
+    /// That is so for keys too, not for servers alone.
+    pub prefix_among_keys: bool,
 }
 
 impl Wish {
@@ -58,6 +75,8 @@ impl Wish {
 pub enum Choice {
     /// Use this key of the current step.
     Use { key: usize },
+    /// A key is ready, but has no free place.
+    Full,
     /// Every key cools down: this one is the first to be ready again.
     Cooling { key: usize, wait_ms: u64, why: CoolReason },
     /// No key of the provider serves the model.
@@ -71,26 +90,49 @@ impl Cursor {
         Self { stream, wish, ..Self::default() }
     }
 
+    /// What the caller asked of the choice.
+    #[must_use]
+    pub fn wish(&self) -> &Wish {
+        &self.wish
+    }
+
     /// The current step.
     #[must_use]
     pub fn current<'p>(&self, plan: &'p Plan) -> Option<&'p Step> {
         plan.steps.get(self.step)
     }
 
-    /// Picks a key of the current step: by its strategy among those that are ready and were not tried yet;
-    /// when all were tried, they are all open again.
-    pub fn choose(&mut self, step: &Step, health: &Registry, random: u64) -> Choice {
+    /// Picks a key of the current step: by its strategy among those that are ready, have a free place, and were not tried
+    /// yet; when all were tried, they are all open again.
+    pub fn choose(&mut self, step: &Step, health: &Registry, free: &Free, random: u64) -> Choice {
         let now_ms = health.now_ms();
-        if let Some(key) = self.pick(step, health, now_ms, random) {
+        if let Some(key) = self.pick(step, health, free, (now_ms, random)) {
             return Choice::Use { key };
         }
-        if self.tried != 0 {
-            self.tried = 0;
-            if let Some(key) = self.pick(step, health, now_ms, random) {
-                return Choice::Use { key };
-            }
+        let tried = std::mem::take(&mut self.tried);
+        if tried != 0
+            && let Some(key) = self.pick(step, health, free, (now_ms, random))
+        {
+            return Choice::Use { key };
+        }
+        if !self.able(step, health).is_empty() {
+            self.tried = tried;
+            return Choice::Full;
         }
         self.first_ready(step, health, now_ms)
+    }
+
+    /// The keys of a step that are ready, whether or not they have a free place: those that were not tried yet, or all.
+    #[must_use]
+    pub fn able(&self, step: &Step, health: &Registry) -> Vec<usize> {
+        let now_ms = health.now_ms();
+        let keys = step.provider.keys.iter().enumerate();
+        let served = keys.filter(|(index, key)| self.serves(step, *index) && step.served_by(key));
+        let ready = |key: &Key| health.verdict(key, &step.model, now_ms) == Availability::Ready;
+        let ready: Vec<usize> = served.filter(|(_, key)| ready(key)).map(|(index, _)| index).collect();
+        let untried: Vec<usize> =
+            ready.iter().copied().filter(|index| self.tried & bit(*index) == 0).collect();
+        if untried.is_empty() { ready } else { untried }
     }
 
     /// An attempt with `key` begins.
@@ -108,7 +150,8 @@ impl Cursor {
         let now_ms = health.now_ms();
         let mut cursor = self.clone();
         loop {
-            if let Some(key) = cursor.pick(cursor.current(plan)?, health, now_ms, random) {
+            if let Some(key) = cursor.pick(cursor.current(plan)?, health, &Free::Everywhere, (now_ms, random))
+            {
                 return Some((cursor, key));
             }
             if !cursor.advance(plan) {
@@ -120,6 +163,43 @@ impl Cursor {
     /// This key of the current step was tried beside.
     pub fn also_tried(&mut self, key: usize) {
         self.tried |= bit(key);
+    }
+
+    /// Picks a server of the group that is up, one that was not tried yet if there is one. `None` when none is up, but
+    /// for `at_any_rate`.
+    pub fn visit(
+        &mut self,
+        step: &Step,
+        group: &Arc<Group>,
+        at_any_rate: bool,
+        random: u64,
+    ) -> Option<Visit> {
+        if self.servers.0 != group.id() {
+            self.servers = (group.id(), 0);
+        }
+        let session = self.wish.session.filter(|_| step.provider.affinity != Affinity::None);
+        let prefix = self.wish.prefix.filter(|_| step.provider.affinity == Affinity::Prompt);
+        let mut wanted = Wanted { tried: self.servers.1, session, prefix };
+        let mut found = group.choose(wanted, random);
+        if found.is_none() {
+            // All were tried: they are all open again.
+            (self.servers.1, wanted.tried) = (0, 0);
+            found = group.choose(wanted, random);
+        }
+        if found.is_none() && at_any_rate {
+            found = group.any(random);
+        }
+        let visit = group.visit(found?)?;
+        self.servers.1 |= visit.bit();
+        self.backend = visit.backend().cloned();
+        Some(visit)
+    }
+
+    /// Another server of the group is up and was not tried.
+    #[must_use]
+    pub fn has_other(&self, group: &Group) -> bool {
+        let tried = if self.servers.0 == group.id() { self.servers.1 } else { 0 };
+        group.choose(Wanted { tried, ..Wanted::default() }, 0).is_some()
     }
 
     /// Moves on to the next step. False when there is none.
@@ -143,12 +223,19 @@ impl Cursor {
         if seen.stale_connection && !seen.answer_begun && self.free_retries < 2 {
             // Nothing was wrong but a pooled connection that the provider had closed meanwhile.
             self.free_retries += 1;
+            self.servers = (0, 0);
             self.tries = self.tries.saturating_sub(1);
             self.fresh_connection = true;
             return true;
         }
+        if self.goes_to_other_server(&step, fault.class, seen) {
+            // By the same key, where it has servers of its own.
+            self.tried = 0;
+            return true;
+        }
         let now_ms = health.now_ms();
-        let other_key = !seen.direct_key && self.pick(&step, health, now_ms, 0).is_some();
+        let other_key =
+            !seen.direct_key && self.pick(&step, health, &Free::Everywhere, (now_ms, 0)).is_some();
         let situation = Situation {
             retries_left: self.tries <= step.provider.network.max_retries,
             other_key,
@@ -159,7 +246,9 @@ impl Cursor {
         match decide(fault.class, situation) {
             // Nobody waits for a circuit while another target may answer.
             Verdict::Retry
-                if situation.fallback_left && !seen.direct_key && self.is_open(&step, health, now_ms) =>
+                if situation.fallback_left
+                    && !seen.direct_key
+                    && (seen.servers == Servers::Down || self.is_open(&step, health, now_ms)) =>
             {
                 self.advance(plan)
             }
@@ -168,6 +257,20 @@ impl Cursor {
             Verdict::Failover => self.advance(plan),
             Verdict::Stop => false,
         }
+    }
+
+    /// Another server can take the request at once. A server that could not be reached has not seen it, so that counts for
+    /// nothing; a request that breaks whoever works at it must not go round them all.
+    fn goes_to_other_server(&mut self, step: &Step, class: FaultClass, seen: Seen) -> bool {
+        let open = seen.servers == Servers::Others && !seen.answer_begun && !seen.retry_forbidden;
+        if !open || !of_server(class) {
+            return false;
+        }
+        if class == FaultClass::ConnectFailed {
+            self.tries = self.tries.saturating_sub(1);
+            return true;
+        }
+        self.tries <= step.provider.network.max_retries
     }
 
     /// Prepares a retry on the same step; false when the provider asked for a longer wait than callers
@@ -227,9 +330,15 @@ impl Cursor {
         })
     }
 
-    fn pick(&self, step: &Step, health: &Registry, now_ms: u64, random: u64) -> Option<usize> {
+    fn pick(
+        &self,
+        step: &Step,
+        health: &Registry,
+        free: &Free,
+        (now_ms, random): (u64, u64),
+    ) -> Option<usize> {
         let open = |index: usize, key: &Key| {
-            self.serves(step, index) && self.tried & bit(index) == 0 && step.served_by(key)
+            free.at(index) && self.serves(step, index) && self.tried & bit(index) == 0 && step.served_by(key)
         };
         // One key leaves nothing to choose.
         if let [only] = step.provider.keys.as_slice() {
@@ -250,9 +359,15 @@ impl Cursor {
                 outlook
             })
             .collect();
-        if let Some(session) = self.wish.session {
-            let keys = step.provider.keys.iter().map(|key| fnv1a(key.id.as_bytes()));
-            return balance::affine(outlooks.iter().copied().zip(keys), session);
+        let affinity = step.provider.affinity;
+        let keys = || step.provider.keys.iter().map(|key| fnv1a(key.id.as_bytes()));
+        if let Some(session) = self.wish.session.filter(|_| affinity != Affinity::None) {
+            return balance::affine(outlooks.iter().copied().zip(keys()), session);
+        }
+        let prefix = self.wish.prefix.filter(|_| affinity == Affinity::Prompt && self.wish.prefix_among_keys);
+        let own = prefix.and_then(|prefix| balance::alike(outlooks.iter().copied().zip(keys()), prefix));
+        if own.is_some() {
+            return own;
         }
         balance::choose(step.provider.strategy, outlooks.iter().copied(), random)
     }
@@ -282,10 +397,24 @@ pub struct Seen {
     pub direct_key: bool,
     /// A reused connection broke before any byte came.
     pub stale_connection: bool,
+    pub servers: Servers,
+}
+
+/// How the servers stand that the attempt was at one of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Servers {
+    /// There is but one.
+    #[default]
+    One,
+    /// Another one is up and was not tried.
+    Others,
+    /// No other one is up.
+    Down,
 }
 
 /// A hash that is the same everywhere and always.
-fn fnv1a(bytes: &[u8]) -> u64 {
+#[must_use]
+pub fn fnv1a(bytes: &[u8]) -> u64 {
     bytes
         .iter()
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))

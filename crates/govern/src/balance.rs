@@ -150,10 +150,63 @@ where
 {
     let exhausted = outlooks.clone().all(|(outlook, _)| !outlook.candidate.eligible || outlook.headroom == 0);
     let open = |outlook: &Outlook| outlook.candidate.eligible && (outlook.headroom > 0 || exhausted);
+    nearest(outlooks, session, open)
+}
+
+/// The index of the target where requests like this one (their prompts begin alike) went before, so that its prompt
+/// cache keeps hitting; `None` when none is at ease, and the strategy decides.
+///
+/// As [`affine`], but of a habit less is made than of a session: a target near a rate limit is passed over, and so is
+/// one with many more calls under way than its share. With one prompt for all callers, all targets come to
+/// have it cached.
+#[must_use]
+pub fn alike<I>(outlooks: I, prefix: u64) -> Option<usize>
+where
+    I: Iterator<Item = (Outlook, u64)> + Clone,
+{
+    let crowd = Crowd::of(outlooks.clone().map(|(outlook, _)| outlook));
+    let open = |outlook: &Outlook| {
+        outlook.candidate.eligible && u64::from(outlook.headroom) >= EASED && crowd.has_room(outlook)
+    };
+    nearest(outlooks, prefix, open)
+}
+
+/// How many calls are under way at all eligible targets together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Crowd {
+    calls: u64,
+    weight: u64,
+}
+
+impl Crowd {
+    #[must_use]
+    pub fn of(outlooks: impl Iterator<Item = Outlook>) -> Self {
+        let eligible = outlooks.filter(|outlook| outlook.candidate.eligible);
+        eligible.fold(Self { calls: 0, weight: 0 }, |sum, outlook| Self {
+            calls: sum.calls.saturating_add(outlook.in_flight.into()),
+            weight: sum.weight.saturating_add(outlook.candidate.weight),
+        })
+    }
+
+    /// One more call is not too many for this one: at most half as many again as its weight's share of all, and
+    /// few calls are never a crowd.
+    #[must_use]
+    pub fn has_room(&self, outlook: &Outlook) -> bool {
+        let own = u64::from(outlook.in_flight).saturating_add(1);
+        let shares = self.calls.saturating_add(1).saturating_mul(outlook.candidate.weight);
+        own <= CROWD || own.saturating_mul(self.weight).saturating_mul(2) <= shares.saturating_mul(3)
+    }
+}
+
+/// Weighted rendezvous hashing among the targets that are open.
+fn nearest<I>(outlooks: I, key: u64, open: impl Fn(&Outlook) -> bool) -> Option<usize>
+where
+    I: Iterator<Item = (Outlook, u64)>,
+{
     let ranked =
         outlooks.enumerate().filter(|(_, (outlook, _))| open(outlook)).map(|(index, (outlook, identity))| {
-            // A number in (0, 1) that is the target's own for this session.
-            let own = ((mix(session ^ identity) >> 12) as f64 + 0.5) / (1_u64 << 52) as f64;
+            // A number in (0, 1) that is the target's own for this key.
+            let own = ((mix(key ^ identity) >> 12) as f64 + 0.5) / (1_u64 << 52) as f64;
             (index, -own.ln() / outlook.candidate.weight.max(1) as f64)
         });
     ranked.min_by(|one, other| one.1.total_cmp(&other.1)).map(|(index, _)| index)

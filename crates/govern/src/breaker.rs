@@ -57,6 +57,24 @@ pub enum State {
     },
 }
 
+/// A provider, as its targets agree: open as long as none of them may be asked, half-open as soon as one may. One that is
+/// closed keeps it closed, and so does knowing of none.
+#[must_use]
+pub fn of_all(targets: impl IntoIterator<Item = State>) -> State {
+    targets.into_iter().reduce(of_two).unwrap_or(State::Closed)
+}
+
+fn of_two(one: State, other: State) -> State {
+    match (one, other) {
+        (State::Closed, _) | (_, State::Closed) => State::Closed,
+        (State::Open { until_ms: a }, State::Open { until_ms: b }) => State::Open { until_ms: a.min(b) },
+        (State::HalfOpen { probe_until_ms: a }, State::HalfOpen { probe_until_ms: b }) => {
+            State::HalfOpen { probe_until_ms: a.and(b) }
+        }
+        (half @ State::HalfOpen { .. }, _) | (_, half) => half,
+    }
+}
+
 /// What recent calls of one target have shown.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Breaker {

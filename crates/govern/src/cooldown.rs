@@ -65,22 +65,30 @@ pub enum Availability {
 pub struct HealthState {
     /// End of the cool-down, and its cause.
     cooling: Option<(u64, CoolReason)>,
+    /// When the latest call began that the target accepted, and that it refused for its key or its bill.
+    accepted_ms: Option<u64>,
+    refused_ms: u64,
     streaks: Streaks,
     breaker: Breaker,
 }
 
 impl HealthState {
-    /// A call begins. The number of the probe that it is, or [`breaker::NO_PROBE`].
-    pub fn begin(&mut self, policy: &Policy, now_ms: u64) -> u64 {
-        self.breaker.begin(&policy.faults, now_ms)
+    /// A call begins. It may be a probe.
+    pub fn begin(&mut self, policy: &Policy, now_ms: u64) -> Call {
+        Call { began_ms: now_ms, probe: self.breaker.begin(&policy.faults, now_ms) }
     }
 
     /// The target answered well: whatever repeated has stopped repeating.
     ///
     /// The success of a call that began before a cool-down says nothing about its cause, so it does not cut
-    /// short a wait.
-    pub fn on_success(&mut self, now_ms: u64, probe: u64) {
-        self.breaker.on_success(now_ms, probe);
+    /// short a wait. One of a call that began after a refused one did shows that the key is accepted and the bill paid.
+    pub fn on_success(&mut self, now_ms: u64, call: Call) {
+        self.breaker.on_success(now_ms, call.probe);
+        self.accepted_ms = self.accepted_ms.max(Some(call.began_ms));
+        let disproved = |why| refuses(why) && call.began_ms >= self.refused_ms;
+        if self.cooling.is_some_and(|(_, why)| disproved(why)) {
+            (self.cooling, self.streaks) = (None, Streaks::default());
+        }
         if self.cooling.is_none_or(|(until_ms, _)| now_ms >= until_ms) {
             (self.cooling, self.streaks) = (None, Streaks::default());
         }
@@ -94,20 +102,27 @@ impl HealthState {
         let hint = fault.retry_after_ms.map(|hint| hint.min(policy.retry_after_cap_ms));
         let Some(why) = reason(fault.class) else {
             match answered(fault.class) {
-                true => self.breaker.on_success(now_ms, fault.probe),
-                false => self.breaker.on_nothing(fault.probe),
+                true => self.breaker.on_success(now_ms, fault.call.probe),
+                false => self.breaker.on_nothing(fault.call.probe),
             }
             return;
         };
+        if refuses(why) {
+            // Another call has shown since that it was not the key: one odd answer rests nobody.
+            if self.accepted_ms.is_some_and(|accepted| accepted >= fault.call.began_ms) {
+                return self.breaker.on_nothing(fault.call.probe);
+            }
+            self.refused_ms = self.refused_ms.max(fault.call.began_ms);
+        }
         let (streak, ladder) = match why {
             CoolReason::RateLimited => (&mut self.streaks.rate_limited, policy.rate_limited),
             CoolReason::Refused => (&mut self.streaks.refused, policy.refused),
             CoolReason::Quota => (&mut self.streaks.quota, policy.quota),
             CoolReason::Faults => {
-                return self.breaker.on_fault(&policy.faults, hint, now_ms, fault.probe);
+                return self.breaker.on_fault(&policy.faults, hint, now_ms, fault.call.probe);
             }
         };
-        self.breaker.on_nothing(fault.probe);
+        self.breaker.on_nothing(fault.call.probe);
         let news = self.cooling.is_none_or(|(until_ms, _)| now_ms >= until_ms);
         // The first of its cause counts even while another cause is in force.
         let own = if news || *streak == 0 { ladder.after(*streak) } else { 0 };
@@ -120,8 +135,8 @@ impl HealthState {
     }
 
     /// A call ended without saying anything of the target.
-    pub fn on_nothing(&mut self, probe: u64) {
-        self.breaker.on_nothing(probe);
+    pub fn on_nothing(&mut self, call: Call) {
+        self.breaker.on_nothing(call.probe);
     }
 
     /// Whether the target may be used at `now_ms`. Of several reasons the one that lasts longest is told.
@@ -160,7 +175,23 @@ pub struct Noted {
     pub class: FaultClass,
     pub retry_after_ms: Option<u64>,
     /// What [`HealthState::begin`] said of the call.
+    pub call: Call,
+}
+
+/// A call, as its outcome has to name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Call {
+    pub began_ms: u64,
+    /// The number of the probe that it is, or [`breaker::NO_PROBE`].
     pub probe: u64,
+}
+
+impl Call {
+    /// The same call where it is no probe.
+    #[must_use]
+    pub fn no_probe(self) -> Self {
+        Self { probe: breaker::NO_PROBE, ..self }
+    }
 }
 
 /// How often each cause came in a row.
@@ -169,6 +200,11 @@ struct Streaks {
     rate_limited: u32,
     refused: u32,
     quota: u32,
+}
+
+/// The key or its account is not accepted.
+fn refuses(why: CoolReason) -> bool {
+    matches!(why, CoolReason::Refused | CoolReason::Quota)
 }
 
 /// The target understood the request and said what is wrong with it: it works.
@@ -187,6 +223,13 @@ fn answered(class: FaultClass) -> bool {
 #[must_use]
 pub fn counts(class: FaultClass) -> bool {
     reason(class).is_some()
+}
+
+/// Whether a fault of this class is that of the server that was asked: another one that serves the same may do
+/// better.
+#[must_use]
+pub fn of_server(class: FaultClass) -> bool {
+    matches!(reason(class), Some(CoolReason::Faults | CoolReason::RateLimited))
 }
 
 /// What a fault says about the target; `None` when it says nothing. The total deadline may have been used up by

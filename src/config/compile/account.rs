@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use translate::provider::CredentialScheme;
 
-use super::Compiler;
 use super::endpoint::{self, Place};
 use super::provider::Entry;
+use super::{Compiler, backend};
 use crate::config::document::At;
 use crate::config::raw;
 use crate::config::snapshot::{Key, Secret};
@@ -99,7 +99,8 @@ pub(super) fn complete(
     }
     let index = pointer.rsplit('/').next().and_then(|at| at.parse().ok()).unwrap_or(0);
     let place = place(entry, raw, index);
-    if place != *first {
+    key.backends = backend::of_key(compiler, entry, raw, (pointer, &place));
+    if !place.is_at(first) || key.backends.is_some() {
         key.endpoint = endpoint::compile(compiler, entry, &place).map(Arc::new);
     }
     exchange(compiler, entry, pointer, key);
@@ -141,6 +142,12 @@ fn place(entry: &Entry<'_>, raw: &raw::ProviderKey, index: usize) -> Place {
         place.region = vertex.region.clone().unwrap_or(place.region);
         let own = || vertex.auth_credentials.as_deref().and_then(project_of);
         place.project = vertex.project_id.clone().or_else(|| vertex.project_number.clone()).or_else(own);
+    }
+    if let Some(vllm) = &raw.vllm_key_config {
+        let own = vllm.url.as_deref().map(|url| ("url", url));
+        let own = own.or_else(|| Some(("urls/0", vllm.urls.first()?.parts().0)));
+        let at = |name| entry.at(&format!("keys/{index}/vllm_key_config/{name}"));
+        place.host = own.map(|(name, url)| (at(name), url.to_owned())).or(place.host);
     }
     if let Some(bedrock) = &raw.bedrock_key_config {
         place.region = bedrock.region.clone().unwrap_or(place.region);

@@ -9,9 +9,9 @@ use http::Uri;
 use http::uri::Scheme;
 use translate::Wire;
 
-use super::Compiler;
 use super::preset::MOCK;
 use super::provider::Entry;
+use super::{Compiler, backend};
 use crate::config::document::At;
 use crate::config::problem::Problem;
 use crate::config::snapshot::{BaseUrl, ServicePaths};
@@ -55,6 +55,13 @@ impl Place {
         text.replace("{region}", &self.region).replace("{api_version}", &self.api_version)
     }
 
+    /// The same place, wherever it was written down.
+    pub(super) fn is_at(&self, other: &Self) -> bool {
+        let host = |place: &Self| place.host.as_ref().map(|(_, url)| url.clone());
+        let bare = |place: &Self| Self { host: None, ..place.clone() };
+        host(self) == host(other) && bare(self) == bare(other)
+    }
+
     /// Azure's newer surface has OpenAI's own paths, the deployment as model in the body, and no dates.
     fn azure_v1(&self, text: &str) -> Option<String> {
         let query = match self.api_version.as_str() {
@@ -81,7 +88,17 @@ impl Place {
 
 /// The endpoint of an entry; `None` after a problem. `place` is that of its first key, or of the one asked for.
 pub(super) fn compile(compiler: &mut Compiler<'_>, entry: &Entry<'_>, place: &Place) -> Option<BaseUrl> {
-    let (pointer, text) = base_text(compiler, entry, place)?;
+    let at = base_text(compiler, entry, place)?;
+    compile_at(compiler, entry, place, at)
+}
+
+/// As [`compile`], at this base URL, which the field of that pointer has.
+pub(super) fn compile_at(
+    compiler: &mut Compiler<'_>,
+    entry: &Entry<'_>,
+    place: &Place,
+    (pointer, text): (String, String),
+) -> Option<BaseUrl> {
     let base = match Base::parse(&place.fill(&text)) {
         Ok(base) => base,
         Err((message, advice)) => {
@@ -147,22 +164,8 @@ fn base_text(compiler: &mut Compiler<'_>, entry: &Entry<'_>, place: &Place) -> O
     if let Some(text) = &entry.raw.network_config.base_url {
         return Some((entry.at("network_config/base_url"), text.clone()));
     }
-    if let Some(host) = &place.host {
-        return Some(host.clone());
-    }
-    let mut of_keys: Vec<(String, String)> = Vec::new();
-    for (index, key) in entry.raw.keys.iter().enumerate() {
-        if let Some(url) = key.vllm_key_config.as_ref().and_then(|c| c.url.clone()) {
-            of_keys.push((entry.at(&format!("keys/{index}/vllm_key_config/url")), url));
-        }
-    }
-    if let Some(first) = of_keys.first() {
-        if let Some((pointer, _)) = of_keys.iter().find(|(_, url)| *url != first.1) {
-            let problem =
-                compiler.document.problem(pointer, At::Value, "the keys of a provider have different URLs");
-            compiler.push(pointer, problem.suggest("make one custom provider per URL"));
-        }
-        return Some(first.clone());
+    if let Some(first) = backend::first(entry).or_else(|| place.host.clone()) {
+        return Some(first);
     }
     let paths = entry.raw.custom_provider_config.as_ref().map(|c| &c.request_path_overrides);
     if let Some(url) = paths.and_then(|p| p.chat_completion.as_deref()).filter(|p| p.contains("://")) {

@@ -11,7 +11,9 @@ use crate::config::problem::child;
 use crate::config::raw;
 
 /// Settings of `client` that are read.
-const CLIENT_ACTIVE: [&str; 9] = [
+const CLIENT_ACTIVE: [&str; 11] = [
+    "drop_excess_requests",
+    "highest_priority",
     "aws_access_keys",
     "fetch_allowed_hosts",
     "fetch_max_size_mb",
@@ -26,8 +28,7 @@ const CLIENT_ACTIVE: [&str; 9] = [
 const TOP_ACTIVE: [&str; 7] =
     ["$schema", "server", "client", "providers", "fallbacks", "hedging", "streaming"];
 
-const PROVIDER_INACTIVE: [&str; 6] = [
-    "concurrency_and_buffer_size",
+const PROVIDER_INACTIVE: [&str; 5] = [
     "send_back_raw_request",
     "send_back_raw_response",
     "store_raw_request_response",
@@ -63,9 +64,6 @@ fn of_provider(compiler: &mut Compiler<'_>, pointer: &str, provider: &raw::Provi
     let written = fields(provider);
     for name in PROVIDER_INACTIVE {
         let neutral = match name {
-            "concurrency_and_buffer_size" => {
-                provider.concurrency_and_buffer_size == Some(raw::Concurrency::default())
-            }
             "openai_config" => provider.openai_config == Some(raw::OpenAiOptions::default()),
             _ => false,
         };

@@ -77,8 +77,10 @@ fn without_list(compiler: &mut Compiler<'_>, entry: &Entry<'_>) -> Vec<Arc<Key>>
 fn plain(entry: &Entry<'_>, name: &str, secret: Option<Secret>) -> Key {
     Key {
         id: stable_id(entry.name, name),
+        known_as: known_as(entry.name, &stable_id(entry.name, name)),
         deployments: HashMap::new(),
         endpoint: None,
+        backends: None,
         credential: account::fixed(entry.spec.credential, secret.as_ref()),
         name: Arc::from(name),
         fingerprint: fingerprint(secret.as_ref(), None),
@@ -106,11 +108,14 @@ fn one(compiler: &mut Compiler<'_>, entry: &Entry<'_>, raw: &raw::ProviderKey, a
     {
         models.push(Arc::from(model));
     }
+    let id = raw.id.as_deref().map_or_else(|| stable_id(entry.name, name), Arc::from);
     Key {
         deployments: HashMap::new(),
         endpoint: None,
+        backends: None,
         credential: account::fixed(entry.spec.credential, secret.as_ref()),
-        id: raw.id.as_deref().map_or_else(|| stable_id(entry.name, name), Arc::from),
+        known_as: known_as(entry.name, &id),
+        id,
         name: Arc::from(name),
         fingerprint: fingerprint(secret.as_ref(), Some(raw)),
         secret: secret.filter(|_| disabled.is_none()),
@@ -200,6 +205,11 @@ fn long_form(compiler: &Compiler<'_>, long: &raw::KeyReference) -> Result<Option
         }
         None => Err(format!("the environment variable {variable} is not set")),
     }
+}
+
+/// Names of providers have no slash.
+fn known_as(provider: &str, id: &str) -> Arc<str> {
+    Arc::from(format!("{provider}/{id}"))
 }
 
 /// FNV-1a over provider and name: the same over reloads and restarts.

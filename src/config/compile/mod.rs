@@ -5,6 +5,7 @@
 //! its key, a feature that is not active says so.
 
 mod account;
+mod backend;
 mod certificate;
 mod endpoint;
 mod fallback;
@@ -12,6 +13,7 @@ mod hedging;
 mod inactive;
 mod key;
 mod network;
+mod places;
 mod preset;
 mod provider;
 mod proxy;
@@ -30,7 +32,7 @@ use super::raw;
 use super::schema::schema;
 use super::snapshot::{Client, Provider, Secret, Snapshot};
 use super::validate::{Found, validate};
-use crate::config::policy::Policy;
+use crate::config::policy::{Policy, Priority};
 use crate::egress::fetch;
 use preset::MOCK;
 
@@ -153,6 +155,12 @@ fn client(compiler: &mut Compiler<'_>, raw: &raw::Client) -> Client {
         max_request_body_bytes: raw.max_request_body_size_mb.saturating_mul(1024 * 1024),
         request_read_timeout: seconds(raw.request_read_timeout_in_seconds),
         request_body_timeout: seconds(raw.request_body_timeout_in_seconds),
+        drop_excess_requests: raw.drop_excess_requests,
+        highest_priority: match raw.highest_priority {
+            raw::Priority::Low => Priority::Low,
+            raw::Priority::Normal => Priority::Normal,
+            raw::Priority::High => Priority::High,
+        },
         prometheus_labels: raw.prometheus_labels.clone(),
         fetch: Arc::new(fetch::Policy {
             allow_private: raw.fetch_private_addresses,

@@ -78,7 +78,7 @@ fn either(
     two.0.or(two.1)
 }
 
-fn headers(
+pub(super) fn headers(
     compiler: &mut Compiler<'_>,
     pointer: &str,
     raw: &BTreeMap<String, String>,

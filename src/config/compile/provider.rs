@@ -6,7 +6,7 @@ use std::time::Duration;
 use translate::provider::{self as presets, CredentialScheme, ProviderSpec};
 
 use super::preset::{self, MOCK};
-use super::{Compiler, account, endpoint, key, network};
+use super::{Compiler, account, backend, endpoint, key, network, places};
 use crate::config::document::At;
 use crate::config::policy::Recovery;
 use crate::config::problem::child;
@@ -55,15 +55,19 @@ pub(super) fn compile(compiler: &mut Compiler<'_>, name: &str, raw: &raw::Provid
     };
     let place = account::first_place(&entry);
     let endpoint = endpoint::compile(compiler, &entry, &place);
+    let backends = backend::of_provider(compiler, &entry, &place);
     let keys = key::compile(compiler, &entry, &place);
     let network = network::compile(compiler, &entry, endpoint.as_ref());
     let mock = mock(compiler, &entry);
+    let (places, max_wait) = places::compile(compiler, &entry);
     Some(Provider {
         name: Arc::from(name),
         wire: spec.wire,
         spec,
         mock,
         endpoint: endpoint?,
+        backends,
+        affinity: backend::affinity(&entry),
         credential: spec.credential,
         strategy: match raw.strategy {
             raw::Strategy::Weighted => Strategy::Weighted,
@@ -75,6 +79,8 @@ pub(super) fn compile(compiler: &mut Compiler<'_>, name: &str, raw: &raw::Provid
         keys,
         recovery: raw.streaming.as_ref().and_then(|own| own.recovery).or(compiler.recovery).map(recovery),
         network,
+        places,
+        max_wait,
         allowed: raw.custom_provider_config.as_ref().and_then(|c| c.allowed_requests.as_ref()).map(allowed),
         heads: Default::default(),
     })

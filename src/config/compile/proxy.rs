@@ -1,4 +1,4 @@
-//! `proxy_config`: the HTTP proxy on the way out, configured or from the environment.
+//! `proxy_config`: the HTTP or SOCKS5 proxy on the way out, configured or from the environment.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::config::document::At;
 use crate::config::environment::Environment;
 use crate::config::problem::Problem;
 use crate::config::raw::ProxyKind;
-use crate::config::snapshot::{BaseUrl, EgressProxy, Secret};
+use crate::config::snapshot::{BaseUrl, EgressProxy, Secret, Tunnel};
 
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
@@ -23,26 +23,11 @@ pub(super) fn compile(
     let raw = &entry.raw.proxy_config;
     match raw.kind {
         ProxyKind::None => None,
-        ProxyKind::Socks5 => {
-            let pointer = entry.at("proxy_config/type");
-            let problem =
-                compiler.document.problem(&pointer, At::Value, "SOCKS5 proxies are not supported yet");
-            compiler.push(&pointer, Problem::suggest(problem, "use an HTTP proxy (\"type\": \"http\")"));
-            None
-        }
-        ProxyKind::Http => {
-            let pointer = entry.at("proxy_config/url");
-            let Some(url) = raw.url.as_deref() else {
-                compiler.problem(&entry.at("proxy_config"), At::Value, "a proxy of type http needs a url");
-                return None;
-            };
-            let credentials =
-                raw.username.as_deref().map(|user| (user, raw.password.as_deref().unwrap_or_default()));
-            parsed(compiler, &pointer, url, credentials)
-        }
+        ProxyKind::Http => configured(compiler, entry, "http"),
+        ProxyKind::Socks5 => configured(compiler, entry, "socks5"),
         ProxyKind::Environment => {
             let (name, url) = from_environment(compiler.environment, endpoint)?;
-            match parse(&url, None) {
+            match parse(&url, "http", None) {
                 Ok(proxy) => Some(proxy),
                 Err(message) => {
                     compiler.problem(&entry.at("proxy_config/type"), At::Value, format!("{name}: {message}"));
@@ -53,32 +38,43 @@ pub(super) fn compile(
     }
 }
 
-fn parsed(
-    compiler: &mut Compiler<'_>,
-    pointer: &str,
-    url: &str,
-    credentials: Option<(&str, &str)>,
-) -> Option<EgressProxy> {
-    match parse(url, credentials) {
+/// A proxy of this kind, as it is configured.
+fn configured(compiler: &mut Compiler<'_>, entry: &Entry<'_>, kind: &str) -> Option<EgressProxy> {
+    let raw = &entry.raw.proxy_config;
+    let Some(url) = raw.url.as_deref() else {
+        let message = format!("a proxy of type {kind} needs a url");
+        compiler.problem(&entry.at("proxy_config"), At::Value, message);
+        return None;
+    };
+    let credentials = raw.username.as_deref().map(|user| (user, raw.password.as_deref().unwrap_or_default()));
+    let found = parse(url, kind, credentials).and_then(|proxy| {
+        let socks = matches!(proxy.tunnel, Tunnel::Socks5 { .. });
+        let fits = socks == (kind == "socks5");
+        if fits { Ok(proxy) } else { Err(format!("the proxy's scheme must be {kind}")) }
+    });
+    match found {
         Ok(proxy) => Some(proxy),
         Err(message) => {
-            let problem = compiler.document.problem(pointer, At::Value, message);
-            compiler.push(pointer, Problem::suggest(problem, "write http://host:port"));
+            let pointer = entry.at("proxy_config/url");
+            let problem = compiler.document.problem(&pointer, At::Value, message);
+            compiler.push(&pointer, Problem::suggest(problem, format!("write {kind}://host:port")));
             None
         }
     }
 }
 
-/// `http://[user:password@]host[:port]`, the scheme optional. The message never quotes the URL.
-fn parse(url: &str, credentials: Option<(&str, &str)>) -> Result<EgressProxy, String> {
+/// `http://[user:password@]host[:port]` or `socks5://…`; without a scheme it is `plain`. The message never quotes the
+/// URL.
+fn parse(url: &str, plain: &str, credentials: Option<(&str, &str)>) -> Result<EgressProxy, String> {
     let url = url.trim();
-    let full = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
+    let full = if url.contains("://") { url.to_owned() } else { format!("{plain}://{url}") };
     let uri: Uri = full.parse().map_err(|_| "this is no proxy address".to_owned())?;
-    match uri.scheme_str() {
-        Some("http") => {}
+    let socks = match uri.scheme_str() {
+        Some("http") => false,
+        Some("socks5" | "socks5h") => true,
         Some("https") => return Err("TLS to the proxy itself is not supported".to_owned()),
-        _ => return Err("the proxy's scheme must be http".to_owned()),
-    }
+        _ => return Err("the proxy's scheme must be http or socks5".to_owned()),
+    };
     let authority = uri.authority().ok_or("the proxy address has no host")?;
     let host = authority.host().trim_start_matches('[').trim_end_matches(']');
     if host.is_empty() {
@@ -86,20 +82,34 @@ fn parse(url: &str, credentials: Option<(&str, &str)>) -> Result<EgressProxy, St
     }
     let written = authority.as_str().rsplit_once('@');
     let own = written.map(|(user, _)| user.split_once(':').unwrap_or((user, "")));
-    let authorization = match (credentials, own) {
-        (Some((user, password)), _) => Some(basic(user.to_owned(), password)),
-        (None, Some((user, password))) => Some(basic(percent_decoded(user), &percent_decoded(password))),
+    let user = match (credentials, own) {
+        (Some((user, password)), _) => Some((user.to_owned(), password.to_owned())),
+        (None, Some((user, password))) => Some((percent_decoded(user), percent_decoded(password))),
         (None, None) => None,
     };
     let place = written.map_or(authority.as_str(), |(_, place)| place);
     let port = match place.strip_prefix(authority.host()) {
+        Some("") if socks => 1080,
         Some("") => 80,
         _ => authority
             .port_u16()
             .filter(|p| *p != 0)
             .ok_or("the proxy's port must be a number from 1 to 65535")?,
     };
-    Ok(EgressProxy { host: Arc::from(host), port, authorization })
+    let tunnel = if socks {
+        Tunnel::Socks5 { user: user.map(short_enough).transpose()? }
+    } else {
+        Tunnel::Http { authorization: user.map(|(user, password)| basic(user, &password)) }
+    };
+    Ok(EgressProxy { host: Arc::from(host), port, tunnel })
+}
+
+/// SOCKS5 counts their bytes in one.
+fn short_enough((user, password): (String, String)) -> Result<(String, Secret), String> {
+    match [user.len(), password.len()].iter().all(|length| (1..=255).contains(length)) {
+        true => Ok((user, Secret::new(password))),
+        false => Err("SOCKS5 takes a user name and a password of 1 to 255 bytes".to_owned()),
+    }
 }
 
 fn basic(user: String, password: &str) -> Secret {
@@ -203,18 +213,36 @@ mod tests {
         }
     }
 
+    fn http(url: &str, credentials: Option<(&str, &str)>) -> (String, u16, Option<String>) {
+        let proxy = parse(url, "http", credentials).unwrap();
+        let Tunnel::Http { authorization } = proxy.tunnel else { panic!("{url} is SOCKS5") };
+        (proxy.host.to_string(), proxy.port, authorization.map(|secret| secret.expose().to_owned()))
+    }
+
     #[test]
     fn an_address_may_lack_scheme_and_port_and_may_hold_credentials() {
-        let plain = parse("proxy.local", None).unwrap();
-        assert_eq!((&*plain.host, plain.port, plain.authorization), ("proxy.local", 80, None));
-        let own = parse("http://us%40er:p%3Aw@[::1]:3128", None).unwrap();
-        assert_eq!((&*own.host, own.port), ("::1", 3128));
-        assert_eq!(own.authorization.unwrap().expose(), format!("Basic {}", base64(b"us@er:p:w")));
-        let given = parse("http://a:b@p:1", Some(("u", "p"))).unwrap();
-        assert_eq!(given.authorization.unwrap().expose(), "Basic dTpw");
-        for bad in ["", "https://p:1", "socks5://p:1", "http://p:0", "http://p:x", "http://", "a b"] {
-            assert!(parse(bad, None).is_err(), "{bad}");
+        assert_eq!(http("proxy.local", None), ("proxy.local".into(), 80, None));
+        let basic = format!("Basic {}", base64(b"us@er:p:w"));
+        assert_eq!(http("http://us%40er:p%3Aw@[::1]:3128", None), ("::1".into(), 3128, Some(basic)));
+        assert_eq!(http("http://a:b@p:1", Some(("u", "p"))).2.unwrap(), "Basic dTpw");
+        for bad in ["", "https://p:1", "ftp://p:1", "http://p:0", "http://p:x", "http://", "a b"] {
+            assert!(parse(bad, "http", None).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_socks_proxy_has_a_port_and_a_user_of_its_own() {
+        let socks = |url: &str| {
+            let proxy = parse(url, "socks5", None)?;
+            let Tunnel::Socks5 { user } = proxy.tunnel else { panic!("{url} is no SOCKS5") };
+            let user = user.map(|(name, password)| format!("{name}/{}", password.expose()));
+            Ok::<_, String>((proxy.host.to_string(), proxy.port, user))
+        };
+        assert_eq!(socks("gate").unwrap(), ("gate".into(), 1080, None));
+        assert_eq!(socks("socks5://u:p%20w@gate:9").unwrap(), ("gate".into(), 9, Some("u/p w".into())));
+        assert_eq!(socks("socks5h://gate").unwrap().1, 1080);
+        assert!(socks("socks5://u@gate").is_err(), "an empty password");
+        assert!(socks(&format!("socks5://{}:p@gate", "u".repeat(256))).is_err());
     }
 
     #[test]

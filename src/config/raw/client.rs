@@ -35,8 +35,10 @@ pub struct Client {
     pub fetch_max_size_mb: u64,
     /// Extra labels of the metrics; their values come from `x-bf-prom-<label>` headers.
     pub prometheus_labels: Vec<String>,
-    /// Refuse requests at once when a queue is full. Not active in this version: there are no queues.
+    /// Let no request wait for a place at a provider: with all places taken it is refused with 503 at once.
     pub drop_excess_requests: bool,
+    /// The highest priority that `x-bf-priority` gives a request; what is above counts as this.
+    pub highest_priority: Priority,
     /// Objects made at start. Not active in this version: nothing is pooled.
     pub initial_pool_size: Option<u64>,
     /// Keep request logs. Switching it off is not active in this version.
@@ -94,6 +96,7 @@ impl Default for Client {
             fetch_max_size_mb: 20,
             prometheus_labels: Vec::new(),
             drop_excess_requests: false,
+            highest_priority: Priority::High,
             initial_pool_size: None,
             enable_logging: true,
             disable_content_logging: false,
@@ -117,6 +120,19 @@ impl Default for Client {
             compat: None,
         }
     }
+}
+
+/// Who goes first where requests wait.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Priority {
+    /// After the others, but never not at all.
+    Low,
+    /// What requests have that name none.
+    #[default]
+    Normal,
+    /// Before the others.
+    High,
 }
 
 /// Which `x-bf-eh-` headers go upstream; `*` is a wildcard.

@@ -4,6 +4,7 @@
 //! file loads. The doc comments here are the reference: `conf/schema.json` and `docs/config.md` are
 //! generated from them. No logic belongs here.
 
+mod backend;
 mod client;
 mod cloud;
 mod hedging;
@@ -19,7 +20,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-pub use client::{Client, HeaderFilter};
+pub use backend::{Affinity, BackendUrl, CheckKind, HealthCheck, Selection, WeightedUrl};
+pub use client::{Client, HeaderFilter, Priority};
 pub use cloud::{AwsAccessKey, AzureKey, BedrockKey, Deployments, VertexKey};
 pub use hedging::Hedging;
 pub use network::{Network, Proxy, ProxyKind};

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::{BackendUrl, HealthCheck, Selection};
+
 /// How a provider is reached. Times are seconds (fractions allowed), backoffs milliseconds.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -13,6 +15,13 @@ pub struct Network {
     /// `http://localhost:4010`. A path that the operation begins with (`/v1`) is not doubled; a query is
     /// kept on every call.
     pub base_url: Option<String>,
+    /// Several servers of the same models instead of one: each a base URL, or `{url, weight}`. A request that one cannot
+    /// serve goes to another before anything else is tried.
+    pub base_urls: Vec<BackendUrl>,
+    /// How requests are shared among `base_urls`. Default `weighted`.
+    pub selection: Option<Selection>,
+    /// How the servers of `base_urls` are checked. Without it they are known by what requests show.
+    pub health_check: Option<HealthCheck>,
     /// Headers sent with every call.
     pub extra_headers: BTreeMap<String, String>,
     /// Whole answer of a non-streaming attempt.
@@ -70,6 +79,9 @@ impl Default for Network {
     fn default() -> Self {
         Self {
             base_url: None,
+            base_urls: Vec::new(),
+            selection: None,
+            health_check: None,
             extra_headers: BTreeMap::new(),
             default_request_timeout_in_seconds: 30.0,
             stream_idle_timeout_in_seconds: 60.0,
@@ -99,11 +111,11 @@ pub struct Proxy {
     /// Kind of proxy.
     #[serde(rename = "type")]
     pub kind: ProxyKind,
-    /// Address of the proxy, `http://host:port`.
+    /// Address of the proxy, `http://host:port` or `socks5://host:port`.
     pub url: Option<String>,
-    /// User name for Basic authentication at the proxy.
+    /// User name for authentication at the proxy (Basic, or SOCKS5's own).
     pub username: Option<String>,
-    /// Password for Basic authentication at the proxy.
+    /// Password for it.
     pub password: Option<String>,
     /// PEM certificates of a proxy that opens TLS; trusted besides the system's.
     pub ca_cert_pem: Option<String>,
@@ -118,7 +130,7 @@ pub enum ProxyKind {
     None,
     /// An HTTP proxy: a tunnel by `CONNECT`.
     Http,
-    /// A SOCKS5 proxy. Not supported yet.
+    /// A SOCKS5 proxy; it resolves the provider's name.
     Socks5,
     /// From `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`.
     Environment,

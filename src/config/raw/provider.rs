@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AllowedRequests, AzureKey, BedrockKey, Deployments, Loose, Network, Proxy, RequestPaths, Streaming,
-    VertexKey,
+    Affinity, AllowedRequests, AzureKey, BackendUrl, BedrockKey, Deployments, Loose, Network, Proxy,
+    RequestPaths, Streaming, VertexKey,
 };
 
 /// One provider.
@@ -19,6 +19,9 @@ pub struct Provider {
     pub keys: Vec<ProviderKey>,
     /// How requests are shared among the provider's keys.
     pub strategy: Strategy,
+    /// Which requests go to the key and server that requests like them went to. Default `session`, with several base
+    /// URLs `prompt`.
+    pub affinity: Option<Affinity>,
     /// How the provider is reached.
     pub network_config: Network,
     /// A proxy on the way.
@@ -29,7 +32,8 @@ pub struct Provider {
     pub custom_provider_config: Option<CustomProvider>,
     /// Options of the built-in `mock` provider.
     pub mock_config: Option<Mock>,
-    /// Queue and worker sizes. Not active in this version: there are no queues.
+    /// How many requests may be open, and how many may wait. Without it `network_config.max_conns_per_host` alone
+    /// bounds what is open, and 5000 may wait.
     pub concurrency_and_buffer_size: Option<Concurrency>,
     /// Put the request body as sent upstream into the answer. Not active in this version.
     pub send_back_raw_request: bool,
@@ -147,6 +151,8 @@ pub struct KeyReference {
 pub struct VllmKey {
     /// Base URL of the server, used when `network_config.base_url` is absent.
     pub url: Option<String>,
+    /// Base URLs of several servers of this key, as `network_config.base_urls`.
+    pub urls: Vec<BackendUrl>,
     /// The one model it serves.
     pub model_name: Option<String>,
 }
@@ -186,19 +192,37 @@ impl Default for Mock {
     }
 }
 
-/// Queue and worker sizes of the original.
+/// How many requests may be open at a provider, and how many may wait for a place.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Concurrency {
-    /// Workers per provider.
-    pub concurrency: u64,
-    /// Places in the queue.
-    pub buffer_size: u64,
+    /// Requests open at the provider; at most `network_config.max_conns_per_host`.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub concurrency: u32,
+    /// Requests that may wait for a place. 0: none waits.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub buffer_size: u32,
+    /// Requests open at each target, which is a key and a model. By default as many as at the provider.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub per_key: Option<u32>,
+    /// Longest wait for a place, in seconds. By default as long as a response header is waited for
+    /// (`first_byte_timeout_in_seconds`); the total limit of a request always holds.
+    #[schemars(range(min = 0.001, max = 86_400.0))]
+    pub max_wait_in_seconds: Option<f64>,
+    /// Learn from the answers how many requests each target takes at a time: more while it answers, fewer when it
+    /// refuses (429, 503, 529) or says nothing in time. The limits above still hold.
+    pub adaptive: bool,
 }
 
 impl Default for Concurrency {
     fn default() -> Self {
-        Self { concurrency: 1000, buffer_size: 5000 }
+        Self {
+            concurrency: 1000,
+            buffer_size: 5000,
+            per_key: None,
+            max_wait_in_seconds: None,
+            adaptive: false,
+        }
     }
 }
 

@@ -4,6 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
+use govern::queue::Limits;
+
+use crate::config::backend::{Affinity, Selection};
+use crate::config::policy::Priority;
 use crate::credential::Credential;
 
 #[test]
@@ -152,7 +156,42 @@ fn a_proxy_and_its_credentials_are_compiled() {
     let snapshot = json(text, &Environment::fixed([("P", "p")]));
     let proxy = snapshot.provider("openai").unwrap().network.proxy.clone().unwrap();
     assert_eq!((&*proxy.host, proxy.port), ("proxy", 3128));
-    assert_eq!(proxy.authorization.unwrap().expose(), "Basic dTpw");
+    assert_eq!(proxy.tunnel, Tunnel::Http { authorization: Some(Secret::new("Basic dTpw")) });
+    let text = text.replace("http\", \"url\": \"http", "socks5\", \"url\": \"socks5");
+    let snapshot = json(&text, &Environment::fixed([("P", "p")]));
+    let proxy = snapshot.provider("openai").unwrap().network.proxy.clone().unwrap();
+    assert_eq!(proxy.tunnel, Tunnel::Socks5 { user: Some(("u".to_owned(), Secret::new("p"))) });
+}
+
+#[test]
+fn several_base_urls_make_a_group_of_a_provider_or_of_a_key() {
+    let text = r#"{"providers": {
+        "vllm": {"network_config": {"base_urls": ["http://a:1/v1", {"url": "http://b:2", "weight": 3}],
+            "selection": "least_inflight", "health_check": {"type": "tcp", "interval_in_seconds": 0.5}}},
+        "mine": {"custom_provider_config": {"base_provider_type": "openai"}, "affinity": "none", "keys": [
+            {"value": "k1", "vllm_key_config": {"urls": ["http://c:1", "http://d:1"]}},
+            {"value": "k2", "vllm_key_config": {"url": "http://e:1"}},
+            {"value": "k3", "vllm_key_config": {"url": "http://c:1"}}]}}}"#;
+    let snapshot = json(text, &nothing());
+    let vllm = snapshot.provider("vllm").unwrap();
+    let group = vllm.backends.as_ref().unwrap();
+    let listed: Vec<(&str, u32)> = group.list.iter().map(|b| (&*b.name, b.weight)).collect();
+    assert_eq!(listed, [("a:1", 1), ("b:2", 3)]);
+    assert_eq!(&*group.list[1].url.chat_path, "/v1/chat/completions");
+    assert_eq!((group.selection, vllm.affinity), (Selection::LeastInflight, Affinity::Prompt));
+    let check = group.check.as_ref().unwrap();
+    assert_eq!((check.request.is_none(), check.interval), (true, Duration::from_millis(500)));
+    assert_eq!(&*vllm.endpoint.authority, "a:1");
+    let mine = snapshot.provider("mine").unwrap();
+    assert_eq!((mine.affinity, mine.backends.is_none()), (Affinity::None, true));
+    let own = |nth: usize| mine.keys[nth].endpoint.as_ref().map(|own| own.authority.to_string());
+    assert_eq!((own(0), own(1), own(2)), (Some("c:1".into()), Some("e:1".into()), None));
+    assert_eq!(mine.keys[0].backends.as_ref().unwrap().list.len(), 2);
+    // What was learned of servers is kept as long as nothing about them changes.
+    let again = json(&text.replace("\"none\"", "\"session\""), &nothing());
+    let ids = |snapshot: &Snapshot| snapshot.provider("vllm").unwrap().backends.as_ref().unwrap().id;
+    assert_eq!(ids(&snapshot), ids(&again));
+    assert_ne!(ids(&snapshot), ids(&json(&text.replace("0.5", "0.6"), &nothing())));
 }
 
 #[test]
@@ -180,8 +219,8 @@ fn inactive_settings_warn_only_when_they_say_something() {
         "openai_config": {"disable_store": false}, "send_back_raw_request": false, "pricing_overrides": []}}}"#;
     assert_eq!(json(quiet, &nothing()).warnings, Vec::<String>::new());
     let loud = r#"{"governance": {"budgets": [{"x": "env.NOPE"}]}, "encryption_key": "env.NOPE", "websocket": {"pool": {}},
-        "client": {"drop_excess_requests": true},
-        "providers": {"mock": {"concurrency_and_buffer_size": {"concurrency": 1}, "send_back_raw_request": true}}}"#;
+        "client": {"enable_litellm_fallbacks": true},
+        "providers": {"mock": {"send_back_raw_request": true}}}"#;
     let warnings = json(loud, &nothing()).warnings;
     assert_eq!(
         warnings,
@@ -189,11 +228,34 @@ fn inactive_settings_warn_only_when_they_say_something() {
             "c.json:1:2: governance: governance is configured but not active in this version",
             "c.json:1:50: encryption_key: encryption_key is configured but not active in this version",
             "c.json:1:80: websocket: websocket is configured but not active in this version",
-            "c.json:2:20: client.drop_excess_requests: client.drop_excess_requests is configured but not active in this version",
-            "c.json:3:32: providers.mock.concurrency_and_buffer_size: concurrency_and_buffer_size is configured but not active in this version",
-            "c.json:3:83: providers.mock.send_back_raw_request: send_back_raw_request is configured but not active in this version",
+            "c.json:2:20: client.enable_litellm_fallbacks: client.enable_litellm_fallbacks is configured but not active in this version",
+            "c.json:3:32: providers.mock.send_back_raw_request: send_back_raw_request is configured but not active in this version",
         ]
     );
+}
+
+#[test]
+fn places_and_the_queue_are_bounded_as_configured() {
+    let places = |text: &str| {
+        let snapshot = json(text, &nothing());
+        let mock = snapshot.provider("mock").unwrap();
+        (mock.places, mock.max_wait, snapshot.warnings)
+    };
+    let limits = |places, per_target, waiting, adaptive| Limits { places, per_target, waiting, adaptive };
+    assert_eq!(places("{}"), (limits(5000, None, 5000, false), None, Vec::new()));
+    let original = r#"{"providers": {"mock": {"concurrency_and_buffer_size": {"buffer_size": 7}}}}"#;
+    assert_eq!(places(original), (limits(1000, None, 7, false), None, Vec::new()));
+    let ours = r#"{"client": {"drop_excess_requests": true, "highest_priority": "low"},
+        "providers": {"mock": {"concurrency_and_buffer_size": {"concurrency": 20, "per_key": 4,
+        "max_wait_in_seconds": 1.5, "adaptive": true}}}}"#;
+    let wait = Some(Duration::from_millis(1_500));
+    assert_eq!(places(ours), (limits(20, Some(4), 5000, true), wait, Vec::new()));
+    let client = json(ours, &nothing()).client;
+    assert_eq!((client.drop_excess_requests, client.highest_priority), (true, Priority::Low));
+    let most = r#"{"providers": {"mock": {"network_config": {"max_conns_per_host": 8},
+        "concurrency_and_buffer_size": {"concurrency": 9}}}}"#;
+    let (found, _, warnings) = places(most);
+    assert_eq!((found.places, warnings.len()), (8, 1), "{warnings:?}");
 }
 
 #[test]

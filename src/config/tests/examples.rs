@@ -108,6 +108,19 @@ fn the_custom_provider_example_means_what_it_says() {
 }
 
 #[test]
+fn the_overload_example_bounds_what_it_says() {
+    let snapshot = loaded("examples/overload.yaml", &keys());
+    assert!(snapshot.warnings.is_empty(), "{:?}", snapshot.warnings);
+    let (vllm, openai) = (snapshot.provider("our-vllm").unwrap(), snapshot.provider("openai").unwrap());
+    assert_eq!((vllm.places.places, vllm.places.waiting, vllm.places.per_target), (32, 500, None));
+    assert_eq!(vllm.max_wait, Some(std::time::Duration::from_secs(20)));
+    assert_eq!(
+        (openai.places.places, openai.places.per_target, openai.places.adaptive),
+        (1000, Some(200), true)
+    );
+}
+
+#[test]
 fn check_reports_what_would_serve() {
     let report = check(&conf("config.json"), &Environment::fixed([("OPENAI_API_KEY", "sk-o")]));
     assert!(report.is_ok());

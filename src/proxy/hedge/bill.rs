@@ -24,6 +24,7 @@ pub struct Bill {
     provider: Arc<str>,
     model: Arc<str>,
     key: Option<Arc<str>>,
+    backend: Option<Arc<str>>,
     status: Option<u16>,
     began: Instant,
     usage: Usage,
@@ -36,6 +37,7 @@ impl Bill {
             provider: Arc::clone(&attempt.provider.name),
             model: Arc::clone(&attempt.model),
             key: attempt.key.secret.is_some().then(|| Arc::clone(&attempt.key.name)),
+            backend: attempt.backend.as_ref().map(|backend| Arc::clone(&backend.name)),
             status: (attempt.status != 0).then_some(attempt.status),
             began: attempt.clock.began,
             usage: Attempt::usage_in(&attempt.answer, attempt.told_usage)
@@ -81,6 +83,7 @@ impl Bill {
             provider: Arc::clone(&self.provider),
             model: Arc::clone(&self.model),
             key: self.key.clone(),
+            backend: self.backend.clone(),
             outcome: LOST,
             status: self.status,
             latency_ms: millis(self.began),

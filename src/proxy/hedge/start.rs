@@ -11,7 +11,7 @@ use super::race::Runner;
 use crate::proxy::attempt::Attempt;
 use crate::proxy::exchange::Exchange;
 use crate::proxy::upstream_peer::{ready, usable};
-use crate::proxy::{Gateway, media, prediction, upstream_request_filter};
+use crate::proxy::{Gateway, media, prediction, queue, upstream_request_filter};
 use crate::upstream::ask::Question;
 use crate::upstream::select::Cursor;
 
@@ -68,7 +68,8 @@ fn other(gateway: &Gateway, exchange: &mut Exchange) -> Result<(Cursor, Attempt)
         let same = same_step && step.provider.keys.get(key).is_some_and(|key| Arc::ptr_eq(key, &asked));
         let fits =
             !same && step.provider.mock.is_none() && usable(call, &step).is_ok() && !media::is_needed(call);
-        let prepared = fits.then(|| ready(gateway, call, &step, key).ok()).flatten();
+        let slot = fits.then(|| queue::take(gateway, call, &step, key)).flatten();
+        let prepared = slot.and_then(|slot| ready(gateway, call, &step, key, slot).ok());
         let cursor = std::mem::replace(&mut call.cursor, running);
         match prepared {
             Some(attempt) => {

@@ -46,6 +46,7 @@ const POSTS: &[(&str, Operation, Wire)] = &[
 const GETS: &[(&str, Local)] = &[
     ("/", Local::Root),
     ("/anthropic/v1/models", Local::Models(Family::Anthropic)),
+    ("/api/health/targets", Local::Targets),
     ("/bedrock/foundation-models", Local::Models(Family::Bedrock)),
     ("/cohere/v1/models", Local::Models(Family::Cohere)),
     ("/cursor/models", Local::Models(Family::OpenAi)),

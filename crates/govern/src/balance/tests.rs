@@ -231,3 +231,52 @@ fn cost_eases_off_the_cheapest_when_its_rate_limit_is_near() {
     assert_eq!(by_cost(&[near(150), priced(Some(300), 1)]), [0, 4_000]);
     assert_eq!(by_cost(&[near(0), priced(Some(90_000), 1)]), [0, 4_000]);
 }
+
+#[test]
+fn prompts_that_begin_alike_go_together_until_it_would_be_a_crowd() {
+    let all = outlooks(&[1, 1, 2]);
+    for prefix in 0..1_000 {
+        let prefix = mix(prefix);
+        let home = alike(all.iter().copied(), prefix).unwrap();
+        assert_eq!(affine(all.iter().copied(), prefix), Some(home), "as a session would");
+        // Few calls are no crowd, whatever the others do.
+        let mut busy = all.clone();
+        busy[home].0.in_flight = 7;
+        assert_eq!(alike(busy.iter().copied(), prefix), Some(home));
+        busy[home].0.in_flight = 40;
+        let second = alike(busy.iter().copied(), prefix).unwrap();
+        assert_ne!(second, home);
+        // Those that overflow go together too.
+        assert_eq!(alike(busy.iter().copied(), prefix), Some(second));
+        // Where all are busy, it is at home again.
+        busy.iter_mut().for_each(|(outlook, _)| outlook.in_flight = 40 * outlook.candidate.weight as u32);
+        assert_eq!(alike(busy.iter().copied(), prefix), Some(home));
+        // A rate limit that is near weighs more than a cache.
+        let mut near = all.clone();
+        near[home].0.headroom = 250;
+        assert_ne!(alike(near.iter().copied(), prefix), Some(home));
+        near.iter_mut().for_each(|(outlook, _)| outlook.headroom = 250);
+        assert_eq!(alike(near.iter().copied(), prefix), None);
+    }
+}
+
+/// One prompt for everybody: a thousand calls, of which each lasts as long as fifty others take to come.
+#[test]
+fn one_prompt_for_all_callers_is_spread_over_all_targets() {
+    let mut all = outlooks(&[1, 1, 1, 1]);
+    let mut under_way = std::collections::VecDeque::new();
+    let mut served = [0_u32; 4];
+    for _ in 0..1_000 {
+        if under_way.len() == 50 {
+            let over: usize = under_way.pop_front().unwrap();
+            all[over].0.in_flight -= 1;
+        }
+        let chosen = alike(all.iter().copied(), 7).expect("somebody has room");
+        all[chosen].0.in_flight += 1;
+        served[chosen] += 1;
+        under_way.push_back(chosen);
+        let most = all.iter().map(|(outlook, _)| outlook.in_flight).max().unwrap();
+        assert!(most <= 50 / 4 * 3 / 2 + 1, "{most} of {} at one of four", under_way.len());
+    }
+    assert!(served.iter().filter(|count| **count > 100).count() >= 3, "{served:?}");
+}

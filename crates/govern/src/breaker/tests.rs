@@ -196,3 +196,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_provider_is_open_only_when_its_targets_agree() {
+    let (open, later) = (State::Open { until_ms: 5 }, State::Open { until_ms: 9 });
+    let (half, probed) =
+        (State::HalfOpen { probe_until_ms: None }, State::HalfOpen { probe_until_ms: Some(7) });
+    assert_eq!(of_all([]), State::Closed);
+    assert_eq!(of_all([open, State::Closed, later]), State::Closed);
+    assert_eq!(of_all([later, open]), open);
+    assert_eq!(of_all([later, probed, open]), probed);
+    assert_eq!(of_all([probed, half]), half);
+}

@@ -12,13 +12,18 @@ const POLICY: Policy = Policy {
 
 /// A fault of a call that may have been a probe.
 fn fault(health: &mut HealthState, class: FaultClass, retry_after_ms: Option<u64>, now: u64) {
-    let probe = health.begin(&POLICY, now);
-    health.on_fault(&POLICY, Noted { class, retry_after_ms, probe }, now);
+    let call = health.begin(&POLICY, now);
+    health.on_fault(&POLICY, Noted { class, retry_after_ms, call }, now);
 }
 
 fn success(health: &mut HealthState, now: u64) {
-    let probe = health.begin(&POLICY, now);
-    health.on_success(now, probe);
+    let call = health.begin(&POLICY, now);
+    health.on_success(now, call);
+}
+
+/// A call that is no probe.
+fn call(began_ms: u64) -> Call {
+    Call { began_ms, probe: breaker::NO_PROBE }
 }
 
 /// Faults one after another, each as soon as the cool-down of the last is over; the cool-downs.
@@ -114,7 +119,7 @@ fn an_old_call_that_succeeds_does_not_cut_a_retry_after_short() {
     for _ in 0..3 {
         fault(&mut health, FaultClass::ServerError, None, 0);
     }
-    health.on_success(1, breaker::NO_PROBE);
+    health.on_success(1, call(0));
     assert_eq!(end(&health, 1), 2_000);
     success(&mut health, 1);
     assert_eq!(health.verdict(&POLICY, 1), Availability::Ready);
@@ -125,7 +130,7 @@ fn a_hundred_parallel_failures_are_one_step_of_the_ladder() {
     for class in [FaultClass::ServerError, FaultClass::RateLimited, FaultClass::Authentication] {
         let mut health = HealthState::default();
         for late in 0..100 {
-            let late_news = Noted { class, retry_after_ms: None, probe: breaker::NO_PROBE };
+            let late_news = Noted { class, retry_after_ms: None, call: call(0) };
             health.on_fault(&POLICY, late_news, 50 + late);
         }
         let first = match class {
@@ -137,6 +142,52 @@ fn a_hundred_parallel_failures_are_one_step_of_the_ladder() {
         let begun = if class == FaultClass::ServerError { 52 } else { 50 };
         assert_eq!(end(&health, 150), begun + first, "{}", class.label());
     }
+}
+
+#[test]
+fn one_401_rested_a_key_that_other_calls_were_accepted_with_since() {
+    let refused =
+        |began_ms| Noted { class: FaultClass::Authentication, retry_after_ms: None, call: call(began_ms) };
+    let mut health = HealthState::default();
+    // A call that began later was accepted: the 401 was not about the key.
+    health.on_success(50, call(20));
+    health.on_fault(&POLICY, refused(10), 60);
+    assert_eq!(health.verdict(&POLICY, 60), Availability::Ready);
+    // One that began before, and lasted, says nothing of it.
+    health.on_success(70, call(5));
+    health.on_fault(&POLICY, refused(30), 80);
+    assert_eq!(end(&health, 80), 60_080);
+    health.on_success(90, call(29));
+    assert_eq!(end(&health, 90), 60_080);
+    // A later one that is accepted ends the rest at once, and the next refusal is the first of its kind.
+    health.on_success(100, call(31));
+    assert_eq!(health.verdict(&POLICY, 100), Availability::Ready);
+    health.on_fault(&POLICY, refused(110), 120);
+    assert_eq!(end(&health, 120), 60_120);
+}
+
+#[test]
+fn a_key_that_was_withdrawn_rests_though_streams_that_it_opened_go_on_to_end_well() {
+    let mut health = HealthState::default();
+    let mut refusals = 0;
+    // A stream of a minute ends every 100 ms; the key is withdrawn at 60 s, and each new call takes 50 ms to fail.
+    for now in (0..120_000).step_by(100) {
+        if now >= 60_000 && health.verdict(&POLICY, now) == Availability::Ready {
+            refusals += 1;
+            let noted = Noted { class: FaultClass::Authentication, retry_after_ms: None, call: call(now) };
+            health.on_fault(&POLICY, noted, now + 50);
+        }
+        health.on_success(now + 60, call(now.saturating_sub(60_000)));
+    }
+    assert_eq!(refusals, 1);
+}
+
+#[test]
+fn a_bill_that_was_paid_is_noticed_by_the_first_call_that_is_answered() {
+    let mut health = HealthState::default();
+    fault(&mut health, FaultClass::Quota, None, 0);
+    success(&mut health, 1_000);
+    assert_eq!(health.verdict(&POLICY, 1_000), Availability::Ready);
 }
 
 #[test]

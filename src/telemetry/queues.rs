@@ -1,0 +1,46 @@
+//! Metrics of the waiting rooms: who waits, for how long, and who was not let in.
+
+use prometheus::{GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
+
+/// Registered with the others.
+pub struct Queues {
+    /// `bifrost_queue_depth{provider}`.
+    pub depth: GaugeVec,
+    /// `bifrost_open_requests{provider}`: those that have a place.
+    pub open: GaugeVec,
+    /// `bifrost_queue_wait_seconds{provider}`: of those that had to wait, however it ended.
+    pub wait: HistogramVec,
+    /// `bifrost_queue_refused_total{provider, reason}`: `full`, `late`, `expired` or `dropped`.
+    pub refused: IntCounterVec,
+    /// `bifrost_provider_circuit_state{provider}`: as `bifrost_circuit_state`, of all its targets together.
+    pub circuit: GaugeVec,
+}
+
+const WAITS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 180.0];
+
+impl Queues {
+    /// All of them, registered.
+    ///
+    /// # Errors
+    /// A name or label is not valid for Prometheus: a programming error, found at start.
+    pub fn new(registry: &Registry) -> prometheus::Result<Self> {
+        let gauge = |name: &str, help: &str| -> prometheus::Result<GaugeVec> {
+            let made = GaugeVec::new(Opts::new(name, help), &["provider"])?;
+            registry.register(Box::new(made.clone()))?;
+            Ok(made)
+        };
+        let wait = HistogramOpts::new("bifrost_queue_wait_seconds", "Wait for a place at a provider");
+        let wait = HistogramVec::new(wait.buckets(WAITS.to_vec()), &["provider"])?;
+        registry.register(Box::new(wait.clone()))?;
+        let refused = Opts::new("bifrost_queue_refused_total", "Requests that got no place at a provider");
+        let refused = IntCounterVec::new(refused, &["provider", "reason"])?;
+        registry.register(Box::new(refused.clone()))?;
+        Ok(Self {
+            depth: gauge("bifrost_queue_depth", "Requests that wait for a place at a provider")?,
+            open: gauge("bifrost_open_requests", "Requests that have a place at a provider")?,
+            wait,
+            refused,
+            circuit: gauge("bifrost_provider_circuit_state", "0: closed, 1: open, 2: half-open")?,
+        })
+    }
+}
