@@ -28,7 +28,7 @@ use crate::config::raw::Tls;
 use crate::config::{ConfigHolder, Origin, Snapshot, summary};
 use crate::mock::Mock;
 use crate::proxy::front::Front;
-use crate::proxy::{Gateway, Proxy};
+use crate::proxy::{Gateway, Mirrors, Proxy};
 use crate::route::cache::Routes;
 use crate::telemetry::logger::Sink;
 use crate::telemetry::metrics::Metrics;
@@ -76,6 +76,7 @@ pub fn run(holder: ConfigHolder, options: &Serve, log: Arc<Sink>) -> io::Result<
         resolver,
         metrics: Metrics::new().map_err(io::Error::other)?,
         log: Arc::clone(&log),
+        mirrors: Mirrors::default(),
         mock: Mock::default(),
         started: Instant::now(),
         draining: AtomicBool::new(false),

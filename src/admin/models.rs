@@ -55,7 +55,9 @@ pub fn list(gateway: &Gateway, snapshot: &Snapshot, family: Family, query: &str)
 pub fn one(gateway: &Gateway, snapshot: &Snapshot, family: Family, asked: (&str, &str)) -> Reply {
     let (path, request_id) = asked;
     let name = endpoint::model_named(path).map(|(_, name)| name).unwrap_or_default();
-    let full = |model: &ModelRef| format!("{}/{}", model.provider, model.model) == name;
+    let full = |model: &ModelRef| {
+        !model.provider.is_empty() && format!("{}/{}", model.provider, model.model) == name
+    };
     let mut models = known(snapshot, gateway.catalog);
     let listed = models
         .iter()
@@ -74,6 +76,7 @@ pub fn one(gateway: &Gateway, snapshot: &Snapshot, family: Family, asked: (&str,
     Reply::json(200, body.to_string())
 }
 
+/// Aliases and groups have no provider: their name is all there is.
 fn serves(snapshot: &Snapshot, model: &ModelRef) -> bool {
     let keys = snapshot.provider(&model.provider).map(|provider| provider.keys.iter());
     keys.is_some_and(|mut keys| keys.any(|key| key.serves(&model.model)))
@@ -114,7 +117,7 @@ fn entry(model: &ModelRef, family: Family) -> Value {
         Family::Bedrock => json!({
             "modelId": id,
             "modelName": &*model.model,
-            "providerName": &*model.provider,
+            "providerName": if model.provider.is_empty() { "bifrost" } else { &*model.provider },
             "responseStreamingSupported": true,
             "inferenceTypesSupported": ["ON_DEMAND"],
             "modelLifecycle": { "status": "ACTIVE" },
@@ -134,7 +137,8 @@ fn entry(model: &ModelRef, family: Family) -> Value {
             "supportedGenerationMethods": gemini_methods(&model.model),
         }),
         Family::OpenAi | Family::Unified => {
-            json!({ "id": id, "object": "model", "created": 0, "owned_by": &*model.provider })
+            let owner = if model.provider.is_empty() { "bifrost" } else { &*model.provider };
+            json!({ "id": id, "object": "model", "created": 0, "owned_by": owner })
         }
     }
 }
@@ -150,7 +154,7 @@ fn gemini_methods(model: &str) -> &'static [&'static str] {
 
 /// Bare for the family's own provider, else with its provider: as the caller would write it.
 fn id(model: &ModelRef, own: &str) -> String {
-    if &*model.provider == own {
+    if &*model.provider == own || model.provider.is_empty() {
         model.model.to_string()
     } else {
         format!("{}/{}", model.provider, model.model)

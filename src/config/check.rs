@@ -46,10 +46,26 @@ pub fn summary(snapshot: &Snapshot) -> Vec<String> {
             snapshot.fallbacks.iter().map(|f| format!("{}/{}", f.provider, f.model)).collect();
         lines.push(format!("fallbacks: {}", order.join(", ")));
     }
+    lines.extend(of_routing(snapshot));
     if snapshot.mock_only {
         lines.push("no provider is configured: only the built-in mock answers".to_owned());
     }
     lines
+}
+
+fn of_routing(snapshot: &Snapshot) -> Option<String> {
+    let routing = &snapshot.routing;
+    let counted = [
+        (routing.aliases.len(), "alias", "aliases"),
+        (routing.groups.len(), "group", "groups"),
+        (routing.rules.len(), "rule", "rules"),
+    ];
+    let parts: Vec<String> = counted
+        .into_iter()
+        .filter(|(count, ..)| *count > 0)
+        .map(|(count, one, many)| format!("{count} {}", if count == 1 { one } else { many }))
+        .collect();
+    (!parts.is_empty()).then(|| format!("routing: {}", parts.join(", ")))
 }
 
 fn of_provider(provider: &Provider) -> Vec<String> {

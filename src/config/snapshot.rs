@@ -16,6 +16,7 @@ use translate::provider::{CredentialScheme, ProviderSpec};
 
 use super::backend::{Affinity, Backends};
 use super::policy::{Policy, Priority, Recovery};
+use super::routing::Routing;
 use crate::credential::Credential;
 use crate::egress::fetch;
 
@@ -69,6 +70,8 @@ pub struct Snapshot {
     pub providers: Vec<Arc<Provider>>,
     /// Provider name (also aliases such as `vertex_ai`) to index in `providers`.
     pub by_name: HashMap<Arc<str>, usize>,
+    /// Aliases, groups and rules.
+    pub routing: Routing,
     /// The seed's top-level `fallbacks.order`, when enabled.
     pub fallbacks: Vec<ModelRef>,
     /// For every request that no rule says otherwise of.

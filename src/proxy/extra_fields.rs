@@ -16,6 +16,9 @@ struct ExtraFields<'a> {
     /// The model that answered, when it is not the one asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     resolved_model_used: Option<&'a str>,
+    /// The rule that decided where the request went.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<&'a str>,
     /// Milliseconds.
     latency: u64,
     /// Only of an answer in one piece: in a stream the fields stand on the last chunk, wherever that is.
@@ -59,6 +62,7 @@ fn render(
         provider: attempt.map(|attempt| &*attempt.provider.name),
         model_requested: &call.model_asked,
         resolved_model_used: used.filter(|used| *used != asked && *used != &*call.model_asked),
+        rule: call.plan.policy.rule.as_deref(),
         latency: millis(exchange.started),
         chunk_index: (!call.stream).then_some(0),
         attempts,

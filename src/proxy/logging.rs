@@ -263,6 +263,8 @@ fn line(gateway: &Gateway, session: &Session, exchange: &Exchange, settled: Opti
             .fault
             .as_ref()
             .map(|fault| ErrorField { kind: fault.label(), message: &fault.failure.message }),
+        rule: call.and_then(|call| call.plan.policy.rule.as_deref()),
+        mirror_of: None,
     }
     .write(&gateway.log);
 }

@@ -18,6 +18,7 @@ mod hedge;
 mod invoke;
 mod logging;
 mod media;
+mod mirror;
 mod passthrough;
 mod prediction;
 mod queue;
@@ -29,6 +30,7 @@ pub mod respond;
 mod response_body_filter;
 mod response_filter;
 mod retry;
+mod rules;
 mod servers;
 mod signature;
 mod tasks;
@@ -51,6 +53,7 @@ use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
 use self::exchange::Exchange;
+pub use self::mirror::Mirrors;
 use crate::config::ConfigHolder;
 use crate::mock::Mock;
 use crate::route::cache::Routes;
@@ -77,6 +80,8 @@ pub struct Gateway {
     pub groups: Arc<Groups>,
     pub metrics: Metrics,
     pub log: Arc<Sink>,
+    /// Copies of requests for another model.
+    pub mirrors: Mirrors,
     /// The built-in mock, once it was asked for.
     pub mock: Mock,
     pub started: Instant,

@@ -19,7 +19,9 @@ use super::front;
 use super::headers::{Forward, betas, credential};
 use super::hedge;
 use super::replay::{self, Stage};
-use super::{Gateway, body, count, cursor, invoke, passthrough, recovery, respond, signature, wish};
+use super::{
+    Gateway, body, count, cursor, invoke, mirror, passthrough, recovery, respond, rules, signature, wish,
+};
 use crate::config::snapshot::{Key, Secret, Snapshot};
 use crate::route::endpoint::{self, Endpoint, Operation, Route};
 use crate::route::model::UnknownModel;
@@ -106,6 +108,7 @@ async fn begin(
     // A caller that does not read its answer must not hold it in our memory for ever.
     let timeout = exchange.snapshot.as_ref().map(|snapshot| snapshot.client.request_read_timeout);
     session.downstream_session.set_write_timeout(timeout);
+    mirror::begin(gateway, exchange, &call, session.req_header().uri.path());
     replay::wrap(&mut session.downstream_session, call.body.clone(), &call.stage);
     exchange.call = Some(Box::new(call));
     Ok(false)
@@ -143,21 +146,18 @@ fn plan(gateway: &Gateway, session: &Session, snapshot: &Snapshot, asked: Asked)
     let peek = look(&on_path, &body).map_err(bad)?;
     check_shape(&peek, endpoint, &body)?;
     check_bounds(&peek)?;
-    let target = gateway
-        .routes
-        .resolve(&peek.model, endpoint.names(), snapshot, gateway.catalog)
-        .map_err(|unknown| model_not_found(&peek.model, &unknown))?;
     let peek = peek.into_owned();
     let query = session.req_header().uri.query().unwrap_or_default();
     let named = peek.members.value(&body, "fallbacks").is_some();
     let asked = fallbacks_asked(endpoint, &peek, named);
-    let mut plan = Plan::new(&target, asked.as_deref(), endpoint.names(), snapshot, gateway.catalog);
-    hedge::wished(&session.req_header().headers, &mut plan.policy)?;
+    let headers = &session.req_header().headers;
+    let request = rules::Request { endpoint, peek: &peek, size: body.len(), headers, query };
+    let rules::Planned { mut plan, mut wish, own } =
+        rules::plan(gateway, snapshot, request, asked.as_deref())?;
+    hedge::wished(headers, &mut plan.policy)?;
     check_operation(&plan, endpoint, peek.stream)?;
-    let direct_key = direct_key(session, snapshot);
+    let direct_key = direct_key(session, snapshot).filter(|_| own);
     let forward = Forward::choose(&session.req_header().headers, endpoint.service(), direct_key.is_some());
-    let wish = plan.steps.first().map(|step| wish::of(&session.req_header().headers, &step.provider));
-    let mut wish = wish.transpose()?.unwrap_or_default();
     if let Some(step) = plan.steps.first() {
         wish::by_prompt(&mut wish, step, (&body, &peek), gateway.catalog);
     }

@@ -78,6 +78,9 @@ pub fn fault_reply(fault: &Fault, exchange: &Exchange, path: &str) -> Reply {
             reply.body = spliced.into();
         }
     }
+    if let Some(rule) = exchange.call.as_ref().and_then(|call| call.plan.policy.rule.as_deref()) {
+        reply = reply.with(HeaderName::from_static("x-bf-rule"), rule);
+    }
     if !exchange.attempts.is_empty() {
         let attempts = exchange.attempts.len().to_string();
         reply = reply.with(HeaderName::from_static("x-bf-attempts"), &attempts);

@@ -20,6 +20,7 @@ const X_BF_ATTEMPTS: HeaderName = HeaderName::from_static("x-bf-attempts");
 const X_BF_LOSSES: HeaderName = HeaderName::from_static("x-bf-losses");
 const X_BF_MODEL: HeaderName = HeaderName::from_static("x-bf-model");
 const X_BF_PROVIDER: HeaderName = HeaderName::from_static("x-bf-provider");
+const X_BF_RULE: HeaderName = HeaderName::from_static("x-bf-rule");
 const X_BF_UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-bf-upstream-request-id");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -57,6 +58,9 @@ pub fn run(header: &mut ResponseHeader, exchange: &mut Exchange) -> Result<()> {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
     describe(headers, exchange, attempt, call.endpoint.service());
+    if let Some(rule) = &call.plan.policy.rule {
+        insert_text(headers, X_BF_RULE, rule);
+    }
     *header = ResponseHeader::from(parts);
     Ok(())
 }

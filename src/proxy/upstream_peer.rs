@@ -380,7 +380,10 @@ async fn predict(gateway: &Gateway, session: &mut Session, exchange: &mut Exchan
 }
 
 /// Waits for the first token of a credential that has to be fetched. Immediate for all others.
-async fn proven(attempt: &Attempt) -> Result<(), Fault> {
+///
+/// # Errors
+/// It did not come in time.
+pub async fn proven(attempt: &Attempt) -> Result<(), Fault> {
     let credential = &attempt.key.credential;
     if attempt.direct || credential.status().is_none() {
         return Ok(());

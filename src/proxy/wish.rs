@@ -23,7 +23,7 @@ const LONGEST: usize = 256;
 /// The provider has no such key, the session's name is none, or the priority.
 pub fn of(headers: &HeaderMap, provider: &Provider) -> Result<Wish, Fault> {
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
-    let mut wish = Wish { tenant: tenant(headers), ..Wish::default() };
+    let mut wish = of_caller(headers)?;
     for (header, what) in [("x-bf-api-key-id", "id"), ("x-bf-api-key", "name")] {
         let Some(asked) = text(header).filter(|_| wish.pinned.is_none()) else { continue };
         let mut keys = provider.keys.iter();
@@ -33,15 +33,35 @@ pub fn of(headers: &HeaderMap, provider: &Provider) -> Result<Wish, Fault> {
             Fault::request(FailureKind::InvalidRequest, 400, message).param(header)
         })?);
     }
-    if let Some(session) = text("x-bf-session-id") {
-        if session.is_empty() || session.len() > LONGEST {
-            let message = format!("`x-bf-session-id` must be 1 to {LONGEST} characters of ASCII");
-            return Err(Fault::request(FailureKind::InvalidRequest, 400, message).param("x-bf-session-id"));
-        }
-        wish.session = Some(Wish::session(session));
-    }
-    wish.priority = text("x-bf-priority").map(priority).transpose()?;
     Ok(wish)
+}
+
+/// What a caller asks whatever the provider, and who it is.
+///
+/// # Errors
+/// The session's name is none, or the priority.
+pub fn of_caller(headers: &HeaderMap) -> Result<Wish, Fault> {
+    let priority = headers.get("x-bf-priority").map(|value| priority(value.to_str().unwrap_or_default()));
+    Ok(Wish {
+        tenant: tenant(headers),
+        priority: priority.transpose()?,
+        session: session(headers)?,
+        ..Wish::default()
+    })
+}
+
+/// The session that the caller names.
+///
+/// # Errors
+/// Its name is none.
+pub fn session(headers: &HeaderMap) -> Result<Option<u64>, Fault> {
+    let Some(value) = headers.get("x-bf-session-id") else { return Ok(None) };
+    let name = value.to_str().unwrap_or_default();
+    if name.is_empty() || name.len() > LONGEST {
+        let message = format!("`x-bf-session-id` must be 1 to {LONGEST} characters of ASCII");
+        return Err(Fault::request(FailureKind::InvalidRequest, 400, message).param("x-bf-session-id"));
+    }
+    Ok(Some(Wish::session(name)))
 }
 
 fn priority(text: &str) -> Result<Priority, Fault> {
@@ -62,6 +82,7 @@ fn tenant(headers: &HeaderMap) -> u64 {
     let shown = shown.into_iter().find_map(|name| headers.get(name));
     shown.map_or(0, |value| fnv1a(value.as_bytes()))
 }
+
 /// Adds what the beginning of the prompt says, where the provider of `step` goes by that.
 pub fn by_prompt(wish: &mut Wish, step: &Step, (body, peek): (&[u8], &Peek<'_>), catalog: &Catalog<'_>) {
     let provider = &step.provider;

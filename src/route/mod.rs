@@ -2,5 +2,6 @@
 
 pub mod cache;
 pub mod endpoint;
+pub mod lead;
 pub mod model;
 pub mod plan;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use govern::catalog::Catalog;
 
 use super::endpoint::Family;
+use super::lead::Names;
 use crate::config::snapshot::{ModelRef, Provider, Snapshot};
 
 /// A model name that leads nowhere.
@@ -30,6 +31,7 @@ pub fn resolve(
     snapshot: &Snapshot,
     catalog: &Catalog<'_>,
 ) -> Result<ModelRef, UnknownModel> {
+    let name = snapshot.routing.meant(name);
     if let Some(found) = find(name, family, snapshot, catalog) {
         return Ok(found);
     }
@@ -42,9 +44,15 @@ pub fn resolve(
     Err(UnknownModel::NoSuchModel { near: near(name, snapshot, catalog) })
 }
 
-/// As [`resolve`], without looking for what would help the caller.
+/// As [`resolve`], without looking for what would help the caller. Of a group, the first model that somebody has.
 #[must_use]
 pub fn find(name: &str, family: Family, snapshot: &Snapshot, catalog: &Catalog<'_>) -> Option<ModelRef> {
+    let name = snapshot.routing.meant(name);
+    if let Some(group) = snapshot.routing.group(name) {
+        return super::lead::members(group, &Names { family, snapshot, catalog })
+            .next()
+            .map(|(found, _)| found);
+    }
     if let Some((provider, model)) = split(name, snapshot) {
         return Some(ModelRef { provider: Arc::clone(&provider.name), model: model.into() });
     }
@@ -123,7 +131,7 @@ fn only<'s>(mut providers: impl Iterator<Item = &'s Arc<Provider>>) -> Option<&'
 }
 
 /// Every model we can name for this configuration, as `provider/model`: listed by keys, or in the
-/// catalog of a provider with a key that takes it. Sorted, without repeats.
+/// catalog of a provider with a key that takes it; aliases and groups have no provider. Sorted, without repeats.
 #[must_use]
 pub fn known(snapshot: &Snapshot, catalog: &Catalog<'_>) -> Vec<ModelRef> {
     let mut names: Vec<ModelRef> = Vec::new();
@@ -146,6 +154,8 @@ pub fn known(snapshot: &Snapshot, catalog: &Catalog<'_>) -> Vec<ModelRef> {
                 .map(|model| ModelRef { provider: Arc::clone(&provider.name), model }),
         );
     }
+    let named = snapshot.routing.names().map(|model| ModelRef { provider: Arc::from(""), model });
+    names.extend(named);
     names.sort_by(|a, b| (&a.provider, &a.model).cmp(&(&b.provider, &b.model)));
     names.dedup();
     names
@@ -157,7 +167,10 @@ pub fn near(name: &str, snapshot: &Snapshot, catalog: &Catalog<'_>) -> Vec<Strin
     let mut scored: Vec<(f64, String)> = known(snapshot, catalog)
         .into_iter()
         .map(|model| {
-            let full = format!("{}/{}", model.provider, model.model);
+            let full = match &*model.provider {
+                "" => model.model.to_string(),
+                provider => format!("{provider}/{}", model.model),
+            };
             let score = strsim::jaro_winkler(name, &model.model).max(strsim::jaro_winkler(name, &full));
             (score, full)
         })

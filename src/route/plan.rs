@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use govern::catalog::Catalog;
-
-use super::endpoint::Family;
-use super::model;
+use super::lead::{Lead, Names, Order};
 use crate::config::policy::Policy;
+use crate::config::routing::After;
 use crate::config::snapshot::{Key, ModelRef, Provider, Snapshot};
 
 /// Which keys a step may use.
@@ -50,36 +48,50 @@ pub struct Plan {
     pub ignored: Vec<String>,
     /// How the request is treated on its way.
     pub policy: Policy,
+    /// Where a copy of the request goes.
+    pub copied: Option<Copied>,
+}
+
+/// A copy of a request for another model.
+#[derive(Debug, Clone)]
+pub struct Copied {
+    /// The rule that wants it.
+    pub rule: Arc<str>,
+    pub to: ModelRef,
 }
 
 impl Plan {
     /// More fallbacks than this are ignored: each may cost a timeout.
     pub const MAX_STEPS: usize = 16;
 
-    /// The plan of `primary`. `asked` are the fallbacks of the request body: when it names any, even
-    /// none at all, they replace the configured ones.
+    /// The plan of `lead`. `asked` are the fallbacks of the request body: when it names any, even
+    /// none at all, they replace the configured ones. What a rule says stands before them.
     #[must_use]
-    pub fn new(
-        primary: &ModelRef,
-        asked: Option<&[String]>,
-        family: Family,
-        snapshot: &Snapshot,
-        catalog: &Catalog<'_>,
-    ) -> Self {
-        let mut plan = Self { policy: snapshot.policy.clone(), ..Self::default() };
-        plan.push(primary, snapshot);
+    pub fn new(lead: &Lead, asked: Option<&[String]>, names: &Names<'_>, order: &Order<'_>) -> Self {
+        let snapshot = names.snapshot;
+        let policy = lead.rule.as_ref().map(|rule| rule.policy(&snapshot.policy));
+        let policy = policy.unwrap_or_else(|| snapshot.policy.clone());
+        let mut plan = Self { policy, ..Self::default() };
+        lead.targets.iter().chain(&lead.others).for_each(|target| plan.push(target, snapshot));
+        let listed = match lead.rule.as_ref().map(|rule| &rule.after) {
+            Some(After::Listed(list)) => Some(list),
+            _ => None,
+        };
+        listed.into_iter().flatten().for_each(|name| plan.push_named(name, names, order));
         match asked {
-            Some(names) => {
-                for name in names {
-                    match model::find(name, family, snapshot, catalog) {
-                        Some(found) => plan.push(&found, snapshot),
-                        None => plan.ignored.push(name.clone()),
-                    }
-                }
-            }
+            Some(asked) => asked.iter().for_each(|name| plan.push_named(name, names, order)),
+            None if listed.is_some() => {}
             None => snapshot.fallbacks.iter().for_each(|fallback| plan.push(fallback, snapshot)),
         }
         plan
+    }
+
+    fn push_named(&mut self, name: &str, names: &Names<'_>, order: &Order<'_>) {
+        let found = names.all(name, order);
+        if found.is_empty() {
+            self.ignored.push(name.to_owned());
+        }
+        found.iter().for_each(|target| self.push(target, names.snapshot));
     }
 
     /// One provider, whatever the model, and nothing behind it.

@@ -72,6 +72,10 @@ pub struct RequestLine<'a> {
     pub attempts: &'a [AttemptRecord],
     pub upstream_request_id: Option<&'a str>,
     pub error: Option<ErrorField<'a>>,
+    /// The rule that decided where it went.
+    pub rule: Option<&'a str>,
+    /// The request that this one is a copy of.
+    pub mirror_of: Option<&'a str>,
 }
 
 /// Why a request failed.
@@ -143,6 +147,8 @@ impl RequestLine<'_> {
         line.count("overhead_us", self.overhead_us);
         line.attempts(self.attempts);
         line.text_if("upstream_request_id", self.upstream_request_id);
+        line.text_if("rule", self.rule);
+        line.text_if("mirror_of", self.mirror_of);
         if let Some(error) = &self.error {
             line.name("error");
             line.0.extend_from_slice(b"{\"type\":");
@@ -341,6 +347,8 @@ mod tests {
             attempts: &attempts,
             upstream_request_id: Some("u"),
             error: Some(ErrorField { kind: "connect", message: "a \"b\"\t" }),
+            rule: Some("cheap"),
+            mirror_of: Some("r"),
         };
         let read = |line: &RequestLine<'_>| {
             let mut out = Vec::new();
@@ -352,7 +360,7 @@ mod tests {
             "status": 502, "request_id": "r\\", "path": "/v1/é", "stream": true, "model_requested": "a/b",
             "input_tokens": u64::MAX, "usage_estimated": true, "overhead_us": 7,
             "attempts": serde_json::to_value(&attempts).unwrap(), "upstream_request_id": "u",
-            "error": {"type": "connect", "message": "a \"b\"\t"}, "cost": 0.0000015,
+            "rule": "cheap", "mirror_of": "r", "error": {"type": "connect", "message": "a \"b\"\t"}, "cost": 0.0000015,
         });
         assert_eq!(read(&line), expected);
         (line.attempts, line.error, line.cost_nanos) = (&[], None, None);

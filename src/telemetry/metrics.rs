@@ -4,6 +4,7 @@
 //! and those beyond the bound become `other`, so that callers cannot fill the memory with names.
 
 mod hedging;
+mod rules;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -16,6 +17,7 @@ use prometheus::{
     IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
 };
 
+pub use self::rules::Rules;
 use super::queues::Queues;
 pub use hedging::Hedging;
 
@@ -86,6 +88,7 @@ pub struct Metrics {
     pub log_dropped: IntCounter,
     /// Of the waiting rooms.
     pub queue: Queues,
+    pub rules: Rules,
 }
 
 /// The metrics of one provider and model, looked up once: a request touches most of them.
@@ -175,6 +178,7 @@ impl Metrics {
             )?,
             reloads: make.counters("bifrost_config_reloads_total", "Configuration reloads", &["result"])?,
             config_version: make.gauge("bifrost_config_version", "The configuration in force")?,
+            rules: Rules::new(&make)?,
             log_dropped: make.counter("bifrost_log_lines_dropped_total", "Lost because the log was slow")?,
             queue: Queues::new(&registry)?,
             registry,

@@ -3,6 +3,7 @@
 pub mod ask;
 pub mod backend;
 pub mod capacity;
+pub mod group;
 pub mod handover;
 pub mod health;
 pub mod hedging;

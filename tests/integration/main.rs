@@ -22,5 +22,6 @@ mod protocol;
 mod providers;
 mod reload;
 mod requests;
+mod rules;
 mod stage;
 mod tls;

@@ -7,18 +7,24 @@ use super::{Compiler, preset};
 use crate::config::document::At;
 use crate::config::problem::did_you_mean;
 use crate::config::raw;
+use crate::config::routing::{Group, RouteTarget, Routing};
 use crate::config::snapshot::ModelRef;
 
 /// The order as targets. A known provider that is not configured is left out with a warning.
 pub(super) fn compile(
     compiler: &mut Compiler<'_>,
     raw: Option<&raw::Fallbacks>,
-    names: &HashMap<Arc<str>, usize>,
+    (names, routing): (&HashMap<Arc<str>, usize>, &Routing),
 ) -> Vec<ModelRef> {
     let Some(raw) = raw else { return Vec::new() };
     let mut order = Vec::with_capacity(raw.order.len());
     for (index, text) in raw.order.iter().enumerate() {
         let pointer = format!("/fallbacks/order/{index}");
+        let text = routing.meant(text);
+        if let Some(group) = routing.group(text) {
+            order.extend(members(group, names, routing));
+            continue;
+        }
         let Some((provider, model)) = text.split_once('/').filter(|(p, m)| !p.is_empty() && !m.is_empty())
         else {
             compiler.problem(&pointer, At::Value, format!("{text:?} is not of the form provider/model"));
@@ -48,4 +54,20 @@ pub(super) fn compile(
         }
     }
     if raw.enabled { order } else { Vec::new() }
+}
+
+/// A group's models that name their provider, the heaviest first: whoever falls back has no time to choose.
+fn members(group: &Group, names: &HashMap<Arc<str>, usize>, routing: &Routing) -> Vec<ModelRef> {
+    let mut targets: Vec<&RouteTarget> = group.targets.iter().collect();
+    targets.sort_by_key(|target| std::cmp::Reverse(target.weight));
+    let named = targets.into_iter().filter_map(|target| {
+        let model = routing.meant(target.model.as_deref()?);
+        let (provider, model) = match target.provider.as_deref() {
+            Some(provider) => (provider, model),
+            None => model.split_once('/')?,
+        };
+        let known = names.contains_key(provider);
+        known.then(|| ModelRef { provider: Arc::from(provider), model: Arc::from(model) })
+    });
+    named.collect()
 }

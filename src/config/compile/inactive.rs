@@ -25,8 +25,17 @@ const CLIENT_ACTIVE: [&str; 11] = [
     "prometheus_labels",
 ];
 /// Sections that are read, and the one that is for editors.
-const TOP_ACTIVE: [&str; 7] =
-    ["$schema", "server", "client", "providers", "fallbacks", "hedging", "streaming"];
+const TOP_ACTIVE: [&str; 9] = [
+    "$schema",
+    "server",
+    "client",
+    "providers",
+    "fallbacks",
+    "hedging",
+    "streaming",
+    "routing",
+    "governance",
+];
 
 const PROVIDER_INACTIVE: [&str; 5] = [
     "send_back_raw_request",
@@ -47,6 +56,10 @@ pub(super) fn report(compiler: &mut Compiler<'_>, config: &raw::Config) {
         if plain.get(name) != Some(value) && !switched_off(value) {
             warn(compiler, &child("", name), name);
         }
+    }
+    let governance = config.governance.iter().flat_map(|governance| &governance.rest);
+    for (name, _) in governance.filter(|(_, value)| !switched_off(value)) {
+        warn(compiler, &child("/governance", name), &format!("governance.{name}"));
     }
     let plain = fields(&raw::Client::default());
     for (name, value) in fields(&config.client) {

@@ -9,7 +9,6 @@ mod backend;
 mod certificate;
 mod endpoint;
 mod fallback;
-mod hedging;
 mod inactive;
 mod key;
 mod network;
@@ -18,6 +17,8 @@ mod preset;
 mod provider;
 mod proxy;
 mod resolve;
+mod routing;
+mod treatment;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -32,7 +33,7 @@ use super::raw;
 use super::schema::schema;
 use super::snapshot::{Client, Provider, Secret, Snapshot};
 use super::validate::{Found, validate};
-use crate::config::policy::{Policy, Priority};
+use crate::config::policy::Policy;
 use crate::egress::fetch;
 use preset::MOCK;
 
@@ -137,13 +138,16 @@ impl<'a> Compiler<'a> {
         }
         providers.sort_by(|a, b| a.name.cmp(&b.name));
         let by_name = preset::names(&providers);
-        let fallbacks = fallback::compile(self, config.fallbacks.as_ref(), &by_name);
+        let known = routing::Known { providers: &providers, by_name: &by_name };
+        let routing = routing::compile(self, &config, &known);
+        let fallbacks = fallback::compile(self, config.fallbacks.as_ref(), (&by_name, &routing));
         let client = client(self, &config.client);
         self.warnings.sort_by_key(|warning| warning.position);
         let warnings = self.warnings.iter().map(ToString::to_string).collect();
-        let policy = Policy { hedge: hedging::compile(config.hedging.as_ref()), ..Policy::default() };
+        let policy =
+            Policy { hedge: config.hedging.as_ref().and_then(treatment::hedge), ..Policy::default() };
         let snapshot =
-            Snapshot { version, client, providers, by_name, fallbacks, policy, warnings, mock_only };
+            Snapshot { version, client, providers, by_name, routing, fallbacks, policy, warnings, mock_only };
         Loaded { snapshot, server: config.server }
     }
 }
@@ -156,11 +160,7 @@ fn client(compiler: &mut Compiler<'_>, raw: &raw::Client) -> Client {
         request_read_timeout: seconds(raw.request_read_timeout_in_seconds),
         request_body_timeout: seconds(raw.request_body_timeout_in_seconds),
         drop_excess_requests: raw.drop_excess_requests,
-        highest_priority: match raw.highest_priority {
-            raw::Priority::Low => Priority::Low,
-            raw::Priority::Normal => Priority::Normal,
-            raw::Priority::High => Priority::High,
-        },
+        highest_priority: treatment::priority(raw.highest_priority),
         prometheus_labels: raw.prometheus_labels.clone(),
         fetch: Arc::new(fetch::Policy {
             allow_private: raw.fetch_private_addresses,

@@ -6,9 +6,8 @@ use std::time::Duration;
 use translate::provider::{self as presets, CredentialScheme, ProviderSpec};
 
 use super::preset::{self, MOCK};
-use super::{Compiler, account, backend, endpoint, key, network, places};
+use super::{Compiler, account, backend, endpoint, key, network, places, treatment};
 use crate::config::document::At;
-use crate::config::policy::Recovery;
 use crate::config::problem::child;
 use crate::config::raw;
 use crate::config::snapshot::{AllowedRequests, Mock, Provider};
@@ -69,21 +68,31 @@ pub(super) fn compile(compiler: &mut Compiler<'_>, name: &str, raw: &raw::Provid
         backends,
         affinity: backend::affinity(&entry),
         credential: spec.credential,
-        strategy: match raw.strategy {
-            raw::Strategy::Weighted => Strategy::Weighted,
-            raw::Strategy::Adaptive => Strategy::Adaptive,
-            raw::Strategy::LeastLatency => Strategy::LeastLatency,
-            raw::Strategy::LeastInflight => Strategy::LeastInflight,
-            raw::Strategy::Cost => Strategy::Cost,
-        },
+        strategy: strategy(raw.strategy),
         keys,
-        recovery: raw.streaming.as_ref().and_then(|own| own.recovery).or(compiler.recovery).map(recovery),
+        recovery: raw
+            .streaming
+            .as_ref()
+            .and_then(|own| own.recovery)
+            .or(compiler.recovery)
+            .map(treatment::recovery),
         network,
         places,
         max_wait,
         allowed: raw.custom_provider_config.as_ref().and_then(|c| c.allowed_requests.as_ref()).map(allowed),
         heads: Default::default(),
     })
+}
+
+/// How requests are shared, as the choice knows it.
+pub(super) fn strategy(raw: raw::Strategy) -> Strategy {
+    match raw {
+        raw::Strategy::Weighted => Strategy::Weighted,
+        raw::Strategy::Adaptive => Strategy::Adaptive,
+        raw::Strategy::LeastLatency => Strategy::LeastLatency,
+        raw::Strategy::LeastInflight => Strategy::LeastInflight,
+        raw::Strategy::Cost => Strategy::Cost,
+    }
 }
 
 /// Every preset whose environment variable holds a key.
@@ -154,14 +163,6 @@ fn mock(compiler: &mut Compiler<'_>, entry: &Entry<'_>) -> Option<Mock> {
         tokens_per_second: raw.tokens_per_second,
         error_rate: raw.error_rate,
     })
-}
-
-fn recovery(raw: raw::Recovery) -> Recovery {
-    match raw {
-        raw::Recovery::Error => Recovery::Error,
-        raw::Recovery::Continue => Recovery::Continue,
-        raw::Recovery::Buffered => Recovery::Buffered,
-    }
 }
 
 fn allowed(raw: &raw::AllowedRequests) -> AllowedRequests {

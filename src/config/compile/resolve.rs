@@ -10,10 +10,10 @@ use crate::config::document::At;
 use crate::config::problem::{Problem, child};
 use crate::config::reference::{Unresolved, resolve};
 
-const ACTIVE: [&str; 4] = ["server", "client", "providers", "fallbacks"];
-/// Fields below the active parts that are not read, and the one that names a variable without being a
-/// reference.
-const LEFT_ALONE: [&str; 4] = ["env_var", "pricing_overrides", "batch_s3_config", "aliases"];
+const ACTIVE: [&str; 5] = ["server", "client", "providers", "fallbacks", "routing"];
+/// Fields below the active parts that are not read, the one that names a variable without being a
+/// reference, and conditions of rules.
+const LEFT_ALONE: [&str; 5] = ["env_var", "pricing_overrides", "batch_s3_config", "aliases", "when"];
 
 /// Replaces references below `root`; those without a value are problems, or disable their key.
 pub(super) fn references(compiler: &mut Compiler<'_>, root: &mut Value) {

@@ -11,6 +11,7 @@ mod hedging;
 mod network;
 mod operation;
 mod provider;
+mod routing;
 mod section;
 mod server;
 
@@ -29,6 +30,10 @@ pub use operation::{AllowedRequests, RequestPaths};
 pub use provider::{
     Concurrency, CustomProvider, KeyReference, KeyValue, Mock, OpenAiOptions, Provider, ProviderKey,
     Strategy, VllmKey,
+};
+pub use routing::{
+    Governance, GovernanceRule, GovernanceScope, GovernanceTarget, ModelGroup, RouteTarget, Routing,
+    RoutingRule, RuleMirror, RuleTimeouts,
 };
 pub use section::{Fallbacks, Mcp, McpServer, Plugin, Recovery, Section, Store, Streaming};
 pub use server::{Server, Tls};
@@ -62,8 +67,11 @@ pub struct Config {
     pub config_store: Option<Store>,
     /// Where request logs are kept. Not active in this version.
     pub logs_store: Option<Store>,
-    /// Virtual keys, budgets, rate limits, teams, customers and routing rules. Not active in this version.
-    pub governance: Option<Section>,
+    /// Aliases, groups of models, and rules: where requests go, beside what their model says.
+    pub routing: Option<Routing>,
+    /// Routing rules of the original's form; virtual keys, budgets, rate limits, teams and customers are not active in
+    /// this version.
+    pub governance: Option<Governance>,
     /// Pricing source and similar (`pricing.pricing_url`, …). Not active in this version.
     pub framework: Option<Section>,
     /// Key that encrypts stored secrets. Not active in this version: nothing is stored.

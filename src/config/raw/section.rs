@@ -17,7 +17,7 @@ pub type Section = Loose;
 pub struct Fallbacks {
     /// Whether `order` is used.
     pub enabled: bool,
-    /// Targets as `provider/model`, tried in order after the requested one failed.
+    /// Targets as `provider/model`, aliases or groups, tried in order after the requested one failed.
     pub order: Vec<String>,
 }
 

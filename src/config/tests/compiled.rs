@@ -225,7 +225,7 @@ fn inactive_settings_warn_only_when_they_say_something() {
     assert_eq!(
         warnings,
         [
-            "c.json:1:2: governance: governance is configured but not active in this version",
+            "c.json:1:17: governance.budgets: governance.budgets is configured but not active in this version",
             "c.json:1:50: encryption_key: encryption_key is configured but not active in this version",
             "c.json:1:80: websocket: websocket is configured but not active in this version",
             "c.json:2:20: client.enable_litellm_fallbacks: client.enable_litellm_fallbacks is configured but not active in this version",

@@ -135,3 +135,46 @@ fn check_reports_what_would_serve() {
     assert!(!text.contains("sk-o"), "{text}");
     assert!(!check(Path::new("/nonexistent/c.json"), &nothing()).is_ok());
 }
+
+#[test]
+fn the_routing_examples_mean_what_they_say() {
+    let snapshot = loaded("examples/routing-rules.yaml", &keys());
+    assert!(snapshot.warnings.is_empty(), "{:?}", snapshot.warnings);
+    let rules: Vec<&str> = snapshot.routing.rules.iter().map(|rule| &*rule.name).collect();
+    assert_eq!(rules, ["free tier", "canary", "long prompts"]);
+    let first = &snapshot.routing.rules[0];
+    assert_eq!(first.treatment.limits.total, Some(std::time::Duration::from_secs(30)));
+    assert_eq!(first.policy(&snapshot.policy).priority, policy::Priority::Low);
+    assert_eq!(snapshot.routing.rules[2].mirror.as_ref().unwrap().share_ppm, 10_000);
+    assert_eq!(snapshot.routing.meant("gpt-4"), "openai/gpt-4.1");
+
+    let snapshot = loaded("examples/model-groups.yaml", &keys());
+    assert_eq!(snapshot.routing.group(snapshot.routing.meant("default")).unwrap().targets.len(), 2);
+    let order: Vec<&str> = snapshot.fallbacks.iter().map(|target| &*target.model).collect();
+    assert_eq!(order, ["gpt-4o-mini", "claude-haiku-4-5", "gpt-4.1-nano"]);
+    let report = check(&conf("examples/model-groups.yaml"), &keys()).to_string();
+    assert!(report.contains("routing: 1 alias, 2 groups"), "{report}");
+}
+
+#[test]
+fn a_rule_says_what_it_says_and_leaves_the_rest_as_it_is() {
+    let text = r#"{"providers": {"openai": {"keys": [{"value": "sk"}]}}, "routing": {"rules": [
+        {"name": "a", "streaming": {"recovery": "buffered"}, "hedging": {"after_ms": 800, "max_extra_spend_percent": 2.5}},
+        {"name": "b", "hedging": {"enabled": false}, "timeouts": {"ttft_in_seconds": 1.5}}]}}"#;
+    let snapshot = json(text, &nothing());
+    let usual = policy::Policy {
+        recovery: Some(policy::Recovery::Continue),
+        hedge: Some(policy::Hedge { after: None, max_extra_permille: 50 }),
+        priority: policy::Priority::High,
+        ..policy::Policy::default()
+    };
+    let [a, b] = [0, 1].map(|at| snapshot.routing.rules[at].policy(&usual));
+    assert_eq!((a.recovery, a.rule.as_deref()), (Some(policy::Recovery::Buffered), Some("a")));
+    let after = Some(std::time::Duration::from_millis(800));
+    assert_eq!(a.hedge, Some(policy::Hedge { after, max_extra_permille: 25 }));
+    assert_eq!(
+        (b.recovery, b.hedge, b.priority),
+        (Some(policy::Recovery::Continue), None, policy::Priority::High)
+    );
+    assert_eq!(b.limits.first_token, Some(std::time::Duration::from_millis(1500)));
+}

@@ -1,0 +1,239 @@
+//! Copies of requests for another model, in the background: their answers are read, checked, logged and thrown away.
+//!
+//! A copy is a request of its own that knows nothing of the caller's: it has no caller to answer, tells nothing of
+//! the health of targets, and its tokens and cost are in no series of a caller's request. It goes through the same
+//! steps as any attempt, over the gateway's own connections.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use govern::catalog::Catalog;
+use govern::price;
+use govern::verdict::FaultClass;
+use http::Method;
+use pingora_http::RequestHeader;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+use translate::ir::FailureKind;
+
+use super::attempt::{Attempt, millis, prepare};
+use super::exchange::{Call, Exchange};
+use super::fault::Fault;
+use super::headers::Forward;
+use super::recovery::Recovery;
+use super::replay::{Limit, Stage};
+use super::request_filter::random_id;
+use super::upstream_peer::{nothing_left, proven};
+use super::{
+    Gateway, logging, prediction, queue, response_body_filter, servers, upstream_request_filter,
+    upstream_response_filter,
+};
+use crate::config::snapshot::{Key, Snapshot};
+use crate::route::plan::{Copied, Keys, Plan, Step};
+use crate::telemetry::access_log::{ErrorField, RequestLine};
+use crate::telemetry::logger::Sink;
+use crate::telemetry::metrics::Rules;
+use crate::upstream::ask::{Asker, Question};
+use crate::upstream::capacity::Slot;
+use crate::upstream::select::{Choice, Cursor, Wish};
+
+/// Copies under way at once; more are dropped.
+const MOST: usize = 32;
+/// Bodies longer than this, in bytes, are not copied: they would be held for as long as the copy runs.
+const LARGEST: usize = 4 * 1024 * 1024;
+/// A copy whose answer streams takes no longer, all in all.
+const LONGEST_STREAM: Duration = Duration::from_secs(600);
+
+/// Places for copies.
+pub struct Mirrors(Arc<Semaphore>);
+
+impl Default for Mirrors {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(MOST)))
+    }
+}
+
+/// Sends a copy of `call` where its plan says, if it says so and there is room. Returns at once.
+pub fn begin(gateway: &Gateway, exchange: &Exchange, call: &Call, path: &str) {
+    let (Some(copied), Some(snapshot)) = (&call.plan.copied, exchange.snapshot.as_ref()) else { return };
+    let dropped = || gateway.metrics.rules.mirrored.with_label_values(&[&*copied.rule, "dropped"]).inc();
+    if gateway.draining.load(Ordering::Relaxed) || call.body.len() > LARGEST {
+        return dropped();
+    }
+    let Ok(place) = Arc::clone(&gateway.mirrors.0).try_acquire_owned() else { return dropped() };
+    let mut call = copy(call, copied, snapshot);
+    let Some((step, key, slot)) = target(gateway, &mut call) else { return dropped() };
+    let mock = step.provider.mock.and_then(|_| gateway.mock.address().ok());
+    let shadow = Shadow {
+        of: exchange.request_id.clone(),
+        path: path.into(),
+        rule: Arc::clone(&copied.rule),
+        mock,
+        asker: Arc::clone(&gateway.asker),
+        log: Arc::clone(&gateway.log),
+        metrics: gateway.metrics.rules.clone(),
+        catalog: gateway.catalog,
+        _place: place,
+        _slot: slot,
+    };
+    tokio::spawn(shadow.run(Arc::clone(snapshot), call, step, key));
+}
+
+/// The request again, for one model and nobody behind it.
+fn copy(call: &Call, copied: &Copied, snapshot: &Snapshot) -> Call {
+    let forward = if call.direct_key.is_some() { Forward::default() } else { call.forward.clone() };
+    Call {
+        endpoint: call.endpoint,
+        model_asked: call.model_asked.clone(),
+        stream: call.stream,
+        include_usage: true,
+        body: call.body.clone(),
+        lost: call.lost.clone(),
+        peek: call.peek.clone(),
+        raw: None,
+        decoded: None,
+        inlined: false,
+        betas: call.betas.clone(),
+        task: None,
+        single: call.single,
+        list: call.list,
+        plan: Plan::only(&copied.to, Keys::OfModel, snapshot),
+        cursor: Cursor::at_start(call.stream, Wish::default()),
+        stage: Stage::new(Instant::now()),
+        direct_key: None,
+        recovery: Recovery::default(),
+        forward,
+    }
+}
+
+/// A key that is well and has a free place: copies do not wait, and do not try how things are.
+fn target(gateway: &Gateway, call: &mut Call) -> Option<(Step, Arc<Key>, Slot)> {
+    let step = call.cursor.current(&call.plan)?.clone();
+    let (Choice::Use { key }, slot) = queue::choose(gateway, call, &step, None) else { return None };
+    let slot = slot.or_else(|| queue::take(gateway, call, &step, key))?;
+    let key = Arc::clone(step.provider.keys.get(key)?);
+    // Which of several servers: the cursor keeps it. What becomes of the copy is not held against any.
+    servers::choose(gateway, call, &step, &key).ok()?;
+    Some((step, key, slot))
+}
+
+/// A copy under way, and where it tells what became of it.
+struct Shadow {
+    /// Id of the caller's request.
+    of: Box<str>,
+    path: Box<str>,
+    rule: Arc<str>,
+    /// Where the built-in mock listens, when it is the target.
+    mock: Option<SocketAddr>,
+    asker: Arc<Asker>,
+    log: Arc<Sink>,
+    metrics: Rules,
+    catalog: &'static Catalog<'static>,
+    _place: OwnedSemaphorePermit,
+    _slot: Slot,
+}
+
+impl Shadow {
+    async fn run(self, snapshot: Arc<Snapshot>, call: Call, step: Step, key: Arc<Key>) {
+        let mut exchange = Exchange::new();
+        exchange.request_id = random_id();
+        exchange.snapshot = Some(snapshot);
+        exchange.call = Some(Box::new(call));
+        if let Err(fault) = self.answer(&mut exchange, &step, &key).await {
+            exchange.fault = Some(fault);
+        }
+        self.tell(&exchange, &step, &key);
+    }
+
+    /// Asks and reads, with the checks of any answer.
+    async fn answer(&self, exchange: &mut Exchange, step: &Step, key: &Arc<Key>) -> Result<(), Fault> {
+        let call = exchange.call.as_mut().ok_or_else(nothing_left)?;
+        let upstream = prepare(call, step, key)
+            .map_err(|bad| Fault::request(FailureKind::InvalidRequest, 400, bad.message).param(&bad.path))?;
+        let mut attempt = Attempt::new(step, key, &call.plan.policy.limits, upstream);
+        attempt.backend = call.cursor.backend.clone();
+        if prediction::needed(call, &attempt) {
+            let message = "answers that are jobs are not copied";
+            return Err(Fault::request(FailureKind::InvalidRequest, 400, message));
+        }
+        proven(&attempt).await?;
+        let within = if call.stream { LONGEST_STREAM } else { attempt.limits.request };
+        exchange.attempt = Some(Box::new(attempt));
+        let question = self.question(exchange)?;
+        let answered = timeout(within, self.asker.ask(&question)).await;
+        let answered = answered.map_err(|_| Fault::deadline(Limit::Request, within.as_millis()))?;
+        let answered = answered.map_err(|why| Fault::new(FaultClass::ConnectFailed, why.to_string()))?;
+        let mut head = answered.head;
+        let read = upstream_response_filter::run(&mut head, exchange)
+            .and_then(|()| response_body_filter::run(&mut Some(answered.body), true, exchange));
+        match read {
+            Ok(()) => exchange.fault.take().map_or(Ok(()), Err),
+            Err(_) => Err(exchange.fault.take().unwrap_or_else(nothing_left)),
+        }
+    }
+
+    fn question(&self, exchange: &mut Exchange) -> Result<Question, Fault> {
+        let broken = |error: Box<pingora_error::Error>| Fault::new(FaultClass::Internal, error.to_string());
+        let mut head = RequestHeader::build(Method::POST, b"/", None).map_err(broken)?;
+        upstream_request_filter::run(&mut head, exchange).map_err(broken)?;
+        let attempt = exchange.attempt.as_ref().ok_or_else(nothing_left)?;
+        let mut at = attempt.endpoint().clone();
+        if let Some(mock) = self.mock {
+            (at.host, at.port, at.tls) = (mock.ip().to_string().into(), mock.port(), false);
+        }
+        let (provider, body) = (Arc::clone(&attempt.provider), attempt.upstream.body.clone());
+        Ok(Question { provider, at, head, body })
+    }
+
+    /// One line in the log, and the counters of copies.
+    fn tell(&self, exchange: &Exchange, step: &Step, key: &Key) {
+        let attempt = exchange.attempt.as_deref();
+        let outcome = if exchange.fault.is_none() { "success" } else { "failed" };
+        self.metrics.mirrored.with_label_values(&[&*self.rule, outcome]).inc();
+        let usage = attempt.and_then(|attempt| Attempt::usage_in(&attempt.answer, attempt.told_usage));
+        let cost_nanos = usage.and_then(|usage| {
+            let price = self.catalog.price(&step.provider.name, &step.model);
+            usage.provider_cost_nanos.or_else(|| Some(price::cost(price?, &logging::counts(&usage))))
+        });
+        if let Some(nanos) = cost_nanos {
+            // For dashboards: the exact amount is in the log line.
+            #[expect(clippy::cast_precision_loss, reason = "Prometheus values are floats")]
+            self.metrics.mirror_cost.with_label_values(&[&*self.rule]).inc_by(nanos as f64 / 1e9);
+        }
+        let label = exchange.fault.as_ref().map_or("success", Fault::label);
+        let reason = exchange.fault.as_ref().map(|fault| fault.failure.message.as_str());
+        let attempts: Vec<_> = attempt.map(|attempt| attempt.record(label, reason)).into_iter().collect();
+        RequestLine {
+            msg: if exchange.fault.is_none() { "copy completed" } else { "copy failed" },
+            provider: Some(&step.provider.name),
+            model: Some(&step.model),
+            duration_ms: millis(exchange.started),
+            tokens: usage.map(|usage| usage.total()),
+            cache_hit: false,
+            status: attempt.map_or(0, |attempt| attempt.status),
+            request_id: &exchange.request_id,
+            path: &self.path,
+            stream: exchange.call.as_ref().is_some_and(|call| call.stream),
+            model_requested: exchange.call.as_ref().map(|call| &*call.model_asked),
+            key: key.secret.is_some().then_some(&*key.name),
+            input_tokens: usage.map(|usage| usage.input_total()),
+            output_tokens: usage.map(|usage| usage.output),
+            usage_estimated: false,
+            queued_ms: None,
+            cost_nanos,
+            ttft_ms: None,
+            overhead_us: 0,
+            attempts: &attempts,
+            upstream_request_id: attempt.and_then(|attempt| attempt.upstream_request_id.as_deref()),
+            error: exchange
+                .fault
+                .as_ref()
+                .map(|fault| ErrorField { kind: fault.label(), message: &fault.failure.message }),
+            rule: Some(&self.rule),
+            mirror_of: Some(&self.of),
+        }
+        .write(&self.log);
+    }
+}

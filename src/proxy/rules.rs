@@ -1,0 +1,186 @@
+//! Where a request goes: the model it names, a group's, or what the first rule that matches says.
+//!
+//! Nothing of this is looked at where no rules, groups or aliases are configured.
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+use translate::relay::Peek;
+
+use super::Gateway;
+use super::fault::Fault;
+use super::request_filter::model_not_found;
+use super::wish;
+use crate::config::expression::Facts;
+use crate::config::routing::Rule;
+use crate::config::snapshot::{ModelRef, Snapshot};
+use crate::route::endpoint::{Endpoint, Operation};
+use crate::route::lead::{Lead, Names, Order, Pick, matching, ruled};
+use crate::route::model::{UnknownModel, find, near};
+use crate::route::plan::{Copied, Plan};
+use crate::upstream::group::{self, Seen};
+use crate::upstream::select::Wish;
+use crate::upstream::target;
+
+/// What a rule may look at, and what is asked.
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    pub endpoint: Endpoint,
+    pub peek: &'a Peek<'a>,
+    /// Bytes of the body.
+    pub size: usize,
+    pub headers: &'a HeaderMap,
+    pub query: &'a str,
+}
+
+/// Where a request goes.
+pub struct Planned {
+    pub plan: Plan,
+    pub wish: Wish,
+    /// It goes to the provider that was asked for: the caller's own key is for that one.
+    pub own: bool,
+}
+
+/// The plan of a request, and what is asked of the choice among keys. `fallbacks` are those it names itself.
+///
+/// # Errors
+/// The model leads nowhere, or a header asks for what there is not.
+pub fn plan(
+    gateway: &Gateway,
+    snapshot: &Snapshot,
+    request: Request<'_>,
+    fallbacks: Option<&[String]>,
+) -> Result<Planned, Fault> {
+    let names = Names { family: request.endpoint.names(), snapshot, catalog: gateway.catalog };
+    let order = |strategy, members: &[(ModelRef, u32)]| {
+        // One that is no name is refused below.
+        let session = wish::session(request.headers).unwrap_or_default();
+        let seen = Seen { snapshot, health: &gateway.health, stream: request.peek.stream, session };
+        let order = group::order(strategy, members, &seen, || fastrand::u64(..));
+        able_first(order, members, snapshot, request)
+    };
+    let lead = match snapshot.routing.is_empty() {
+        true => Lead::to(resolve(gateway, &names, request.peek)?),
+        false => lead(gateway, &names, request, &order)?,
+    };
+    let mut plan = Plan::new(&lead, fallbacks, &names, &order);
+    plan.copied = lead.rule.as_deref().and_then(|rule| copied(rule, &names, request));
+    let Some(first) = plan.steps.first() else {
+        let near = near(&request.peek.model, snapshot, gateway.catalog);
+        return Err(model_not_found(&request.peek.model, &UnknownModel::NoSuchModel { near }));
+    };
+    // What a caller names of keys is about the provider it asked for.
+    let own = lead.asked.as_ref().is_some_and(|asked| *asked == first.provider.name);
+    let mut wish = match own {
+        true => wish::of(request.headers, &first.provider)?,
+        false => wish::of_caller(request.headers)?,
+    };
+    if let Some(key) = lead.key.as_deref() {
+        wish.pinned = first.provider.keys.iter().position(|own| *own.name == *key || *own.id == *key);
+    }
+    Ok(Planned { plan, wish, own })
+}
+
+fn resolve(gateway: &Gateway, names: &Names<'_>, peek: &Peek<'_>) -> Result<ModelRef, Fault> {
+    let found = gateway.routes.resolve(&peek.model, names.family, names.snapshot, gateway.catalog);
+    found.map_err(|unknown| model_not_found(&peek.model, &unknown))
+}
+
+/// The model asked for, its group, or what a rule says.
+fn lead(
+    gateway: &Gateway,
+    names: &Names<'_>,
+    request: Request<'_>,
+    order: &Order<'_>,
+) -> Result<Lead, Fault> {
+    let routing = &names.snapshot.routing;
+    let name = routing.meant(&request.peek.model);
+    let asked = match routing.group(name) {
+        Some(group) => Ok((names.ordered(group, order), None)),
+        None => resolve(gateway, names, request.peek).map(|found| {
+            let provider = found.provider.clone();
+            (vec![found], Some(provider))
+        }),
+    };
+    let found = asked.as_ref().ok().and_then(|(found, provider)| found.first().zip(provider.as_ref()));
+    let facts = Facts {
+        model: found.map_or(name, |(found, _)| &found.model),
+        model_asked: &request.peek.model,
+        provider: found.map_or("", |(_, provider)| provider),
+        key: key_named(request.headers),
+        request_type: request.endpoint.request_type(request.peek.stream),
+        stream: request.peek.stream,
+        tokens: u64::try_from(request.size / 4).unwrap_or(u64::MAX),
+        headers: request.headers,
+        query: request.query,
+    };
+    // What goes through unread is for the provider it was written for.
+    let ruleless = request.endpoint.operation == Operation::Invoke;
+    let rules = if ruleless { &[] } else { routing.rules.as_slice() };
+    let rule = matching(rules, &facts, |rule, why| {
+        gateway.metrics.rules.errors.with_label_values(&[&*rule.name]).inc();
+        if rule.complains_first() {
+            log::warn!("the rule {:?} could not say whether it matches: {why} (told once)", rule.name);
+        }
+    });
+    let Some(rule) = rule else {
+        let (targets, asked) = asked?;
+        return Ok(Lead { targets, asked, ..Lead::default() });
+    };
+    gateway.metrics.rules.matches.with_label_values(&[&*rule.name]).inc();
+    led(rule, asked, (name, names, order), request)
+}
+
+type Asked = Result<(Vec<ModelRef>, Option<Arc<str>>), Fault>;
+
+/// What the rule makes of it.
+fn led(
+    rule: &Arc<Rule>,
+    asked: Asked,
+    (name, names, order): (&str, &Names<'_>, &Order<'_>),
+    request: Request<'_>,
+) -> Result<Lead, Fault> {
+    // A rule that names another model helps those that nobody has.
+    let keeps =
+        |rule: &Rule| rule.targets.iter().any(|target| target.model.is_none() && target.provider.is_none());
+    let (targets, provider) = match asked {
+        Ok(asked) => asked,
+        Err(fault) if rule.targets.is_empty() || keeps(rule) => return Err(fault),
+        Err(_) => (Vec::new(), None),
+    };
+    let pick = Pick { random: fastrand::u64(..), session: wish::session(request.headers)? };
+    let mut lead = ruled(rule, (targets, name), names, order, pick);
+    lead.asked = provider;
+    Ok(lead)
+}
+
+/// Where a copy of the request goes, if its turn has come.
+fn copied(rule: &Rule, names: &Names<'_>, request: Request<'_>) -> Option<Copied> {
+    let mirror = rule.mirror.as_ref().filter(|mirror| fastrand::u32(..1_000_000) < mirror.share_ppm)?;
+    let to = find(&mirror.model, names.family, names.snapshot, names.catalog)?;
+    let provider = names.snapshot.provider(&to.provider)?;
+    // A count tells nothing of a model.
+    let able = target::takes(provider, request.endpoint, request.peek.stream)
+        && request.endpoint.operation != Operation::CountTokens;
+    able.then(|| Copied { rule: Arc::clone(&rule.name), to })
+}
+
+fn key_named(headers: &HeaderMap) -> &str {
+    let named = ["x-bf-api-key-id", "x-bf-api-key"].into_iter().find_map(|name| headers.get(name));
+    named.and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+/// Models that can do what is asked stand before those that cannot.
+fn able_first(
+    mut order: Vec<usize>,
+    members: &[(ModelRef, u32)],
+    snapshot: &Snapshot,
+    request: Request<'_>,
+) -> Vec<usize> {
+    let able = |at: &usize| {
+        let provider = members.get(*at).and_then(|(member, _)| snapshot.provider(&member.provider));
+        provider.is_some_and(|found| target::takes(found, request.endpoint, request.peek.stream))
+    };
+    order.sort_by_key(|at| !able(at));
+    order
+}
