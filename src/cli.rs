@@ -20,8 +20,9 @@ const UNUSABLE: u8 = 2;
     about = "An LLM gateway: any provider through the dialect you already speak",
     after_help = "With no configuration, provider keys found in the environment (OPENAI_API_KEY, \
         ANTHROPIC_API_KEY, …) are used; with none, a built-in mock answers.\n\n\
-        Signals: SIGHUP reloads the configuration, SIGTERM ends when the last request has ended, \
-        SIGQUIT hands the listeners to a process started with --upgrade."
+        Signals: SIGHUP reloads the configuration, SIGTERM and SIGINT end when the last request has ended \
+        (a second one ends now), SIGUSR2 upgrades: it starts the binary that lies where this one was started \
+        from, and hands over when that serves."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -41,6 +42,14 @@ enum Command {
     },
     /// Print the JSON schema of the configuration file
     Schema,
+    /// A step of an upgrade: starts a program and ends
+    #[command(name = server::successor::DETACH, hide = true)]
+    Detach {
+        #[arg(last = true)]
+        words: Vec<std::ffi::OsString>,
+    },
+    /// Replace the running gateway by a new binary, without a failed request
+    Upgrade(Upgrade),
 }
 
 /// How to run.
@@ -67,9 +76,36 @@ pub struct Serve {
     /// How log lines look
     #[arg(long, value_enum, default_value = "json", env = "LOG_STYLE")]
     pub log_style: LogStyle,
-    /// Take over the listeners of the running gateway (send it SIGQUIT afterwards)
+    /// Take over from the running gateway, which ends with its last request [default: its server.upgrade_socket]
+    #[arg(long, value_name = "SOCKET", num_args = 0..=1, require_equals = true)]
+    pub upgrade: Option<Option<PathBuf>>,
+}
+
+/// How to upgrade. The running gateway starts the new process itself, with its own arguments and environment.
+#[derive(Debug, Clone, Default, Args)]
+#[command(
+    after_help = "The new binary is asked for its opinion of the configuration, started, and takes over when \
+    it serves. The old process ends with its last request. Exit code 0: the new binary serves; 1: it does not, the \
+    old one serves on; 2: no gateway was found."
+)]
+pub struct Upgrade {
+    /// The new binary [default: what now lies where the running gateway was started from]
+    pub binary: Option<PathBuf>,
+    /// Control socket of the running gateway [default: server.upgrade_socket, else looked for]
+    #[arg(long, value_name = "FILE")]
+    pub socket: Option<PathBuf>,
+    /// Its configuration file, which may name the socket
+    #[arg(long, value_name = "FILE", env = "BIFROST_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Where its config.json is looked for [default: ~/.config/bifrost]
+    #[arg(long, value_name = "DIR", env = "BIFROST_APP_DIR")]
+    pub app_dir: Option<PathBuf>,
+    /// Its port, which is part of the socket's default name [default: as configured]
+    #[arg(long, env = "BIFROST_PORT")]
+    pub port: Option<u16>,
+    /// Wait until the old process has ended
     #[arg(long)]
-    pub upgrade: bool,
+    pub wait: bool,
 }
 
 /// The value of `--log-style`.
@@ -89,6 +125,11 @@ pub fn run() -> ExitCode {
         Some(Command::Serve(options)) => serve(&options),
         Some(Command::Check { file }) => check(&file),
         Some(Command::Schema) => print(&config::schema::text()),
+        Some(Command::Detach { words }) => match server::successor::detach(&words) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => unusable(&error.to_string()),
+        },
+        Some(Command::Upgrade(options)) => server::upgrade::run(&options),
     }
 }
 

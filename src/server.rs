@@ -1,33 +1,49 @@
 //! From a snapshot to a running server: listeners, threads, signals, the end.
 
+mod control;
+mod descriptors;
+mod drain;
+mod handover;
+mod life;
 mod linger;
+mod notify;
+mod pid_file;
+mod signals;
+mod sockets;
+pub mod successor;
 mod tls;
+pub mod upgrade;
 
 use std::io::{self, Write};
-use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
 use pingora_core::apps::HttpServerOptions;
 use pingora_core::listeners::tls::TlsSettings;
-use pingora_core::server::configuration::{Opt, ServerConf};
-use pingora_core::server::{ExecutionPhase, RunArgs, Server, ShutdownSignal, ShutdownSignalWatch};
+use pingora_core::server::configuration::ServerConf;
+use pingora_core::server::{RunArgs, Server};
 use pingora_core::services::background::background_service;
 use pingora_core::services::listening::Service;
 use pingora_proxy::HttpProxy;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::broadcast;
 
+use self::control::Control;
+use self::drain::Drain;
+use self::handover::Inherited;
+use self::life::Life;
 use self::linger::Lingering;
+use self::pid_file::PidFile;
+use self::signals::{Limits, Signals};
+use self::sockets::{Kept, Listening, OnSockets};
+use self::successor::Launch;
 use self::tls::Certificate;
 use crate::cli::Serve;
-use crate::config::raw::Tls;
+use crate::config::raw::{self, Tls};
 use crate::config::{ConfigHolder, Origin, Snapshot, summary};
 use crate::mock::Mock;
-use crate::proxy::front::Front;
+use crate::proxy::front::{Farewell, Front};
 use crate::proxy::{Gateway, Mirrors, Proxy};
 use crate::route::cache::Routes;
 use crate::telemetry::logger::Sink;
@@ -45,156 +61,194 @@ const KEEPALIVE_POOL: usize = 1024;
 /// Upper bound of attempts Pingora allows; the plan counts for itself.
 const MAX_ATTEMPTS: usize = 256;
 
+/// Longer than any process lives: its end is decided by [`Drain`].
+const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+type Gate = Service<Lingering<Front>>;
+
 /// Runs until the process is asked to end.
 ///
 /// # Errors
-/// The address cannot be listened on.
+/// The address cannot be listened on, or nobody hands over.
 pub fn run(holder: ConfigHolder, options: &Serve, log: Arc<Sink>) -> io::Result<()> {
+    descriptors::raise();
     let holder = Arc::new(holder);
     let settings = holder.server().clone();
-    let host = options.host.clone().unwrap_or(settings.host);
+    let host = options.host.clone().unwrap_or_else(|| settings.host.clone());
     let port = options.port.unwrap_or(settings.port);
-    let addresses = addresses(&host, port, options.upgrade)?;
-    let threads = options
-        .threads
-        .or(settings.threads)
-        .and_then(|n| usize::try_from(n).ok())
-        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
 
+    let mut inherited = match &options.upgrade {
+        Some(Some(socket)) => Some(Inherited::ask(socket)?),
+        Some(None) => Some(Inherited::ask(&control_socket(&settings, port))?),
+        None => None,
+    };
+    let plain = sockets::listen(&host, port, &mut inherited)?;
+    let addresses: Vec<SocketAddr> = plain.iter().map(|one| one.address).collect();
+    let shared = Shared {
+        gateway: gateway(&holder, &log)?,
+        life: Arc::default(),
+        farewell: Arc::default(),
+        pid_file: PidFile(settings.pid_file.as_ref().map(PathBuf::from)),
+    };
+    let mut server = Server::new_with_opt_and_conf(None, pingora_conf(&settings, options));
+    server.bootstrap();
+    let mut service = service(&shared, &settings, &server);
+    let mut open = plain;
+    for one in &open {
+        service.add_tcp(&one.name);
+    }
+    if let Some(tls) = &settings.tls {
+        open.extend(listen_with_tls(&mut service, tls, &host, &mut inherited)?);
+    }
+    let kept = Arc::new(Kept::of(&open)?);
+    server.add_service(OnSockets { service, sockets: open });
+    let groups = Arc::clone(&shared.gateway.groups);
+    server.add_service(background_service("health checks", Watch { config: Arc::clone(&holder), groups }));
+
+    let _watch = watch_file(&holder);
+    shared.end_when_idle(&server, &log)?;
+    greet(&holder, &addresses, &host);
+    let own_port = addresses.first().map_or(port, SocketAddr::port);
+    let signals = signals(shared, (&settings, own_port), kept, inherited);
+    server.run(RunArgs { shutdown_signal: Box::new(signals) });
+    log.flush();
+    Ok(())
+}
+
+/// What the service, the signals and the end of the process have in common.
+struct Shared {
+    gateway: Arc<Gateway>,
+    life: Arc<Life>,
+    farewell: Arc<Farewell>,
+    pid_file: PidFile,
+}
+
+impl Shared {
+    fn end_when_idle(&self, server: &Server, log: &Arc<Sink>) -> io::Result<()> {
+        let drain = Drain {
+            in_flight: self.gateway.metrics.in_flight.clone(),
+            life: Arc::clone(&self.life),
+            farewell: Arc::clone(&self.farewell),
+            pid_file: self.pid_file.clone(),
+            log: Arc::clone(log),
+        };
+        let phases = server.watch_execution_phase();
+        std::thread::Builder::new().name("drain".to_owned()).spawn(move || drain.run(phases)).map(drop)
+    }
+}
+
+fn gateway(holder: &Arc<ConfigHolder>, log: &Arc<Sink>) -> io::Result<Arc<Gateway>> {
     let resolver = Arc::new(Resolver::default());
     let asker = Arc::new(Asker::new(Arc::clone(&resolver)));
     let groups = Arc::new(Groups::new(Arc::clone(&asker)));
-    let gateway = Arc::new(Gateway {
-        config: Arc::clone(&holder),
+    Ok(Arc::new(Gateway {
+        config: Arc::clone(holder),
         catalog: govern::catalog::embedded(),
         routes: Routes::default(),
         health: Registry::default(),
         capacity: Capacity::default(),
         hedging: Hedging::default(),
         asker,
-        groups: Arc::clone(&groups),
+        groups,
         resolver,
         metrics: Metrics::new().map_err(io::Error::other)?,
-        log: Arc::clone(&log),
+        log: Arc::clone(log),
         mirrors: Mirrors::default(),
         mock: Mock::default(),
         started: Instant::now(),
         draining: AtomicBool::new(false),
-    });
+    }))
+}
 
-    let conf = ServerConf {
-        threads,
+fn pingora_conf(settings: &raw::Server, options: &Serve) -> ServerConf {
+    let threads = options.threads.or(settings.threads).and_then(|n| usize::try_from(n).ok());
+    ServerConf {
+        threads: threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
         work_stealing: false,
         upstream_keepalive_pool_size: KEEPALIVE_POOL,
         max_retries: MAX_ATTEMPTS,
-        grace_period_seconds: Some(settings.grace_period_in_seconds),
+        grace_period_seconds: Some(NEVER.as_secs()),
         graceful_shutdown_timeout_seconds: Some(1),
-        upgrade_sock: settings.upgrade_socket.unwrap_or_else(|| runtime_file(port, "sock")),
-        pid_file: settings.pid_file.unwrap_or_else(|| runtime_file(port, "pid")),
         ..ServerConf::default()
-    };
-    let opt = Opt { upgrade: options.upgrade, ..Opt::default() };
-    let mut server = Server::new_with_opt_and_conf(Some(opt), conf);
-    server.bootstrap();
+    }
+}
 
-    let mut proxy = HttpProxy::new(Proxy(Arc::clone(&gateway)), Arc::clone(&server.configuration));
+fn service(shared: &Shared, settings: &raw::Server, server: &Server) -> Gate {
+    let mut proxy = HttpProxy::new(Proxy(Arc::clone(&shared.gateway)), Arc::clone(&server.configuration));
     proxy.handle_init_modules();
     let mut http = HttpServerOptions::default();
     http.h2c = settings.h2c;
     proxy.server_options = Some(http);
-    let mut service = Service::new("gateway".to_owned(), Lingering(Arc::new(Front::new(proxy))));
-    for address in &addresses {
-        service.add_tcp(&address.to_string());
-    }
-    if let Some(tls) = &settings.tls {
-        listen_with_tls(&mut service, tls, &host, options.upgrade)?;
-    }
-    server.add_service(service);
-    let watch = Watch { config: Arc::clone(&holder), groups };
-    server.add_service(background_service("health checks", watch));
+    let front = Arc::new(Front::new(proxy, Arc::clone(&shared.farewell)));
+    Service::new("gateway".to_owned(), Lingering { app: front, life: Arc::clone(&shared.life) })
+}
 
-    let _watch = watch_file(&holder);
-    exit_when_idle(&gateway, server.watch_execution_phase(), Arc::clone(&log));
-    greet(&holder, &addresses, &host);
-    let reload = Arc::clone(&holder);
-    server.run(RunArgs { shutdown_signal: Box::new(Signals { config: reload, gateway }) });
-    log.flush();
-    Ok(())
+fn signals(
+    shared: Shared,
+    (settings, port): (&raw::Server, u16),
+    kept: Arc<Kept>,
+    inherited: Option<Inherited>,
+) -> Signals {
+    let config = Arc::clone(&shared.gateway.config);
+    let file = match config.origin() {
+        Origin::File(path) => Some(path.clone()),
+        Origin::Environment => None,
+    };
+    let socket = control_socket(settings, port);
+    let launch = Launch::as_started(file, socket.clone());
+    let limits = Limits {
+        delay: Duration::from_secs(settings.drain_delay_in_seconds),
+        grace: Duration::from_secs(settings.grace_period_in_seconds),
+        handover_grace: Duration::from_secs(settings.upgrade_grace_period_in_seconds),
+    };
+    Signals {
+        config,
+        control: Control::new(socket, Arc::clone(&shared.life), kept, launch),
+        gateway: shared.gateway,
+        life: shared.life,
+        farewell: shared.farewell,
+        pid_file: shared.pid_file,
+        inherited: Mutex::new(inherited),
+        limits,
+    }
 }
 
 /// The listener with TLS, beside the plain one.
 fn listen_with_tls(
-    service: &mut Service<Lingering<Front>>,
+    service: &mut Gate,
     tls: &Tls,
     host: &str,
-    upgrade: bool,
-) -> io::Result<()> {
+    inherited: &mut Option<Inherited>,
+) -> io::Result<Vec<Listening>> {
     let broken = |error: io::Error| io::Error::new(error.kind(), format!("server.tls: {error}"));
     let certificate = Arc::new(Certificate::read(&tls.cert, &tls.key).map_err(broken)?);
-    for address in addresses(host, tls.port, upgrade)? {
+    let open = sockets::listen(host, tls.port, inherited)?;
+    for one in &open {
         let mut settings = TlsSettings::intermediate(&tls.cert, &tls.key).map_err(io::Error::other)?;
         settings.set_cert_resolver(certificate.clone());
         settings.enable_h2();
-        service.add_tls_with_settings(&address.to_string(), None, settings);
-        log::info!("https on {address}");
+        service.add_tls_with_settings(&one.name, None, settings);
+        log::info!("https on {}", one.address);
     }
-    Ok(())
+    Ok(open)
 }
 
-/// A file of the running process: in the user's own runtime folder where there is one.
-fn runtime_file(port: u16, ending: &str) -> String {
-    let folder = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
-    folder.join(format!("bifrost-{port}.{ending}")).display().to_string()
+/// Where the gateway on `port` is asked to hand over.
+fn control_socket(settings: &raw::Server, port: u16) -> PathBuf {
+    let configured = settings.upgrade_socket.as_ref().map(PathBuf::from);
+    configured.unwrap_or_else(|| runtime_folders().remove(0).join(socket_name(port)))
 }
 
-/// What to listen on. Tried beforehand: Pingora would panic on a port in use.
-fn addresses(host: &str, port: u16, upgrade: bool) -> io::Result<Vec<SocketAddr>> {
-    let mut found: Vec<SocketAddr> = match host.parse::<IpAddr>() {
-        Ok(ip) => vec![SocketAddr::new(ip, port)],
-        Err(_) => (host, port)
-            .to_socket_addrs()
-            .map_err(|error| io::Error::new(error.kind(), format!("--host {host}: {error}")))?
-            .collect(),
-    };
-    found.sort();
-    found.dedup();
-    let mut usable = Vec::new();
-    let mut first_error = None;
-    for mut address in found {
-        if upgrade {
-            usable.push(address);
-            continue;
-        }
-        // Port 0 is chosen once, for the first address.
-        if port == 0
-            && let Some(first) = usable.first().map(SocketAddr::port)
-        {
-            address.set_port(first);
-        }
-        match TcpListener::bind(address).and_then(|listener| listener.local_addr()) {
-            Ok(bound) => usable.push(bound),
-            Err(error) => first_error = first_error.or(Some((address, error))),
-        }
-    }
-    match (usable.is_empty(), first_error) {
-        (false, None) => Ok(usable),
-        // A machine without IPv6 cannot listen on `localhost`'s second address: that is no fault. A
-        // port that is taken is.
-        (false, Some((_, error))) if error.kind() != io::ErrorKind::AddrInUse => Ok(usable),
-        (_, Some((address, error))) => Err(listen_error(address, &error)),
-        (true, None) => Err(io::Error::other(format!("--host {host} has no address"))),
-    }
+fn socket_name(port: u16) -> String {
+    format!("bifrost-{port}.sock")
 }
 
-fn listen_error(address: SocketAddr, error: &io::Error) -> io::Error {
-    let advice = match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            ": another process listens there. Stop it, choose another --port, or take over with --upgrade"
-        }
-        io::ErrorKind::PermissionDenied => ": ports below 1024 need privileges",
-        _ => "",
-    };
-    io::Error::new(error.kind(), format!("cannot listen on {address}: {error}{advice}"))
+/// Folders for files of a running process, the first one is used: the service manager's, the user's, any.
+fn runtime_folders() -> Vec<PathBuf> {
+    let named = ["RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"].into_iter().filter_map(std::env::var_os);
+    let mut folders: Vec<PathBuf> = named.filter(|name| !name.is_empty()).map(PathBuf::from).collect();
+    folders.push(std::env::temp_dir());
+    folders
 }
 
 fn watch_file(holder: &Arc<ConfigHolder>) -> Option<crate::config::WatchGuard> {
@@ -243,86 +297,4 @@ fn try_model(snapshot: &Snapshot) -> (String, &'static str) {
 
 fn example_model(provider: &str) -> Option<String> {
     translate::provider::example_model(provider).map(str::to_owned)
-}
-
-/// SIGTERM and SIGINT end after the last request, SIGQUIT hands over, SIGHUP reloads. Pingora's own
-/// fast shutdown on SIGINT can hang with one runtime per thread, so it is not used.
-struct Signals {
-    config: Arc<ConfigHolder>,
-    gateway: Arc<Gateway>,
-}
-
-#[async_trait]
-impl ShutdownSignalWatch for Signals {
-    async fn recv(&self) -> ShutdownSignal {
-        match self.listen().await {
-            Ok(signal) => signal,
-            Err(error) => {
-                log::error!("signals cannot be received: {error}");
-                std::future::pending().await
-            }
-        }
-    }
-}
-
-impl Signals {
-    async fn listen(&self) -> io::Result<ShutdownSignal> {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut quit = signal(SignalKind::quit())?;
-        let mut hang_up = signal(SignalKind::hangup())?;
-        loop {
-            tokio::select! {
-                _ = terminate.recv() => break,
-                _ = interrupt.recv() => break,
-                _ = quit.recv() => return Ok(ShutdownSignal::GracefulUpgrade),
-                _ = hang_up.recv() => {
-                    let config = Arc::clone(&self.config);
-                    // Problems are logged there; the old configuration stays.
-                    let _ = tokio::task::spawn_blocking(move || config.reload().is_ok()).await;
-                }
-            }
-        }
-        self.gateway.draining.store(true, Ordering::Relaxed);
-        // A second signal means now.
-        tokio::spawn(async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            std::process::exit(130);
-        });
-        Ok(ShutdownSignal::GracefulTerminate)
-    }
-}
-
-/// Ends the process as soon as the last request has ended: Pingora would sleep the whole grace period.
-fn exit_when_idle(gateway: &Arc<Gateway>, mut phases: broadcast::Receiver<ExecutionPhase>, log: Arc<Sink>) {
-    let in_flight = gateway.metrics.in_flight.clone();
-    let gateway = Arc::clone(gateway);
-    let watch = move || {
-        loop {
-            match phases.blocking_recv() {
-                Ok(ExecutionPhase::ShutdownStarted | ExecutionPhase::ShutdownGracePeriod) => break,
-                Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
-                Err(broadcast::error::RecvError::Closed) => return,
-            }
-        }
-        gateway.draining.store(true, Ordering::Relaxed);
-        // A connection that was accepted just now has not counted its request yet: idle must last.
-        let quiet_for = Duration::from_millis(250);
-        let mut quiet_since = Instant::now();
-        while quiet_since.elapsed() < quiet_for {
-            std::thread::sleep(Duration::from_millis(10));
-            if in_flight.get() > 0 {
-                quiet_since = Instant::now();
-            }
-        }
-        log::info!("the last request has ended");
-        log.flush();
-        std::process::exit(0);
-    };
-    if let Err(error) = std::thread::Builder::new().name("drain".to_owned()).spawn(watch) {
-        log::warn!("the process will wait for its whole grace period: {error}");
-    }
 }

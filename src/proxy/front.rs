@@ -8,7 +8,8 @@
 use std::cell::Cell;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -21,6 +22,7 @@ use pingora_error::{Error, ErrorType, Result};
 use pingora_http::ResponseHeader;
 use pingora_proxy::HttpProxy;
 use tokio::sync::Notify;
+use tokio::time::{Instant, sleep, sleep_until};
 use translate::ir::FailureKind;
 use translate::wire::Dialect;
 use translate::wire::openai_chat::OpenAiChat;
@@ -35,25 +37,60 @@ thread_local! {
     static READ: Cell<Option<Arc<Stage>>> = const { Cell::new(None) };
 }
 
+/// A connection whose last answer said "keep alive" is given at least this long for its next request, even when
+/// the process ends meanwhile: closed at once, it would take along what its caller is just sending.
+const AFTER_AN_ANSWER: Duration = Duration::from_secs(2);
+
+/// How connections are let go when this process stops accepting.
+#[derive(Debug, Default)]
+pub struct Farewell {
+    announced: AtomicBool,
+    patience: AtomicU64,
+}
+
+impl Farewell {
+    /// From now on answers say `connection: close`. Connections are closed when they have been without a request
+    /// for `idle`, counted from the end of accepting or of their last answer.
+    pub fn announce(&self, idle: Duration) {
+        self.patience.store(u64::try_from(idle.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.announced.store(true, Ordering::Release);
+    }
+
+    /// How long a connection may be idle.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        Duration::from_millis(self.patience.load(Ordering::Relaxed))
+    }
+
+    /// How long it may be after an answer.
+    #[must_use]
+    pub fn after_an_answer(&self) -> Duration {
+        self.patience().max(AFTER_AN_ANSWER)
+    }
+}
+
 /// The proxy with its own reading of heads.
 pub struct Front {
     proxy: Arc<HttpProxy<Proxy>>,
+    farewell: Arc<Farewell>,
     ending: AtomicBool,
     ended: Notify,
 }
 
 impl Front {
     #[must_use]
-    pub fn new(proxy: HttpProxy<Proxy>) -> Self {
-        Self { proxy: Arc::new(proxy), ending: AtomicBool::new(false), ended: Notify::new() }
+    pub fn new(proxy: HttpProxy<Proxy>, farewell: Arc<Farewell>) -> Self {
+        Self { proxy: Arc::new(proxy), farewell, ending: AtomicBool::new(false), ended: Notify::new() }
     }
 
     /// Resolves when connections without a request are to be closed.
     async fn end(&self) {
+        let since = Instant::now();
         let ended = self.ended.notified();
         if !self.ending.load(Ordering::Acquire) {
             ended.await;
         }
+        sleep_until(since + self.farewell.after_an_answer()).await;
     }
 }
 
@@ -88,7 +125,7 @@ impl HttpServerApp for Front {
                 return None;
             }
         }
-        if *shutdown.borrow() {
+        if *shutdown.borrow() || self.farewell.announced.load(Ordering::Acquire) {
             session.set_keepalive(None);
         }
         let stage = Stage::new(std::time::Instant::now());
@@ -109,6 +146,7 @@ impl HttpServerApp for Front {
     }
 
     async fn http_cleanup(&self) {
+        sleep(self.farewell.patience()).await;
         self.ending.store(true, Ordering::Release);
         self.ended.notify_waiters();
         self.proxy.http_cleanup().await;

@@ -25,25 +25,31 @@ use pingora_core::server::ShutdownWatch;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
+use super::life::Life;
+
 /// A caller that does not close in this time has what it wanted, or is gone.
 const LONGEST: Duration = Duration::from_secs(2);
 /// What HTTP/2 without TLS begins with.
 const PREFACE: &[u8] = b"PRI * HTTP/2";
 
-/// An application whose HTTP/2 connections end as described above.
-pub struct Lingering<A>(pub Arc<A>);
+/// An application whose HTTP/2 connections end as described above, and whose connections are counted.
+pub struct Lingering<A> {
+    pub app: Arc<A>,
+    pub life: Arc<Life>,
+}
 
 #[async_trait]
 impl<A: ServerApp + Send + Sync + 'static> ServerApp for Lingering<A> {
     async fn process_new(self: &Arc<Self>, mut stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
+        let _open = self.life.connect();
         if is_http2(&mut stream).await {
             stream = Box::new(Patient { stream, end: None });
         }
-        self.0.process_new(stream, shutdown).await
+        self.app.process_new(stream, shutdown).await
     }
 
     async fn cleanup(&self) {
-        self.0.cleanup().await;
+        self.app.cleanup().await;
     }
 }
 

@@ -140,13 +140,20 @@ fn a_rules_limits_of_time_stand_before_the_providers() {
         {"name": "hurry", "when": "model == \"slow\"", "fallbacks": ["oa/quick"],
             "timeouts": {"first_byte_in_seconds": 0.2, "ttft_in_seconds": 0.2, "request_in_seconds": 0.2}},
     ]}}));
-    for body in [chat("oa/slow"), streamed("oa/slow")] {
-        let told = told(Wire::OpenAi, &gateway, &Request::json(Wire::OpenAi.path(), &body));
+    let cases = [
+        (Wire::OpenAi, "oa/slow", false),
+        (Wire::OpenAi, "an/slow", true),
+        (Wire::Anthropic, "an/slow", false),
+        (Wire::Anthropic, "oa/slow", true),
+    ];
+    for_each(&cases, |(wire, model, stream)| {
+        let body = if stream { streamed(model) } else { chat(model) };
+        let told = told(wire, &gateway, &Request::json(wire.path(), &body));
         assert_eq!(told.text(), WORDS.concat());
         assert_eq!(told.response.header("x-bf-model"), Some("quick"));
         // The provider's own limit is thirty seconds.
         assert!(told.took.as_secs() < 10, "{:?}", told.took);
-    }
+    });
 }
 
 #[test]

@@ -4,11 +4,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::rig::{Case, Rig, backup_model, each_stream, each_tagged, request, tag};
+use crate::rig::{Case, Rig, backup_model, each_stream, each_tagged, provider, request, tag};
 use crate::support::answers::{self, USAGE, after_two_words, chunk, end, events, open_stream, stream_head};
 use crate::support::client::Request;
+use crate::support::gateway::Gateway;
 use crate::support::told::Told;
-use crate::support::upstream::{Act, Hit, Script};
+use crate::support::upstream::{Act, Hit, Script, Upstream};
 use crate::support::{Wire, until};
 
 /// A stream that said two words and stays open.
@@ -203,6 +204,38 @@ fn row_22_a_caller_that_leaves_mid_stream_closes_the_upstream_at_once() {
         (rig.gateway.metric("bifrost_in_flight_requests", &[]) <= 1.0).then_some(())
     });
     assert!(!rig.gateway.health().to_string().contains("cooling"));
+}
+
+#[test]
+fn row_22_what_was_used_until_the_caller_left_is_priced() {
+    // Models that the catalog knows, at the providers it knows them of.
+    let upstream = Upstream::start(|hit| {
+        let mut script = two_words(hit);
+        script.push(Act::Hold);
+        script
+    });
+    let mut providers = json!({});
+    for (name, wire) in [("openai", Wire::OpenAi), ("anthropic", Wire::Anthropic)] {
+        providers[name] = provider(wire, &upstream.url(), &["k"]);
+        providers[name].as_object_mut().unwrap().remove("custom_provider_config");
+    }
+    let gateway = Gateway::start(&json!({"providers": providers}));
+    for (wire, model) in [(Wire::OpenAi, "openai/gpt-4o"), (Wire::Anthropic, "anthropic/claude-sonnet-4-5")] {
+        let id = format!("priced-{wire:?}");
+        let mut caller = gateway.connect();
+        let asked = Request::json(wire.path(), &request(model, true)).header("x-request-id", &id);
+        caller.send(&asked).unwrap();
+        assert_eq!(caller.read_head().unwrap().status, 200);
+        caller.read_until(" answer");
+        drop(caller);
+        let line = gateway.request_line(&id);
+        assert_eq!((&line["status"], &line["usage_estimated"]), (&json!(499), &json!(true)), "{line}");
+        let cost = line["cost"].as_f64().unwrap_or_else(|| panic!("no cost in {line}"));
+        assert!(cost > 0.0, "{line}");
+        let (provider, _) = model.split_once('/').unwrap();
+        let counted = gateway.metric("bifrost_cost_total", &[("provider", provider)]);
+        assert!((counted - cost).abs() < 1e-9, "{counted} and {cost}");
+    }
 }
 
 #[test]

@@ -85,6 +85,13 @@ impl Gateway {
         i32::try_from(self.child.id()).expect("a pid")
     }
 
+    /// Resident memory, in kB.
+    pub fn memory_kb(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("a process");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
+        line.split_whitespace().next().and_then(|word| word.parse().ok()).expect("a number")
+    }
+
     pub fn signal(&self, signal: i32) {
         let sent = Command::new("kill").arg(format!("-{signal}")).arg(self.pid().to_string()).status();
         assert!(sent.expect("kill runs").success());

@@ -143,17 +143,23 @@ pub fn attempts(list: &Value) -> Vec<String> {
 pub fn read_events(text: &str) -> (Vec<(String, Value)>, bool) {
     let mut events = Vec::new();
     let mut done = false;
+    // Lines may end in any way, and the data may stand on several.
+    let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n");
     for block in text.split("\n\n").filter(|block| !block.trim().is_empty()) {
-        let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
-        let Some(data) = field("data:") else { continue };
+        let fields =
+            |name: &'static str| block.lines().filter_map(move |line| line.strip_prefix(name)).map(str::trim);
+        let data = fields("data:").collect::<Vec<_>>().join("\n");
+        if fields("data:").next().is_none() {
+            continue;
+        }
         assert!(!done, "an event after [DONE]: {block}");
         if data == "[DONE]" {
             done = true;
             continue;
         }
         let body =
-            serde_json::from_str(data).unwrap_or_else(|error| panic!("event is no JSON ({error}): {data}"));
-        events.push((field("event:").unwrap_or_default().to_owned(), body));
+            serde_json::from_str(&data).unwrap_or_else(|error| panic!("event is no JSON ({error}): {data}"));
+        events.push((fields("event:").next().unwrap_or_default().to_owned(), body));
     }
     (events, done)
 }

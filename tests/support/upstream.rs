@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
@@ -56,6 +57,8 @@ impl Hit {
 /// One step of an answer.
 pub enum Act {
     Send(Vec<u8>),
+    /// The same bytes this many times; counts the bytes that the gateway took.
+    Repeat(Vec<u8>, usize, Arc<AtomicU64>),
     /// Silence, unless the gateway leaves.
     Pause(Duration),
     /// Silence until the gateway leaves.
@@ -212,6 +215,14 @@ fn perform(mut stream: Stream, script: Script) -> Ended {
             Act::Send(bytes) => {
                 if stream.write_all(&bytes).and_then(|()| stream.flush()).is_err() {
                     return Ended::Left;
+                }
+            }
+            Act::Repeat(bytes, times, taken) => {
+                for _ in 0..times {
+                    if stream.write_all(&bytes).is_err() {
+                        return Ended::Left;
+                    }
+                    taken.fetch_add(bytes.len() as u64, Ordering::Relaxed);
                 }
             }
             Act::Pause(pause) => {

@@ -22,7 +22,15 @@ pub(super) fn compile(
         let pointer = format!("/fallbacks/order/{index}");
         let text = routing.meant(text);
         if let Some(group) = routing.group(text) {
-            order.extend(members(group, names, routing));
+            let found = members(group, names, routing);
+            if found.len() < group.targets.len() {
+                let message = format!(
+                    "{} of the models of {text:?} are left out here: they name no provider that is configured",
+                    group.targets.len() - found.len()
+                );
+                compiler.warn(&pointer, message);
+            }
+            order.extend(found);
             continue;
         }
         let Some((provider, model)) = text.split_once('/').filter(|(p, m)| !p.is_empty() && !m.is_empty())

@@ -17,13 +17,22 @@ pub struct Server {
     /// Longest wait for requests in flight at shutdown, in seconds.
     #[schemars(range(min = 0, max = 86_400))]
     pub grace_period_in_seconds: u64,
+    /// Seconds after SIGTERM in which new connections are still served while `/readyz` says 503: as long as load
+    /// balancers need to notice. Within `terminationGracePeriodSeconds` of Kubernetes, together with the grace period.
+    #[schemars(range(min = 0, max = 3600))]
+    pub drain_delay_in_seconds: u64,
+    /// Longest wait for requests in flight after a new process has taken over, in seconds. The old process ends
+    /// when its last request has ended.
+    #[schemars(range(min = 0, max = 604_800))]
+    pub upgrade_grace_period_in_seconds: u64,
     /// Accept HTTP/2 without TLS (prior knowledge) beside HTTP/1.1.
     pub h2c: bool,
     /// A listener with TLS beside the plain one; HTTP/2 and HTTP/1.1.
     pub tls: Option<Tls>,
-    /// Unix socket over which a new binary takes over the listeners (`--upgrade`).
+    /// Unix socket over which a new process takes over the listeners. By default `bifrost-PORT.sock` in
+    /// `RUNTIME_DIRECTORY`, `XDG_RUNTIME_DIR` or the folder for temporary files.
     pub upgrade_socket: Option<String>,
-    /// File that holds the process id while running.
+    /// File that holds the process id while running; after an upgrade that of the new process. None by default.
     pub pid_file: Option<String>,
 }
 
@@ -52,6 +61,8 @@ impl Default for Server {
             port: 8080,
             threads: None,
             grace_period_in_seconds: 60,
+            drain_delay_in_seconds: 0,
+            upgrade_grace_period_in_seconds: 3600,
             h2c: true,
             tls: None,
             upgrade_socket: None,

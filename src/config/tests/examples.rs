@@ -152,6 +152,10 @@ fn the_routing_examples_mean_what_they_say() {
     assert_eq!(snapshot.routing.group(snapshot.routing.meant("default")).unwrap().targets.len(), 2);
     let order: Vec<&str> = snapshot.fallbacks.iter().map(|target| &*target.model).collect();
     assert_eq!(order, ["gpt-4o-mini", "claude-haiku-4-5", "gpt-4.1-nano"]);
+    let bare = r#"{"providers": {"openai": {"keys": [{"value": "sk"}]}}, "fallbacks": {"order": ["a"]},
+        "routing": {"groups": {"a": {"targets": [{"model": "gpt-4o"}, {"model": "gpt-4.1", "provider": "openai"}]}}}}"#;
+    let bare = json(bare, &nothing());
+    assert_eq!((bare.fallbacks.len(), bare.warnings.len()), (1, 1), "{:?}", bare.warnings);
     let report = check(&conf("examples/model-groups.yaml"), &keys()).to_string();
     assert!(report.contains("routing: 1 alias, 2 groups"), "{report}");
 }

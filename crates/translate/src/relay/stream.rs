@@ -256,6 +256,10 @@ impl StreamPipe {
                 self.lane.frame(&frame, out);
                 continue;
             }
+            if frame.data.is_empty() {
+                // The beginning of an event whose data never came: clients would take it for an empty one.
+                continue;
+            }
             // Closed here, so that what is written next does not become a part of it.
             let mut whole = frame.raw.to_vec();
             whole.extend_from_slice(if whole.ends_with(b"\n") { b"\n" } else { b"\n\n" });

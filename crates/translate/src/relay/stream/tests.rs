@@ -302,6 +302,20 @@ fn unterminated_last_event_is_closed() {
 }
 
 #[test]
+fn the_beginning_of_an_event_that_was_cut_was_relayed_as_an_empty_event() {
+    let text = &b"event: t\ndata: {\"text\":\"a\"}\n\n"[..];
+    let next = &b"event: t\ndata: {\"text\":\"b\"}\n"[..];
+    for wires in [ONE, NAMED_ONE] {
+        let (broken_off, ..) = run(pipe(wires, false, false), [text], None);
+        for cut in 1..next.len() - 3 {
+            let (out, whole, _) = run(pipe(wires, false, false), [text, &next[..cut]], None);
+            assert!(!whole);
+            assert_eq!(out, broken_off, "cut at {cut}");
+        }
+    }
+}
+
+#[test]
 fn stream_without_a_finish_is_not_whole() {
     let cut = "data: {\"text\":\"a\"}\n\ndata: {\"text\":\"b\"}";
     let (out, whole, _) = run(pipe(ONE, false, true), [cut.as_bytes()], Some("{}"));
