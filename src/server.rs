@@ -6,6 +6,7 @@ mod drain;
 mod handover;
 mod life;
 mod linger;
+mod neighbour;
 mod notify;
 mod pid_file;
 mod signals;
@@ -102,8 +103,9 @@ pub fn run(holder: ConfigHolder, options: &Serve, log: Arc<Sink>) -> io::Result<
     }
     let kept = Arc::new(Kept::of(&open)?);
     server.add_service(OnSockets { service, sockets: open });
-    let groups = Arc::clone(&shared.gateway.groups);
-    server.add_service(background_service("health checks", Watch { config: Arc::clone(&holder), groups }));
+    let (groups, capacity) = (Arc::clone(&shared.gateway.groups), Arc::clone(&shared.gateway.capacity));
+    let watch = Watch { config: Arc::clone(&holder), groups, capacity };
+    server.add_service(background_service("health checks", watch));
 
     let _watch = watch_file(&holder);
     shared.end_when_idle(&server, &log)?;
@@ -146,7 +148,7 @@ fn gateway(holder: &Arc<ConfigHolder>, log: &Arc<Sink>) -> io::Result<Arc<Gatewa
         catalog: govern::catalog::embedded(),
         routes: Routes::default(),
         health: Registry::default(),
-        capacity: Capacity::default(),
+        capacity: Arc::new(Capacity::default()),
         hedging: Hedging::default(),
         asker,
         groups,

@@ -38,7 +38,7 @@ pub fn list(gateway: &Gateway, snapshot: &Snapshot) -> Vec<Value> {
 
 /// Brings `bifrost_backend_healthy` up to date.
 pub fn note(gateway: &Gateway, snapshot: &Snapshot) {
-    let gauge = &gateway.metrics.backend_healthy;
+    let gauge = &gateway.metrics.health.backends;
     gauge.reset();
     for (group, _) in gateway.groups.all(snapshot) {
         for standing in group.standings() {

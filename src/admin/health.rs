@@ -6,6 +6,7 @@ use govern::breaker::State;
 use govern::cooldown::CoolReason;
 use serde_json::{Value, json};
 
+use super::targets::{ByKey, by_key};
 use crate::config::snapshot::{Key, Provider, Snapshot};
 use crate::proxy::Gateway;
 use crate::proxy::respond::Reply;
@@ -55,11 +56,12 @@ pub fn ready(gateway: &Gateway) -> Reply {
 /// Brings the gauges of targets up to date: circuits, attempts under way, rate limits.
 pub fn note_targets(gateway: &Gateway, snapshot: &Snapshot) {
     let metrics = &gateway.metrics;
-    let gauges = [&metrics.circuit_state, &metrics.target_in_flight, &metrics.target_headroom];
+    let gauges = [&metrics.health.circuits, &metrics.health.in_flight, &metrics.health.headroom];
     gauges.into_iter().for_each(|gauge| gauge.reset());
     let standings = gateway.health.standings();
+    let standings = by_key(&standings);
     for (provider, key) in each_key(snapshot) {
-        for standing in standings.iter().filter(|standing| standing.key == key.known_as) {
+        for standing in standings.of(key) {
             let circuit = match standing.circuit {
                 State::Closed => 0.0,
                 State::Open { .. } => 1.0,
@@ -82,11 +84,11 @@ pub fn note_targets(gateway: &Gateway, snapshot: &Snapshot) {
 /// Brings `bifrost_key_healthy` up to date.
 pub fn note_keys(gateway: &Gateway, snapshot: &Snapshot) {
     let cooling = gateway.health.cooling();
-    gateway.metrics.key_healthy.reset();
+    let cooling = ByKey::new(&cooling, |cooling| &cooling.key);
+    gateway.metrics.health.keys.reset();
     for (provider, key) in each_key(snapshot) {
-        let whole = |c: &Cooling| c.key == key.known_as && c.model.is_none();
-        let ill = key.disabled.is_some() || cooling.iter().any(whole);
-        let gauge = gateway.metrics.key_healthy.with_label_values(&[&*provider.name, &*key.name]);
+        let ill = key.disabled.is_some() || cooling.of(key).iter().any(|c| c.model.is_none());
+        let gauge = gateway.metrics.health.keys.with_label_values(&[&*provider.name, &*key.name]);
         gauge.set(if ill { 0.0 } else { 1.0 });
     }
 }
@@ -105,11 +107,12 @@ pub fn circuit(state: State) -> &'static str {
 }
 
 fn keys(snapshot: &Snapshot, cooling: &[Cooling]) -> Vec<Value> {
+    let cooling = ByKey::new(cooling, |cooling| &cooling.key);
     each_key(snapshot)
         .map(|(provider, key)| {
             let mut entry = json!({ "provider": &*provider.name, "key": &*key.name });
-            let states: Vec<Value> = cooling.iter().filter(|c| c.key == key.known_as).map(state).collect();
-            let whole = cooling.iter().any(|c| c.key == key.known_as && c.model.is_none());
+            let states: Vec<Value> = cooling.of(key).iter().map(|cooling| state(cooling)).collect();
+            let whole = cooling.of(key).iter().any(|c| c.model.is_none());
             let status = match (&key.disabled, whole) {
                 (Some(_), _) => "disabled",
                 (None, true) => "cooling",
@@ -135,6 +138,7 @@ pub fn state(cooling: &Cooling) -> Value {
         CoolReason::Refused => "refused",
         CoolReason::Quota => "quota",
         CoolReason::Faults => "faults",
+        CoolReason::Asked => "asked",
     };
     let mut state =
         json!({ "model": cooling.model.as_deref(), "reason": why, "remaining_ms": cooling.remaining_ms });

@@ -6,6 +6,8 @@ mod models;
 mod root;
 mod targets;
 
+use std::sync::{Mutex, PoisonError};
+
 use http::HeaderName;
 use pingora_proxy::Session;
 
@@ -41,7 +43,11 @@ pub fn answer(
     }
 }
 
+/// Gauges are emptied and filled anew for each answer: two at once would take each other's away.
+static SCRAPE: Mutex<()> = Mutex::new(());
+
 fn metrics(gateway: &Gateway, snapshot: &Snapshot) -> Reply {
+    let _alone = SCRAPE.lock().unwrap_or_else(PoisonError::into_inner);
     health::note_keys(gateway, snapshot);
     health::note_targets(gateway, snapshot);
     targets::note_providers(gateway, snapshot);

@@ -53,8 +53,8 @@ pub enum Affinity {
 /// How servers are checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
-    /// Path and headers of a GET request; `None`: a connection is enough.
-    pub request: Option<(Arc<str>, Vec<(HeaderName, HeaderValue)>)>,
+    /// `None`: a connection is enough.
+    pub request: Option<CheckRequest>,
     pub interval: Duration,
     pub timeout: Duration,
     /// Good checks in a row that bring a server back.
@@ -63,4 +63,12 @@ pub struct Check {
     pub unhealthy_after: u32,
     /// `None`: 200 to 299.
     pub expected_status: Option<u16>,
+}
+
+/// What a check asks, by GET.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckRequest {
+    /// From the server's root.
+    pub path: Arc<str>,
+    pub headers: Vec<(HeaderName, HeaderValue)>,
 }

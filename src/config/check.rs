@@ -87,7 +87,11 @@ fn of_provider(provider: &Provider) -> Vec<String> {
         many => format!("{} keys", many.len()),
     };
     let speaks = if provider.endpoint.chat_path.is_empty() { "no chat" } else { provider.wire.name() };
-    let mut lines = vec![format!("{}: {speaks}, {keys}, {place}", provider.name)];
+    let more = match provider.backends.as_ref().map(|several| several.list.len()) {
+        Some(count @ 2..) => format!(" and {} more", count - 1),
+        _ => String::new(),
+    };
+    let mut lines = vec![format!("{}: {speaks}, {keys}, {place}{more}", provider.name)];
     for key in &provider.keys {
         if let Some(reason) = &key.disabled {
             lines.push(format!("  key {:?} is disabled: {reason}", key.name));

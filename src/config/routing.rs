@@ -11,6 +11,9 @@ use govern::balance::Strategy;
 use super::expression::Expression;
 use super::policy::{Hedge, Limits, Policy, Priority, Recovery};
 
+/// Models one request is tried with, at most.
+pub const MOST_ASKED: usize = 16;
+
 /// All of it. Empty for those who configure none: then nothing is looked at.
 #[derive(Debug, Default)]
 pub struct Routing {
@@ -35,7 +38,7 @@ pub struct Group {
 pub struct RouteTarget {
     /// `None`: whoever has the model.
     pub provider: Option<Arc<str>>,
-    /// A model, an alias or a group; `None`: what was asked for.
+    /// `None`: what was asked for. Beside a provider a model of it; else a model, an alias or a group.
     pub model: Option<Arc<str>>,
     /// Name or id of the one key that is used.
     pub key: Option<Arc<str>>,

@@ -265,8 +265,7 @@ impl Attempt {
         if let Some(place) = &self.place {
             return &place.server;
         }
-        let server = self.backend.as_ref().map(|backend| &*backend.url);
-        let own = self.upstream.target.elsewhere.as_deref().or(server).or(self.key.endpoint.as_deref());
+        let own = self.upstream.target.elsewhere.as_deref().or(self.key.endpoint.as_deref());
         own.unwrap_or(&self.provider.endpoint)
     }
 
@@ -305,15 +304,18 @@ pub fn prepare(call: &mut Call, step: &Step, key: &Key) -> Result<Upstream, BadR
 fn built(call: &mut Call, step: &Step, key: &Key) -> Result<Upstream, BadRequest> {
     let provider = &step.provider;
     let model = key.deployment(&step.model);
-    let server = call.cursor.backend.clone();
-    let server = server.as_ref().map(|backend| &*backend.url);
-    let at = server.or(key.endpoint.as_deref()).unwrap_or(&provider.endpoint);
+    let server = call.cursor.backend.as_ref().map(|backend| Arc::clone(&backend.url));
+    let at = server.as_deref().or(key.endpoint.as_deref()).unwrap_or(&provider.endpoint);
     if call.recovery.goes_on() {
-        return recovery::prepare(call, step, (at, model));
+        let mut upstream = recovery::prepare(call, step, (at, model))?;
+        upstream.target.elsewhere = upstream.target.elsewhere.or(server);
+        return Ok(upstream);
     }
-    let Some(target) = target::choose(provider, at, call.endpoint, model, call.stream) else {
+    let Some(mut target) = target::choose(provider, at, call.endpoint, model, call.stream) else {
         return Err(BadRequest::at("", format!("{} does not support this operation", provider.name)));
     };
+    // The paths are that server's: so is the request.
+    target.elsewhere = target.elsewhere.or_else(|| server.clone());
     match call.endpoint.operation {
         Operation::Embeddings => return tasks::embed(call, provider, model, target),
         Operation::Rerank => {

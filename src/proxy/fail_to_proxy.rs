@@ -15,7 +15,7 @@ use super::{count, extra_fields, recovery, replay, respond, retry};
 /// Tells the caller, if there still is one.
 pub async fn run(session: &mut Session, error: &Error, exchange: &mut Exchange) -> FailToProxy {
     exchange.work();
-    if session.response_written().is_none() && retry::finished(exchange) {
+    if !replay::is_begun(&session.downstream_session) && retry::finished(exchange) {
         send_held(session, exchange).await;
         return FailToProxy { error_code: exchange.status, can_reuse_downstream: false };
     }
@@ -23,7 +23,7 @@ pub async fn run(session: &mut Session, error: &Error, exchange: &mut Exchange) 
         // A held answer is dropped here: it is not the one the caller gets.
         replay::unwrap(&mut session.downstream_session, &call.stage);
     }
-    let begun = session.response_written().is_some();
+    let begun = replay::is_begun(&session.downstream_session);
     let gone = exchange.fault.as_ref().is_some_and(|fault| fault.class == FaultClass::CallerGone)
         || *error.esource() == pingora_error::ErrorSource::Downstream
             // Pingora reads our clock together with the caller's socket, and blames the caller.

@@ -54,6 +54,17 @@ impl Forward {
         }
     }
 
+    /// Those that mean something beside a copy too: what makes a request one and the same for its provider would have it
+    /// take the copy for the caller's.
+    #[must_use]
+    pub fn for_a_copy(&self) -> Self {
+        let mut kept = self.clone();
+        for headers in [&mut kept.always, &mut kept.same_wire] {
+            headers.retain(|(name, _)| !name.as_str().contains("idempotency-key"));
+        }
+        kept
+    }
+
     /// The headers for a provider of `wire`, in the order the caller sent them.
     pub fn to(&self, same_wire: bool) -> impl Iterator<Item = &(HeaderName, HeaderValue)> {
         self.always.iter().chain(self.same_wire.iter().filter(move |_| same_wire))

@@ -13,6 +13,7 @@ use super::Gateway;
 use super::fault::Fault;
 use crate::config::snapshot::Snapshot;
 use crate::route::endpoint::{Asked, Endpoint, Family, Operation};
+use crate::route::lead::Names;
 
 /// The request as it is to be taken: read as Claude's, or carried unread.
 ///
@@ -42,12 +43,14 @@ pub fn settled(
         return Ok(asked);
     }
     // What is wrong with the name is told by those who look for it next.
-    let Ok(target) = gateway.routes.resolve(model, endpoint.family, snapshot, gateway.catalog) else {
-        return Ok(asked);
-    };
-    let wire = snapshot.provider(&target.provider).map(|provider| provider.wire);
+    let names = Names { family: endpoint.family, snapshot, catalog: gateway.catalog };
+    let targets = names.all(model, &|_, members| (0..members.len()).collect());
+    let Some(target) = targets.first() else { return Ok(asked) };
+    // Of a group those that can take it are asked; a body that others read too is for the first.
+    let most = if whose == InvokedBody::Other { targets.len() } else { 1 };
+    let mut providers = targets.iter().take(most).filter_map(|target| snapshot.provider(&target.provider));
     match whose {
-        _ if wire == Some(Wire::BedrockConverse) => {
+        _ if providers.any(|provider| provider.wire == Wire::BedrockConverse) => {
             let dialect = Wire::BedrockConverse;
             Ok(Asked { endpoint: Endpoint { operation: Operation::Invoke, dialect, ..endpoint }, ..asked })
         }

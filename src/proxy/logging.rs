@@ -220,9 +220,10 @@ fn tally(series: &Series, usage: Option<&Usage>, cost_nanos: Option<u64>) {
     }
 }
 
-/// The answer's cost, and that of the attempts that lost.
+/// The answer's cost, in which streams that broke are, and that of the attempts that lost.
 fn sum_of_costs(attempts: &[AttemptRecord], answer: Option<u64>) -> Option<u64> {
-    let lost = attempts.iter().filter_map(|record| record.spent.as_ref()?.cost_nanos);
+    let lost = attempts.iter().filter(|record| record.outcome == hedge::LOST);
+    let lost = lost.filter_map(|record| record.spent.as_ref()?.cost_nanos);
     lost.chain(answer).reduce(u64::saturating_add)
 }
 

@@ -27,7 +27,7 @@ use super::replay::{Limit, Stage};
 use super::request_filter::random_id;
 use super::upstream_peer::{nothing_left, proven};
 use super::{
-    Gateway, logging, prediction, queue, response_body_filter, servers, upstream_request_filter,
+    Gateway, logging, media, prediction, queue, response_body_filter, servers, upstream_request_filter,
     upstream_response_filter,
 };
 use crate::config::snapshot::{Key, Snapshot};
@@ -83,7 +83,7 @@ pub fn begin(gateway: &Gateway, exchange: &Exchange, call: &Call, path: &str) {
 
 /// The request again, for one model and nobody behind it.
 fn copy(call: &Call, copied: &Copied, snapshot: &Snapshot) -> Call {
-    let forward = if call.direct_key.is_some() { Forward::default() } else { call.forward.clone() };
+    let forward = if call.direct_key.is_some() { Forward::default() } else { call.forward.for_a_copy() };
     Call {
         endpoint: call.endpoint,
         model_asked: call.model_asked.clone(),
@@ -149,6 +149,10 @@ impl Shadow {
 
     /// Asks and reads, with the checks of any answer.
     async fn answer(&self, exchange: &mut Exchange, step: &Step, key: &Arc<Key>) -> Result<(), Fault> {
+        if let Some((urls, policy)) = media::needed(exchange) {
+            let files = media::fetch(urls, policy).await.map_err(|unfetched| unfetched.fault(&[]))?;
+            media::inline(exchange, &files);
+        }
         let call = exchange.call.as_mut().ok_or_else(nothing_left)?;
         let upstream = prepare(call, step, key)
             .map_err(|bad| Fault::request(FailureKind::InvalidRequest, 400, bad.message).param(&bad.path))?;

@@ -72,7 +72,7 @@ pub struct Gateway {
     pub catalog: &'static Catalog<'static>,
     pub routes: Routes,
     pub health: Registry,
-    pub capacity: Capacity,
+    pub capacity: Arc<Capacity>,
     pub hedging: Hedging,
     pub resolver: Arc<Resolver>,
     /// For questions beside the answer itself.

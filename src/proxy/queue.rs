@@ -44,9 +44,15 @@ pub fn choose(
         // The place is at one key: if that is not well any more, it is given back.
         Some(Some(of)) => match key_of(gateway, step, of) {
             Some(key) => return (Choice::Use { key }, granted),
-            None => return choose(gateway, call, step, None),
+            None => {
+                // First, or it would itself be what it waits for.
+                drop(granted);
+                return choose(gateway, call, step, None);
+            }
         },
+        // A place is a place: whether there is one shows when it is taken.
         Some(None) => Free::Everywhere,
+        None if !step.provider.places.by_target() => Free::Everywhere,
         None => gateway.capacity.gate(&step.provider.name).free(
             &step.provider.places,
             &step.provider.keys,
@@ -82,15 +88,18 @@ pub fn enter(gateway: &Gateway, exchange: &Exchange, step: &Step) -> Result<Wait
         return Err(Fault::new(FaultClass::Internal, "no call was planned"));
     };
     let provider = &step.provider;
+    let gate = gateway.capacity.gate(&provider.name);
+    let asked = ask(gateway, call, snapshot, step);
     if another_is_free(gateway, call) {
         let message = format!("every place at {} is taken, and another model has one", provider.name);
-        return Err(Fault::new(FaultClass::Overloaded, message));
+        let mut fault = Fault::new(FaultClass::Overloaded, message);
+        fault.retry_after_ms = Some(gate.wait_ms(&provider.places, &asked).max(1));
+        return Err(fault);
     }
     let dropped = snapshot.client.drop_excess_requests;
     let limits = Limits { waiting: if dropped { 0 } else { provider.places.waiting }, ..provider.places };
     let until = latest(exchange, call, step);
-    let asked = ask(gateway, call, snapshot, step);
-    gateway.capacity.gate(&provider.name).wait(&limits, asked, until).map_err(|refused| {
+    gate.wait(&limits, asked, until).map_err(|refused| {
         let reason = match refused.why {
             Refusal::Full if dropped => "dropped",
             Refusal::Full => "full",

@@ -105,10 +105,10 @@ fn mode(call: &Call, provider: &Provider) -> Mode {
     recovery.unwrap_or(Mode::Continue)
 }
 
-/// The answer is to be held back until it is whole.
+/// The answer is to be held back until it is whole; the rest of one that the caller has some of is not.
 #[must_use]
 pub fn holds_back(call: &Call, attempt: &Attempt) -> bool {
-    mode(call, &attempt.provider) == Mode::Buffered
+    call.recovery.rounds == 0 && mode(call, &attempt.provider) == Mode::Buffered
 }
 
 /// A pipe for the running attempt's stream: `fresh`, or one that goes on where another stopped.
@@ -125,12 +125,16 @@ pub fn pipe(
             .with_framing(target.framing, call.endpoint.framing);
         return (pipe, list);
     }
-    let list = call.list.then(JsonArray::new);
-    let pipe = fresh(call, options.clone()).with_framing(target.framing, call.endpoint.framing);
     let remembers = call.endpoint.operation == Operation::Chat
         && mode(call, &attempt.provider) == Mode::Continue
         && ask::somebody_is_able(call);
-    if remembers { (pipe.with_memory(options), list) } else { (pipe, list) }
+    let again = remembers.then(|| options.clone());
+    let pipe = fresh(call, options).with_framing(target.framing, call.endpoint.framing);
+    let list = call.list.then(JsonArray::new);
+    match again {
+        Some(options) => (pipe.with_memory(options), list),
+        None => (pipe, list),
+    }
 }
 
 /// Another attempt may go on with this stream, which broke with `fault`.
@@ -157,8 +161,44 @@ fn streaming_said(answer: &mut Answer) -> Option<String> {
     streaming.pipe.said().map(str::to_owned)
 }
 
+/// An attempt that failed, as far as its stream is concerned.
+pub struct Broke {
+    /// Nobody can go on: what the caller has is all it gets.
+    pub for_good: bool,
+    /// What earlier attempts consumed, where this one consumed something.
+    before: Option<Option<Spent>>,
+}
+
+/// Digests the end of the running attempt, before anybody notes it. `begun`: the caller has some of its answer.
+pub fn broke(gateway: &Gateway, exchange: &mut Exchange, fault: &Fault, begun: bool) -> Broke {
+    let spent = |exchange: &Exchange| exchange.call.as_deref().and_then(|call| call.recovery.spent);
+    let before = spent(exchange);
+    let taken_up = begun && take_up(gateway, exchange, fault);
+    if !begun {
+        put_back(gateway, exchange, fault);
+    }
+    let for_good = (begun && !taken_up) || is_lost(exchange);
+    Broke { for_good, before: (spent(exchange) != before).then_some(before) }
+}
+
+impl Broke {
+    /// Shows in the attempt list, where the attempt is the last by now, what it consumed.
+    pub fn write_down(&self, exchange: &mut Exchange) {
+        let spent = exchange.call.as_deref().and_then(|call| call.recovery.spent);
+        let (Some(before), Some(after)) = (self.before, spent) else { return };
+        let before = before.unwrap_or(Spent { usage: Usage::default(), cost_nanos: Some(0) });
+        let Some(last) = exchange.attempts.last_mut() else { return };
+        let cost = after.cost_nanos.zip(before.cost_nanos);
+        last.spent = Some(access_log::Spent {
+            input_tokens: after.usage.input_total().saturating_sub(before.usage.input_total()),
+            output_tokens: after.usage.output.saturating_sub(before.usage.output),
+            cost_nanos: cost.map(|(after, before)| after.saturating_sub(before)),
+        });
+    }
+}
+
 /// Takes up the running attempt's stream, which broke with `fault` after the caller had some of it. False: it ends here.
-pub fn take_up(gateway: &Gateway, exchange: &mut Exchange, fault: &Fault) -> bool {
+fn take_up(gateway: &Gateway, exchange: &mut Exchange, fault: &Fault) -> bool {
     let Some(mut attempt) = exchange.attempt.take() else { return false };
     let possible = exchange.call.as_deref_mut().is_some_and(|call| may_go_on(call, &mut attempt, fault));
     let taken = possible && break_off(gateway, exchange, &mut attempt, fault);
@@ -174,15 +214,17 @@ fn break_off(gateway: &Gateway, exchange: &mut Exchange, attempt: &mut Attempt, 
     let Some(broken) = streaming.pipe.break_off(&usage) else { return false };
     let recovery = &mut call.recovery;
     recovery.rounds += 1;
+    recovery.first_token = recovery.first_token.or(attempt.clock.first_token);
     recovery.anew |= broken.text().is_empty();
     recovery.first.get_or_insert_with(|| fault.clone());
     recovery.standing = Some(Box::new(Standing { broken, list: streaming.list.take() }));
+    ask::ends_with_the_last_that_is_able(call);
     true
 }
 
 /// The running attempt failed, and the caller has nothing of it. Puts back what it was to go on with, and counts what a
 /// held answer consumed.
-pub fn put_back(gateway: &Gateway, exchange: &mut Exchange, fault: &Fault) {
+fn put_back(gateway: &Gateway, exchange: &mut Exchange, fault: &Fault) {
     let Some(mut attempt) = exchange.attempt.take() else { return };
     let spoke = matches!(&attempt.answer, Answer::Stream(streaming) if streaming.pipe.seen().content);
     if is_held(&attempt) && spoke {
@@ -215,7 +257,6 @@ fn spend(gateway: &Gateway, exchange: &mut Exchange, attempt: &Attempt) -> Usage
     let series = gateway.metrics.series(&attempt.provider.name, &attempt.model, gateway.catalog, true);
     let cost_nanos = logging::charge(&series, &usage);
     let recovery = &mut call.recovery;
-    recovery.first_token = recovery.first_token.or(attempt.clock.first_token);
     recovery.spent = Some(match recovery.spent {
         None => Spent { usage, cost_nanos },
         Some(before) => Spent {
@@ -224,19 +265,6 @@ fn spend(gateway: &Gateway, exchange: &mut Exchange, attempt: &Attempt) -> Usage
         },
     });
     usage
-}
-
-/// Shows in the attempt list what the attempt consumed that was noted last, where it broke after it had said something.
-pub fn write_down(exchange: &mut Exchange, before: Option<Spent>) {
-    let Some(after) = exchange.call.as_deref().and_then(|call| call.recovery.spent) else { return };
-    let before = before.unwrap_or(Spent { usage: Usage::default(), cost_nanos: Some(0) });
-    let Some(last) = exchange.attempts.last_mut() else { return };
-    let cost = after.cost_nanos.zip(before.cost_nanos).map(|(after, before)| after.saturating_sub(before));
-    last.spent = Some(access_log::Spent {
-        input_tokens: after.usage.input_total().saturating_sub(before.usage.input_total()),
-        output_tokens: after.usage.output.saturating_sub(before.usage.output),
-        cost_nanos: cost,
-    });
 }
 
 /// The running attempt was to go on with what the caller has, and the caller has nothing of it yet.
@@ -248,6 +276,16 @@ pub fn is_unseen(exchange: &Exchange) -> bool {
         .as_deref()
         .is_some_and(|attempt| matches!(&attempt.answer, Answer::Stream(streaming) if streaming.released));
     resumed && !seen
+}
+
+/// What the caller has cannot be handed on any more: nobody may begin anew behind it.
+fn is_lost(exchange: &Exchange) -> bool {
+    let stands = |call: &Call| call.recovery.rounds == 0 || call.recovery.goes_on();
+    let resumed = exchange
+        .attempt
+        .as_deref()
+        .is_some_and(|attempt| matches!(&attempt.answer, Answer::Stream(streaming) if !streaming.released));
+    resumed && !exchange.call.as_deref().is_some_and(stands)
 }
 
 /// The current target is not asked to go on: its model does not, or it refused to. A refusal of that is none of what the
@@ -289,6 +327,8 @@ pub fn count(gateway: &Gateway, exchange: &Exchange) {
         return;
     }
     let outcome = match &exchange.fault {
+        // Nobody waited for what would have become of it.
+        Some(fault) if fault.class == FaultClass::CallerGone => return,
         Some(_) => "failed",
         None if recovery.rounds > 0 && !recovery.anew => "continued",
         None => "restarted",

@@ -10,10 +10,12 @@
 //! The wrapped trait is doc-hidden in Pingora: the version is pinned, and the body sizes and framings
 //! that matter are tested against the real binary in `tests/integration`.
 
+mod stage;
+
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -30,138 +32,16 @@ use pingora_error::{Error, ErrorSource, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use tokio::time::Sleep;
 
-use super::hedge::{HEDGED, Watch, WatchEvent};
+use super::hedge::{HEDGED, WatchEvent};
 use super::response_body_filter::FAULT;
+
+pub use stage::{Limit, Stage};
 
 /// The error type raised when a limit of [`Limit`] is reached.
 pub const DEADLINE: ErrorType = ErrorType::Custom("deadline");
 
 /// The error type raised when an answer has a header and nothing else.
 pub const EMPTY: ErrorType = ErrorType::Custom("empty body");
-
-/// Which limit a deadline stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Limit {
-    /// No response header yet.
-    FirstByte = 0,
-    /// Header, but no token yet.
-    FirstToken = 1,
-    /// The stream fell silent.
-    Idle = 2,
-    /// A whole (not streamed) answer took too long.
-    Request = 3,
-    /// The request as a whole took too long.
-    Total = 4,
-    /// The answer is complete; the upstream only failed to close it.
-    Complete = 5,
-}
-
-impl Limit {
-    fn of(value: u8) -> Self {
-        match value {
-            0 => Self::FirstByte,
-            1 => Self::FirstToken,
-            2 => Self::Idle,
-            3 => Self::Request,
-            4 => Self::Total,
-            _ => Self::Complete,
-        }
-    }
-}
-
-/// What the exchange and its wrapped session share: the running deadline, and the way back for the
-/// real session.
-pub struct Stage {
-    base: Instant,
-    /// Microseconds after `base`.
-    at: AtomicU64,
-    limit: AtomicU8,
-    empty: AtomicBool,
-    leaving: AtomicBool,
-    breaking: AtomicBool,
-    /// Microseconds that writes to the caller took so far.
-    writing: AtomicU64,
-    returned: Mutex<Option<Box<HttpSession>>>,
-    /// For a second attempt beside the running one.
-    pub hedge: Watch,
-}
-
-impl Stage {
-    #[must_use]
-    pub fn new(base: Instant) -> Arc<Self> {
-        Arc::new(Self {
-            base,
-            at: AtomicU64::new(u64::MAX),
-            limit: AtomicU8::new(Limit::Total as u8),
-            empty: AtomicBool::new(false),
-            leaving: AtomicBool::new(false),
-            breaking: AtomicBool::new(false),
-            writing: AtomicU64::new(0),
-            returned: Mutex::new(None),
-            hedge: Watch::default(),
-        })
-    }
-
-    /// Sets the one running deadline. It replaces the one before.
-    pub fn set(&self, limit: Limit, at: Instant) {
-        let micros = at.saturating_duration_since(self.base).as_micros();
-        self.limit.store(limit as u8, Ordering::Relaxed);
-        self.at.store(u64::try_from(micros).unwrap_or(u64::MAX), Ordering::Relaxed);
-    }
-
-    /// An answer without a body is one too (a passthrough's `HEAD`).
-    pub fn allow_empty(&self) {
-        self.empty.store(true, Ordering::Relaxed);
-    }
-
-    /// The connection ends with this answer: its head says so.
-    pub fn leave(&self) {
-        self.leaving.store(true, Ordering::Relaxed);
-    }
-
-    /// The answer broke in what goes out next: that goes out, without its end, and then the attempt fails.
-    pub fn break_off(&self) {
-        self.breaking.store(true, Ordering::Relaxed);
-    }
-
-    /// The caller took this long to read what it had: that is not the provider's silence.
-    fn put_off(&self, by: Duration) {
-        let micros = u64::try_from(by.as_micros()).unwrap_or(u64::MAX);
-        self.writing.fetch_add(micros.min(u64::MAX / 4), Ordering::Relaxed);
-        if matches!(self.limit(), Limit::Idle | Limit::FirstToken)
-            && self.at.load(Ordering::Relaxed) != u64::MAX
-        {
-            self.at.fetch_add(micros.min(u64::MAX / 4), Ordering::Relaxed);
-        }
-    }
-
-    /// How long the caller took so far to read what it had.
-    #[must_use]
-    pub fn kept_waiting(&self) -> Duration {
-        Duration::from_micros(self.writing.load(Ordering::Relaxed))
-    }
-
-    /// No deadline runs.
-    pub fn clear(&self) {
-        self.at.store(u64::MAX, Ordering::Relaxed);
-    }
-
-    /// The limit that stands now.
-    #[must_use]
-    pub fn limit(&self) -> Limit {
-        Limit::of(self.limit.load(Ordering::Relaxed))
-    }
-
-    fn due(&self) -> Option<Instant> {
-        let micros = self.at.load(Ordering::Relaxed);
-        if micros == u64::MAX { None } else { self.base.checked_add(Duration::from_micros(micros)) }
-    }
-
-    fn take_back(&self) -> Option<Box<HttpSession>> {
-        self.returned.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-}
 
 /// Wraps `session` so that `body` is sent on every attempt.
 pub fn wrap(session: &mut Box<HttpSession>, body: Bytes, stage: &Arc<Stage>) {
@@ -186,6 +66,12 @@ pub fn unwrap(session: &mut Box<HttpSession>, stage: &Stage) {
     if let Some(inner) = stage.take_back() {
         *session = inner;
     }
+}
+
+/// The head of the answer is with the caller. That it may go on with its request (100) is none.
+#[must_use]
+pub fn is_begun(session: &HttpSession) -> bool {
+    session.response_written().is_some_and(|head| !head.status.is_informational())
 }
 
 /// A stand-in of no size for the moment between two sessions.
@@ -228,7 +114,7 @@ impl Replay {
         let mut failed = None;
         let mut ended = false;
         let breaks = self.stage.breaking.swap(false, Ordering::Relaxed);
-        let begun = self.inner().response_written().is_some();
+        let begun = is_begun(self.inner());
         for task in tasks {
             match task {
                 // Another attempt goes on with an answer whose head is with the caller.

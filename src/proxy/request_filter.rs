@@ -158,7 +158,8 @@ fn plan(gateway: &Gateway, session: &Session, snapshot: &Snapshot, asked: Asked)
     check_operation(&plan, endpoint, peek.stream)?;
     let direct_key = direct_key(session, snapshot).filter(|_| own);
     let forward = Forward::choose(&session.req_header().headers, endpoint.service(), direct_key.is_some());
-    if let Some(step) = plan.steps.first() {
+    let prompted = matches!(endpoint.operation, Operation::Chat | Operation::Completions);
+    if let Some(step) = plan.steps.first().filter(|_| prompted) {
         wish::by_prompt(&mut wish, step, (&body, &peek), gateway.catalog);
     }
     let cursor = Cursor::at_start(peek.stream, wish);

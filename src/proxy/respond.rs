@@ -78,7 +78,8 @@ pub fn fault_reply(fault: &Fault, exchange: &Exchange, path: &str) -> Reply {
             reply.body = spliced.into();
         }
     }
-    if let Some(rule) = exchange.call.as_ref().and_then(|call| call.plan.policy.rule.as_deref()) {
+    let rule = exchange.call.as_ref().and_then(|call| call.plan.policy.rule.as_deref());
+    if let Some(rule) = rule.filter(|rule| rule.is_ascii()) {
         reply = reply.with(HeaderName::from_static("x-bf-rule"), rule);
     }
     if !exchange.attempts.is_empty() {

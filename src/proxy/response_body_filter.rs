@@ -7,6 +7,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
+use govern::queue::Ended;
 use govern::verdict::FaultClass;
 use pingora_error::{Error, ErrorSource, ErrorType, Result};
 use translate::ir::{FailureKind, Part};
@@ -72,9 +73,22 @@ pub fn run(body: &mut Option<Bytes>, end_of_stream: bool, exchange: &mut Exchang
             Err(raise())
         }
     };
+    if result.is_ok() && exchange.fault.is_none() && is_whole(&attempt.answer) {
+        // Before its last byte goes out: the caller's next request may be here before this one is written down.
+        attempt.slot.take().into_iter().for_each(|slot| slot.end(Ended::Served));
+    }
     exchange.attempt = Some(attempt);
     exchange.wait();
     result
+}
+
+/// All of the answer was handed on.
+fn is_whole(answer: &Answer) -> bool {
+    match answer {
+        Answer::Sent(_) => true,
+        Answer::Stream(streaming) => streaming.ended,
+        Answer::Awaited | Answer::Refused(_) | Answer::Whole(_) | Answer::Passed { .. } => false,
+    }
 }
 
 enum Refusal {

@@ -8,7 +8,7 @@ use super::attempt::Answer;
 use super::exchange::Exchange;
 use super::fault::Fault;
 use super::hedge::{self, HEDGED};
-use super::replay::{DEADLINE, Limit};
+use super::replay::{DEADLINE, Limit, is_begun};
 use super::response_body_filter::FAULT;
 use super::{Gateway, recovery};
 use crate::upstream::select::{Faulted, Seen, Servers};
@@ -43,7 +43,7 @@ pub fn error_while_proxy(
         exchange.fault = Some(Fault::new(FaultClass::CallerGone, "the caller closed the connection"));
         return error;
     }
-    let answer_begun = session.response_written().is_some() && !recovery::is_unseen(exchange);
+    let answer_begun = is_begun(&session.downstream_session) && !recovery::is_unseen(exchange);
     let overdue = *error.etype() == DEADLINE
         && exchange.call.as_ref().is_some_and(|call| call.stage.limit() == Limit::Complete);
     if overdue || finished(exchange) {
@@ -53,26 +53,16 @@ pub fn error_while_proxy(
     }
     let fault = understand(exchange, &error);
     let silent = exchange.attempt.as_ref().is_some_and(|attempt| attempt.status == 0);
-    let before = exchange.call.as_deref().and_then(|call| call.recovery.spent());
-    let taken_up = answer_begun && recovery::take_up(gateway, exchange, &fault);
-    if !answer_begun {
-        recovery::put_back(gateway, exchange, &fault);
-    }
-    let spoke = exchange
-        .call
-        .as_deref()
-        .is_some_and(|call| call.recovery.spent().is_some() && before != call.recovery.spent());
+    let broke = recovery::broke(gateway, exchange, &fault, answer_begun);
     let seen = Seen {
         servers: Servers::One,
-        answer_begun: answer_begun && !taken_up,
+        answer_begun: broke.for_good,
         retry_forbidden: exchange.attempt.as_ref().is_some_and(|attempt| attempt.retry_forbidden),
         direct_key: exchange.attempt.as_ref().is_some_and(|attempt| attempt.direct),
         stale_connection: reused && silent && fault.class == FaultClass::ConnectionReset,
     };
     let again = digest(gateway, exchange, fault, seen);
-    if spoke {
-        recovery::write_down(exchange, before);
-    }
+    broke.write_down(exchange);
     error.set_retry(again);
     error
 }
@@ -113,9 +103,6 @@ pub fn note(gateway: &Gateway, exchange: &mut Exchange, fault: &Fault, stale_con
         return;
     }
     attempt.recorded = true;
-    if let Some(slot) = attempt.slot.take() {
-        slot.end(super::queue::ended(fault.class));
-    }
     // A stale pooled connection says nothing about the target, nor does one server of several.
     let blamed = super::servers::failed(attempt, fault, stale_connection);
     let ticket = attempt.ticket.take();
@@ -131,6 +118,10 @@ pub fn note(gateway: &Gateway, exchange: &mut Exchange, fault: &Fault, stale_con
             // A fetched token may have been withdrawn before its time.
             attempt.key.credential.invalidate();
         }
+    }
+    // Behind the ticket: who waits for the place must find what has just been learned.
+    if let Some(slot) = attempt.slot.take() {
+        slot.end(super::queue::ended(fault.class));
     }
     let known = fault.knows_model() || gateway.catalog.find(&attempt.provider.name, &attempt.model).is_some();
     let model = gateway.metrics.model_label(&attempt.model, known);

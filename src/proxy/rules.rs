@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use http::HeaderMap;
+use translate::ir::FailureKind;
 use translate::relay::Peek;
 
 use super::Gateway;
@@ -66,8 +67,7 @@ pub fn plan(
     let mut plan = Plan::new(&lead, fallbacks, &names, &order);
     plan.copied = lead.rule.as_deref().and_then(|rule| copied(rule, &names, request));
     let Some(first) = plan.steps.first() else {
-        let near = near(&request.peek.model, snapshot, gateway.catalog);
-        return Err(model_not_found(&request.peek.model, &UnknownModel::NoSuchModel { near }));
+        return Err(nobody(&lead, &names, request.peek));
     };
     // What a caller names of keys is about the provider it asked for.
     let own = lead.asked.as_ref().is_some_and(|asked| *asked == first.provider.name);
@@ -75,8 +75,8 @@ pub fn plan(
         true => wish::of(request.headers, &first.provider)?,
         false => wish::of_caller(request.headers)?,
     };
-    if let Some(key) = lead.key.as_deref() {
-        wish.pinned = first.provider.keys.iter().position(|own| *own.name == *key || *own.id == *key);
+    if first.pinned.is_some() {
+        wish.pinned = None;
     }
     Ok(Planned { plan, wish, own })
 }
@@ -84,6 +84,25 @@ pub fn plan(
 fn resolve(gateway: &Gateway, names: &Names<'_>, peek: &Peek<'_>) -> Result<ModelRef, Fault> {
     let found = gateway.routes.resolve(&peek.model, names.family, names.snapshot, gateway.catalog);
     found.map_err(|unknown| model_not_found(&peek.model, &unknown))
+}
+
+/// Nobody has what a group or a rule names; whoever asked is not to blame.
+fn nobody(lead: &Lead, names: &Names<'_>, peek: &Peek<'_>) -> Fault {
+    let routing = &names.snapshot.routing;
+    let group = routing.group(routing.meant(&peek.model));
+    let (whose, targets) = match (&lead.rule, group) {
+        (Some(rule), _) if !rule.targets.is_empty() => (format!("the rule `{}`", rule.name), &rule.targets),
+        (_, Some(group)) => (format!("the group `{}`", group.name), &group.targets),
+        _ => {
+            let near = near(&peek.model, names.snapshot, names.catalog);
+            return model_not_found(&peek.model, &UnknownModel::NoSuchModel { near });
+        }
+    };
+    let named: Vec<&str> = targets.iter().filter_map(|target| target.model.as_deref()).collect();
+    let message = format!("no configured provider has a model that {whose} names: {}", named.join(", "));
+    let mut fault = Fault::request(FailureKind::ModelNotFound, 404, message).param("model");
+    fault.failure.code = Some("model_not_found".to_owned());
+    fault
 }
 
 /// The model asked for, its group, or what a rule says.

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use govern::cooldown::CoolReason;
 use govern::verdict::FaultClass;
@@ -68,7 +68,7 @@ pub async fn run(gateway: &Gateway, session: &mut Session, exchange: &mut Exchan
             }
         }
         if let Some(peer) = address(gateway, session, exchange).await? {
-            hedge::arm(gateway, exchange);
+            hedge::arm(gateway, session, exchange);
             exchange.wait();
             return Ok(peer);
         }
@@ -188,10 +188,16 @@ fn choose(
         Choice::Use { key } => key,
         Choice::Full => return Chosen::Full,
         Choice::NoKey => return Chosen::Skip(no_key(gateway, snapshot, step)),
-        Choice::Cooling { key, wait_ms, why } => match cooling(call, step, wait_ms, why) {
+        Choice::Cooling { wait_ms, why, .. } => match cooling(call, step, wait_ms, why) {
             Cooled::Wait => return Chosen::Wait { wait_ms },
             Cooled::Skip(fault) => return Chosen::Skip(fault),
-            Cooled::Probe => key,
+            Cooled::Probe => match call.cursor.probe(step, &gateway.health) {
+                Ok(key) => key,
+                Err(next_ms) if passes(why) && call.cursor.waits(next_ms, patience(step)) => {
+                    return Chosen::Wait { wait_ms: next_ms };
+                }
+                Err(_) => return Chosen::Skip(cooled(step, wait_ms, why)),
+            },
         },
     };
     match slot.or_else(|| queue::take(gateway, call, step, key)) {
@@ -251,18 +257,28 @@ enum Cooled {
 /// All keys of the step cool down: wait, ask all the same, or go on.
 fn cooling(call: &Call, step: &Step, wait_ms: u64, why: CoolReason) -> Cooled {
     let retrying = call.cursor.tries > 0;
-    let patience = u64::try_from(step.provider.network.retry_backoff_max.as_millis()).unwrap_or(u64::MAX);
+    let patience = patience(step);
     // Nobody waits for a circuit, or asks all the same, while another target may answer.
     if call.cursor.has_next(&call.plan) && (!retrying || why != CoolReason::RateLimited) {
         return Cooled::Skip(cooled(step, wait_ms, why));
     }
     match why {
-        CoolReason::RateLimited if wait_ms <= patience => Cooled::Wait,
+        CoolReason::RateLimited | CoolReason::Asked if wait_ms <= patience => Cooled::Wait,
         CoolReason::RateLimited => Cooled::Skip(cooled(step, wait_ms, why)),
         CoolReason::Faults if retrying && wait_ms <= patience => Cooled::Wait,
         // Nobody else can answer: a try shows whether the key or the provider is back.
         _ => Cooled::Probe,
     }
+}
+
+/// What it rests for may be over in a moment: a refused key or an empty account is for people to mend.
+fn passes(why: CoolReason) -> bool {
+    matches!(why, CoolReason::Faults | CoolReason::Asked)
+}
+
+/// Milliseconds that a caller is kept waiting for a target that rests.
+fn patience(step: &Step) -> u64 {
+    u64::try_from(step.provider.network.retry_backoff_max.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn cooled(step: &Step, wait_ms: u64, why: CoolReason) -> Fault {
@@ -271,6 +287,7 @@ fn cooled(step: &Step, wait_ms: u64, why: CoolReason) -> Fault {
         CoolReason::Refused => (FaultClass::Authentication, "is not accepted by the provider"),
         CoolReason::Quota => (FaultClass::Quota, "has no quota left"),
         CoolReason::Faults => (FaultClass::Overloaded, "failed repeatedly"),
+        CoolReason::Asked => (FaultClass::Overloaded, "asked to be left alone"),
     };
     let message = format!(
         "every key of {} for {} {what}; the next try is in {} s",
@@ -402,6 +419,10 @@ pub fn set_first_deadline(exchange: &mut Exchange) {
     let (Some(call), Some(attempt)) = (exchange.call.as_ref(), exchange.attempt.as_ref()) else { return };
     let limits = &attempt.limits;
     let first_byte = limits.first_byte;
+    if attempt.handed {
+        // Its answer has begun, within its limits.
+        return super::set_deadline(&call.stage, Limit::Idle, Instant::now() + limits.idle, total);
+    }
     let (limit, within) = match limits.first_token {
         // No header, no token: the limit of the first token is running already.
         Some(ttft) if call.stream && ttft < first_byte => (Limit::FirstToken, ttft),

@@ -89,7 +89,7 @@ pub fn build(call: &Call, attempt: &Attempt, version: Version) -> Result<Request
 fn common(attempt: &Attempt, endpoint: Endpoint) -> Result<Parts> {
     let (provider, target) = (&attempt.provider, &attempt.upstream.target);
     let kept = provider.heads.get(endpoint.operation as usize);
-    let elsewhere = attempt.key.endpoint.is_some() || attempt.backend.is_some();
+    let elsewhere = attempt.key.endpoint.is_some() || target.elsewhere.is_some();
     let kept = kept.filter(|_| target.fixed && !elsewhere && target.wire == provider.wire);
     if let Some(made) = kept.and_then(|kept| kept.get()) {
         return Ok(made.clone());

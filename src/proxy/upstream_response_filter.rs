@@ -72,8 +72,9 @@ pub fn run(header: &mut ResponseHeader, exchange: &mut Exchange) -> Result<()> {
     attempt.coding = if raw { None } else { Inflater::of(&header.headers) };
     let limits = &attempt.limits;
     let (limit, at) = match (&attempt.answer, limits.first_token) {
-        (Answer::Stream(_), Some(ttft)) => (Limit::FirstToken, attempt.clock.began + ttft),
-        (Answer::Stream(_), None) => (Limit::Idle, now + limits.idle),
+        // The first token of one that was handed over is here.
+        (Answer::Stream(_), Some(ttft)) if !attempt.handed => (Limit::FirstToken, attempt.clock.began + ttft),
+        (Answer::Stream(_), _) => (Limit::Idle, now + limits.idle),
         // Its pace is its own: only silence ends it.
         (Answer::Passed { .. }, _) => (Limit::Idle, now + limits.idle),
         _ => (Limit::Request, attempt.clock.began + limits.request),

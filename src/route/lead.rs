@@ -29,8 +29,8 @@ pub type Order<'o> = dyn Fn(Strategy, &[(ModelRef, u32)]) -> Vec<usize> + 'o;
 pub struct Lead {
     /// The first that is tried, and for a group what stands in for it.
     pub targets: Vec<ModelRef>,
-    /// The rule's other targets, where they stand in.
-    pub others: Vec<ModelRef>,
+    /// The rule's other targets, where they stand in, with name or id of the one key that is used there.
+    pub others: Vec<(ModelRef, Option<Arc<str>>)>,
     /// Name or id of the one key that is used at the first.
     pub key: Option<Arc<str>>,
     pub rule: Option<Arc<Rule>>,
@@ -84,8 +84,8 @@ impl Names<'_> {
         let (provider, model) = match (&target.provider, &target.model) {
             (None, None) => return asked.to_vec(),
             (None, Some(model)) => return self.all(model, order),
-            (Some(provider), Some(model)) => (provider, self.snapshot.routing.meant(model)),
-            (Some(provider), None) => (provider, asked.first().map_or(name, |asked| &asked.model)),
+            (Some(provider), Some(model)) => (provider, &**model),
+            (Some(provider), None) => (provider, asked.first().map_or(name, |asked| &*asked.model)),
         };
         let found = self.snapshot.provider(provider);
         let found = found.map(|found| ModelRef { provider: Arc::clone(&found.name), model: model.into() });
@@ -99,7 +99,7 @@ pub(super) fn members<'a>(
     names: &'a Names<'_>,
 ) -> impl Iterator<Item = (ModelRef, u32)> + 'a {
     group.targets.iter().filter_map(|target| {
-        let model = names.snapshot.routing.meant(target.model.as_deref()?);
+        let model = target.model.as_deref()?;
         let found = match target.provider.as_deref() {
             Some(provider) => {
                 let provider = Arc::clone(&names.snapshot.provider(provider)?.name);
@@ -159,13 +159,17 @@ pub fn ruled(
     };
     let key = picked.and_then(|at| rule.targets.get(at)).and_then(|target| target.key.clone());
     let targets = picked.and_then(|at| found.get(at)).cloned().unwrap_or_default();
-    let mut others: Vec<(u32, &Vec<ModelRef>)> = Vec::new();
+    let mut others: Vec<(&RouteTarget, &Vec<ModelRef>)> = Vec::new();
     if rule.after == After::Others {
         let rest = rule.targets.iter().zip(&found).enumerate().filter(|(at, _)| Some(*at) != picked);
-        others.extend(rest.map(|(_, (target, found))| (target.weight, found)));
-        others.sort_by_key(|(weight, _)| std::cmp::Reverse(*weight));
+        others.extend(rest.map(|(_, pair)| pair));
+        others.sort_by_key(|(target, _)| std::cmp::Reverse(target.weight));
     }
-    let others = others.into_iter().flat_map(|(_, found)| found.clone()).collect();
+    let keyed = |(target, found): (&RouteTarget, &Vec<ModelRef>)| {
+        let key = target.key.clone();
+        found.clone().into_iter().map(move |found| (found, key.clone()))
+    };
+    let others = others.into_iter().flat_map(keyed).collect();
     Lead { targets, others, key, rule: Some(rule), asked: None }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::lead::{Lead, Names, Order};
 use crate::config::policy::Policy;
-use crate::config::routing::After;
+use crate::config::routing::{After, MOST_ASKED};
 use crate::config::snapshot::{Key, ModelRef, Provider, Snapshot};
 
 /// Which keys a step may use.
@@ -26,12 +26,17 @@ pub struct Step {
     pub model: Arc<str>,
     /// Which keys may be used.
     pub keys: Keys,
+    /// Id of the one among them that a rule wants.
+    pub pinned: Option<Box<str>>,
 }
 
 impl Step {
     /// This key may be used.
     #[must_use]
     pub fn served_by(&self, key: &Key) -> bool {
+        if self.pinned.as_ref().is_some_and(|pinned| *key.id != **pinned) {
+            return false;
+        }
         match self.keys {
             Keys::OfModel => key.serves(&self.model),
             Keys::OfAllModels => key.serves_all(),
@@ -62,7 +67,7 @@ pub struct Copied {
 
 impl Plan {
     /// More fallbacks than this are ignored: each may cost a timeout.
-    pub const MAX_STEPS: usize = 16;
+    pub const MAX_STEPS: usize = MOST_ASKED;
 
     /// The plan of `lead`. `asked` are the fallbacks of the request body: when it names any, even
     /// none at all, they replace the configured ones. What a rule says stands before them.
@@ -72,7 +77,9 @@ impl Plan {
         let policy = lead.rule.as_ref().map(|rule| rule.policy(&snapshot.policy));
         let policy = policy.unwrap_or_else(|| snapshot.policy.clone());
         let mut plan = Self { policy, ..Self::default() };
-        lead.targets.iter().chain(&lead.others).for_each(|target| plan.push(target, snapshot));
+        let first = std::iter::once(lead.key.as_deref()).chain(std::iter::repeat(None));
+        lead.targets.iter().zip(first).for_each(|(target, key)| plan.push(target, key, snapshot));
+        lead.others.iter().for_each(|(target, key)| plan.push(target, key.as_deref(), snapshot));
         let listed = match lead.rule.as_ref().map(|rule| &rule.after) {
             Some(After::Listed(list)) => Some(list),
             _ => None,
@@ -81,7 +88,7 @@ impl Plan {
         match asked {
             Some(asked) => asked.iter().for_each(|name| plan.push_named(name, names, order)),
             None if listed.is_some() => {}
-            None => snapshot.fallbacks.iter().for_each(|fallback| plan.push(fallback, snapshot)),
+            None => snapshot.fallbacks.iter().for_each(|fallback| plan.push(fallback, None, snapshot)),
         }
         plan
     }
@@ -91,28 +98,34 @@ impl Plan {
         if found.is_empty() {
             self.ignored.push(name.to_owned());
         }
-        found.iter().for_each(|target| self.push(target, names.snapshot));
+        found.iter().for_each(|target| self.push(target, None, names.snapshot));
     }
 
     /// One provider, whatever the model, and nothing behind it.
     #[must_use]
     pub fn only(target: &ModelRef, keys: Keys, snapshot: &Snapshot) -> Self {
         let mut plan = Self { policy: snapshot.policy.clone(), ..Self::default() };
-        plan.push(target, snapshot);
+        plan.push(target, None, snapshot);
         plan.steps.iter_mut().for_each(|step| step.keys = keys);
         plan
     }
 
-    fn push(&mut self, target: &ModelRef, snapshot: &Snapshot) {
-        let known = |step: &Step| step.provider.name == target.provider && step.model == target.model;
-        if self.steps.len() >= Self::MAX_STEPS || self.steps.iter().any(known) {
-            return;
-        }
-        if let Some(provider) = snapshot.provider(&target.provider) {
+    /// `key`: name or id of the one key that is used.
+    fn push(&mut self, target: &ModelRef, key: Option<&str>, snapshot: &Snapshot) {
+        let Some(provider) = snapshot.provider(&target.provider) else { return };
+        let found = key.and_then(|key| provider.keys.iter().find(|own| *own.name == *key || *own.id == *key));
+        let pinned: Option<Box<str>> = found.map(|key| Box::from(&*key.id));
+        let known = |step: &Step| {
+            step.provider.name == target.provider
+                && step.model == target.model
+                && (step.pinned.is_none() || step.pinned == pinned)
+        };
+        if self.steps.len() < Self::MAX_STEPS && !self.steps.iter().any(known) {
             self.steps.push(Step {
                 provider: Arc::clone(provider),
                 model: Arc::clone(&target.model),
                 keys: Keys::OfModel,
+                pinned,
             });
         }
     }

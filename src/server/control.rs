@@ -5,14 +5,16 @@
 
 use std::fs::Permissions;
 use std::io::{self, BufRead, BufReader, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
-use super::handover::{self, PATIENCE, SOCKETS, trusted};
+use super::handover::{self, PATIENCE, SOCKETS};
 use super::life::Life;
+use super::neighbour::trusted;
 use super::sockets::Kept;
 use super::successor::Launch;
 
@@ -29,12 +31,14 @@ pub struct Control {
     pub kept: Arc<Kept>,
     pub launch: Launch,
     closed: AtomicBool,
+    /// Device and inode of the file that was made.
+    made: OnceLock<(u64, u64)>,
 }
 
 impl Control {
     #[must_use]
     pub fn new(path: PathBuf, life: Arc<Life>, kept: Arc<Kept>, launch: Launch) -> Arc<Self> {
-        Arc::new(Self { path, life, kept, launch, closed: AtomicBool::new(false) })
+        Arc::new(Self { path, life, kept, launch, closed: AtomicBool::new(false), made: OnceLock::new() })
     }
 
     /// Listens from now on; `succeeds` when the socket's former owner has handed over.
@@ -46,25 +50,34 @@ impl Control {
             return Err(io::Error::new(io::ErrorKind::AddrInUse, "another gateway answers there"));
         }
         let listener = bind(&self.path)?;
+        if let Some(file) = file(&self.path) {
+            let _ = self.made.set(file);
+        }
         let control = Arc::clone(self);
         let accept = move || {
-            for caller in listener.incoming().flatten() {
+            for caller in listener.incoming() {
                 if control.closed.load(Ordering::Acquire) {
                     return;
                 }
                 let control = Arc::clone(&control);
-                let serve = move || control.serve(caller);
-                if let Err(error) = std::thread::Builder::new().name("control".to_owned()).spawn(serve) {
-                    log::error!("the control socket has no thread: {error}");
+                let served = caller.and_then(|caller| {
+                    let serve = move || control.serve(caller);
+                    std::thread::Builder::new().name("control".to_owned()).spawn(serve)
+                });
+                if let Err(error) = served {
+                    log::error!("a caller of the control socket was not served: {error}");
+                    // No descriptors, no threads: not the next moment either.
+                    std::thread::sleep(Duration::from_millis(200));
                 }
             }
         };
         std::thread::Builder::new().name("control".to_owned()).spawn(accept).map(drop)
     }
 
-    /// Answers nobody any more. The file goes unless it is the successor's.
-    pub fn close(&self, is_ours: bool) {
-        if !self.closed.swap(true, Ordering::AcqRel) && is_ours {
+    /// Answers nobody any more. The file goes unless a successor comes (`is_last`) or it is another gateway's.
+    pub fn close(&self, is_last: bool) {
+        let first = !self.closed.swap(true, Ordering::AcqRel);
+        if first && is_last && self.made.get().is_some_and(|made| file(&self.path) == Some(*made)) {
             let _ = std::fs::remove_file(&self.path);
         }
     }
@@ -125,6 +138,10 @@ impl Control {
             std::mem::forget(caller);
         }
     }
+}
+
+fn file(path: &Path) -> Option<(u64, u64)> {
+    std::fs::symlink_metadata(path).ok().map(|about| (about.dev(), about.ino()))
 }
 
 /// A socket at `path` in one step: never half made, never open to others.

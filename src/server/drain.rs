@@ -53,7 +53,7 @@ impl Drain {
         }
         self.pid_file.remove();
         self.log.flush();
-        std::process::exit(0);
+        std::process::exit(self.life.exit_code());
     }
 
     fn is_over(&self, began: Instant, quiet_since: Instant) -> bool {

@@ -5,7 +5,7 @@
 //! ```text
 //! successor -> gateway    sockets
 //! gateway   -> successor  127.0.0.1:8080 [::1]:8080        with the descriptors
-//! successor -> gateway    serving                          once it accepts
+//! successor -> gateway    serving 4800                     its process id, once it accepts
 //! gateway   -> successor  yours                            and stops accepting
 //! ```
 //!
@@ -19,7 +19,7 @@ use std::net::TcpListener;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
@@ -27,11 +27,19 @@ use rustix::net::{
 };
 
 use super::life::Life;
+use super::neighbour::{lives, trusted};
 use super::notify;
 use super::sockets::Kept;
 
 /// The longest a successor may take from its first word to `serving`.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+/// The longest from a process's last closed socket to its end.
+const DYING: Duration = Duration::from_secs(3);
+/// No program that is started here may keep the port.
+#[cfg(not(target_vendor = "apple"))]
+const CLOSE_ON_EXEC: RecvFlags = RecvFlags::CMSG_CLOEXEC;
+#[cfg(target_vendor = "apple")]
+const CLOSE_ON_EXEC: RecvFlags = RecvFlags::empty();
 /// Sockets in one message: two listeners with a handful of addresses each.
 const MOST: usize = 32;
 
@@ -91,12 +99,12 @@ impl Inherited {
         // What nobody asked for must not stay open: its callers would wait for ever.
         self.sockets.clear();
         let mut answer = String::new();
-        let told = writeln!(self.gateway.get_mut(), "{SERVING}");
+        let told = writeln!(self.gateway.get_mut(), "{SERVING} {}", std::process::id());
         let read = told.and_then(|()| self.gateway.read_line(&mut answer));
         match read {
             Ok(_) if answer.trim() == YOURS => Ok(self.pid),
             // It died in this very moment: then its callers are ours.
-            _ if answer.is_empty() && self.pid.is_some_and(|pid| !lives(pid)) => Ok(self.pid),
+            _ if answer.is_empty() && self.pid.is_some_and(ended) => Ok(self.pid),
             _ => Err(io::Error::other(format!(
                 "the running gateway did not hand over ({}); it serves on",
                 if answer.is_empty() { "it gave no answer" } else { answer.trim() }
@@ -129,9 +137,11 @@ pub fn offer(
     })?;
     let mut line = String::new();
     stream.read_line(&mut line)?;
-    if line.trim() != SERVING {
+    let Some(own) = line.trim().strip_prefix(SERVING) else {
         return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it ended before it served"));
-    }
+    };
+    // What it says itself is for systems that do not tell.
+    let successor = successor.or_else(|| own.trim().parse().ok());
     let taken = life.hand_over(successor.unwrap_or_default());
     if let (true, Some(pid)) = (taken, successor) {
         notify::succeeded_by(pid);
@@ -142,32 +152,16 @@ pub fn offer(
     Ok(taken)
 }
 
-/// The process at the other end, if it belongs to the same user or to root.
-///
-/// # Errors
-/// It belongs to somebody else.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-pub fn trusted(stream: &UnixStream) -> io::Result<Option<u32>> {
-    let peer = rustix::net::sockopt::socket_peercred(stream)?;
-    if peer.uid != rustix::process::geteuid() && !peer.uid.is_root() {
-        let said = format!("the process there belongs to user {}", peer.uid.as_raw());
-        return Err(io::Error::new(io::ErrorKind::PermissionDenied, said));
+/// Whether a process that hung up has ended, now or in a moment: its sockets are closed before it is gone.
+fn ended(pid: u32) -> bool {
+    let until = Instant::now() + DYING;
+    while lives(pid) {
+        if Instant::now() >= until {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(10));
     }
-    Ok(u32::try_from(peer.pid.as_raw_nonzero().get()).ok())
-}
-
-/// Elsewhere the file's mode (0600) is what protects it.
-///
-/// # Errors
-/// None.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub fn trusted(_stream: &UnixStream) -> io::Result<Option<u32>> {
-    Ok(None)
-}
-
-fn lives(pid: u32) -> bool {
-    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
-    pid.is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok())
+    true
 }
 
 /// One line and the descriptors that came with it.
@@ -175,13 +169,7 @@ fn receive(stream: &UnixStream) -> io::Result<(Vec<String>, Vec<OwnedFd>)> {
     let mut text = [0; 4096];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST))];
     let mut rights = RecvAncillaryBuffer::new(&mut space);
-    let received = recvmsg(
-        stream.as_fd(),
-        &mut [IoSliceMut::new(&mut text)],
-        &mut rights,
-        // No child that is started here may keep the port.
-        RecvFlags::CMSG_CLOEXEC,
-    )?;
+    let received = recvmsg(stream.as_fd(), &mut [IoSliceMut::new(&mut text)], &mut rights, CLOSE_ON_EXEC)?;
     let mut descriptors = Vec::new();
     for message in rights.drain() {
         if let RecvAncillaryMessage::ScmRights(sockets) = message {
@@ -200,7 +188,10 @@ mod tests {
     use crate::server::sockets::listen;
 
     /// A gateway with one socket that offers it to whoever comes first.
-    fn gateway(life: &Arc<Life>) -> (tempfile::TempDir, std::path::PathBuf, std::net::SocketAddr) {
+    fn gateway(
+        life: &Arc<Life>,
+        successor: Option<u32>,
+    ) -> (tempfile::TempDir, std::path::PathBuf, std::net::SocketAddr) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("control.sock");
         let control = std::os::unix::net::UnixListener::bind(&path).unwrap();
@@ -210,7 +201,7 @@ mod tests {
             let kept = Kept::of(&sockets).unwrap();
             let mut stream = BufReader::new(control.accept().unwrap().0);
             stream.read_line(&mut String::new()).unwrap();
-            let _ = offer(stream, Some(7), &kept, &life);
+            let _ = offer(stream, successor, &kept, &life);
         });
         (folder, path, address)
     }
@@ -218,7 +209,7 @@ mod tests {
     #[test]
     fn the_same_socket_arrives_and_is_handed_over_when_the_successor_serves() {
         let life = Arc::new(Life::default());
-        let (_folder, path, address) = gateway(&life);
+        let (_folder, path, address) = gateway(&life, Some(7));
         let mut inherited = Inherited::ask(&path).unwrap();
         assert!(inherited.take("127.0.0.1:1").is_none());
         let socket = inherited.take("127.0.0.1:0").unwrap();
@@ -231,10 +222,34 @@ mod tests {
     #[test]
     fn a_successor_that_was_given_up_is_told_so() {
         let life = Arc::new(Life::default());
-        let (_folder, path, _) = gateway(&life);
+        let (_folder, path, _) = gateway(&life, Some(7));
         let inherited = Inherited::ask(&path).unwrap();
         life.refuse(7);
         assert!(inherited.finish().unwrap_err().to_string().contains("serves on"));
+    }
+
+    #[test]
+    fn where_the_system_does_not_name_the_successor_it_names_itself() {
+        let life = Arc::new(Life::default());
+        let (_folder, path, _) = gateway(&life, None);
+        Inherited::ask(&path).unwrap().finish().unwrap();
+        assert_eq!(life.stage(), super::super::life::Stage::HandedOver { to: std::process::id() });
+    }
+
+    #[test]
+    fn a_gateway_that_dies_while_it_hands_over_is_succeeded() {
+        let mut dying = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let inherited =
+            Inherited { sockets: HashMap::new(), gateway: BufReader::new(ours), pid: Some(dying.id()) };
+        let succeeds = std::thread::spawn(|| inherited.finish());
+        let mut theirs = BufReader::new(theirs);
+        theirs.read_line(&mut String::new()).unwrap();
+        // Its sockets go first, and nobody buries it.
+        drop(theirs);
+        dying.kill().unwrap();
+        assert_eq!(succeeds.join().unwrap().unwrap(), Some(dying.id()));
+        dying.wait().unwrap();
     }
 
     #[test]

@@ -31,6 +31,8 @@ pub struct Life {
     upgrading: AtomicBool,
     connections: AtomicUsize,
     started: Instant,
+    /// Nobody handed over: the exit code says so.
+    failed: AtomicBool,
     /// Milliseconds after `started` at which open requests are cut, once that is known.
     cut_at: AtomicU64,
 }
@@ -43,6 +45,7 @@ impl Default for Life {
             upgrading: AtomicBool::new(false),
             connections: AtomicUsize::new(0),
             started: Instant::now(),
+            failed: AtomicBool::new(false),
             cut_at: AtomicU64::new(u64::MAX),
         }
     }
@@ -95,6 +98,18 @@ impl Life {
             }
             serving
         })
+    }
+
+    /// This process ends because it may not take over.
+    pub fn fail(&self) {
+        self.failed.store(true, Ordering::Relaxed);
+        self.end();
+    }
+
+    /// 1 after [`Self::fail`].
+    #[must_use]
+    pub fn exit_code(&self) -> i32 {
+        i32::from(self.failed.load(Ordering::Relaxed))
     }
 
     /// Begins an upgrade; nothing while another one is under way.

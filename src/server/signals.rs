@@ -21,6 +21,7 @@ use super::pid_file::PidFile;
 use crate::config::ConfigHolder;
 use crate::proxy::Gateway;
 use crate::proxy::front::Farewell;
+use crate::telemetry::logger::Sink;
 
 /// How long a kept-alive connection may stay idle after a hand-over: its next request is answered with
 /// `connection: close`, so that callers move over without a failure.
@@ -52,17 +53,28 @@ pub struct Limits {
     pub handover_grace: Duration,
 }
 
+/// What ends the process.
 struct Heard {
     terminate: Signal,
     interrupt: Signal,
 }
 
+/// What it does meanwhile.
+struct Asked {
+    quit: Signal,
+    upgrade: Signal,
+    hang_up: Signal,
+}
+
 #[async_trait]
 impl ShutdownSignalWatch for Signals {
     async fn recv(&self) -> ShutdownSignal {
-        self.serve();
-        match self.listen().await {
-            Ok(signal) => signal,
+        // Before anybody is told that this process serves: until then a signal would kill it.
+        let heard = heard();
+        let serves = self.serve();
+        match heard {
+            Ok((heard, asked)) if serves => self.listen(heard, asked).await,
+            Ok((heard, _)) => self.give_up(heard),
             Err(error) => {
                 log::error!("signals cannot be received: {error}");
                 std::future::pending().await
@@ -72,8 +84,9 @@ impl ShutdownSignalWatch for Signals {
 }
 
 impl Signals {
-    /// Pingora accepts: the predecessor may stop, and whoever waits for this process may go on.
-    fn serve(&self) {
+    /// Pingora accepts: the predecessor may stop, and whoever waits for this process may go on. False when it does
+    /// not stop.
+    fn serve(&self) -> bool {
         let inherited = self.inherited.lock().unwrap_or_else(PoisonError::into_inner).take();
         let succeeds = inherited.is_some();
         if let Some(inherited) = inherited {
@@ -82,8 +95,7 @@ impl Signals {
                 Ok(None) => log::info!("took over"),
                 Err(error) => {
                     log::error!("{error}");
-                    self.gateway.log.flush();
-                    std::process::exit(1);
+                    return false;
                 }
             }
         }
@@ -92,39 +104,32 @@ impl Signals {
         }
         self.pid_file.write();
         notify::ready();
+        true
     }
 
-    async fn listen(&self) -> io::Result<ShutdownSignal> {
-        let mut heard = Heard {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        };
-        let mut quit = signal(SignalKind::quit())?;
-        let mut upgrade = signal(SignalKind::user_defined2())?;
-        let mut hang_up = signal(SignalKind::hangup())?;
+    async fn listen(&self, mut heard: Heard, mut asked: Asked) -> ShutdownSignal {
         let mut stages = self.life.watch();
         let delay = loop {
+            if let Stage::HandedOver { to } = self.life.stage() {
+                return self.hand_over(to, heard);
+            }
             tokio::select! {
                 _ = heard.terminate.recv() => break self.limits.delay,
                 _ = heard.interrupt.recv() => break Duration::ZERO,
-                _ = stages.changed() => {
-                    if let Stage::HandedOver { to } = self.life.stage() {
-                        return Ok(self.hand_over(to, heard));
-                    }
-                }
-                _ = upgrade.recv() => self.upgrade(),
-                _ = quit.recv() => log::warn!(
+                _ = stages.changed() => {}
+                _ = asked.upgrade.recv() => self.upgrade(),
+                _ = asked.quit.recv() => log::warn!(
                     "SIGQUIT does nothing: a process started with --upgrade takes over by itself, \
                      and SIGUSR2 starts one"
                 ),
-                _ = hang_up.recv() => {
+                _ = asked.hang_up.recv() => {
                     let config = Arc::clone(&self.config);
                     // Problems are logged there; the old configuration stays.
                     let _ = tokio::task::spawn_blocking(move || config.reload().is_ok()).await;
                 }
             }
         };
-        Ok(self.end(delay, heard).await)
+        self.end(delay, heard).await
     }
 
     fn upgrade(&self) {
@@ -143,6 +148,9 @@ impl Signals {
     /// The end without a successor.
     async fn end(&self, delay: Duration, mut heard: Heard) -> ShutdownSignal {
         self.life.end();
+        if let Stage::HandedOver { to } = self.life.stage() {
+            return self.hand_over(to, heard);
+        }
         self.gateway.draining.store(true, Ordering::Relaxed);
         self.farewell.announce(Duration::ZERO);
         self.control.close(true);
@@ -153,13 +161,28 @@ impl Signals {
             () = tokio::time::sleep(delay) => {}
             // A successor that was about to serve.
             _ = stages.changed() => {}
-            () = heard.any() => std::process::exit(TOLD_TWICE),
+            () = heard.any() => end_now(&self.gateway.log),
         }
         self.life.cut_in(limits.grace);
         self.control.kept.close();
+        let log = Arc::clone(&self.gateway.log);
         tokio::spawn(async move {
             heard.any().await;
-            std::process::exit(TOLD_TWICE);
+            end_now(&log);
+        });
+        ShutdownSignal::GracefulTerminate
+    }
+
+    /// The end of a process that may not take over. It has accepted connections meanwhile: they are served.
+    fn give_up(&self, mut heard: Heard) -> ShutdownSignal {
+        self.life.fail();
+        self.farewell.announce(Duration::ZERO);
+        self.control.kept.close();
+        self.life.cut_in(self.limits.grace);
+        let log = Arc::clone(&self.gateway.log);
+        tokio::spawn(async move {
+            heard.any().await;
+            end_now(&log);
         });
         ShutdownSignal::GracefulTerminate
     }
@@ -171,16 +194,33 @@ impl Signals {
         self.control.close(false);
         self.control.kept.close();
         self.life.cut_in(self.limits.handover_grace);
-        let (life, grace) = (Arc::clone(&self.life), self.limits.grace);
+        let (life, grace, log) = (Arc::clone(&self.life), self.limits.grace, Arc::clone(&self.gateway.log));
         tokio::spawn(async move {
             // Meant for the service as a whole: the streams that are left get the usual grace.
             heard.any().await;
             life.cut_in(grace);
             heard.any().await;
-            std::process::exit(TOLD_TWICE);
+            end_now(&log);
         });
         ShutdownSignal::GracefulTerminate
     }
+}
+
+/// Without waiting for anything but the lines of requests that have ended.
+fn end_now(log: &Sink) -> ! {
+    log.flush();
+    std::process::exit(TOLD_TWICE)
+}
+
+fn heard() -> io::Result<(Heard, Asked)> {
+    let heard =
+        Heard { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
+    let asked = Asked {
+        quit: signal(SignalKind::quit())?,
+        upgrade: signal(SignalKind::user_defined2())?,
+        hang_up: signal(SignalKind::hangup())?,
+    };
+    Ok((heard, asked))
 }
 
 impl Heard {

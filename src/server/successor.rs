@@ -18,10 +18,11 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use rustix::process::{Signal, kill_process};
 
 use super::handover::PATIENCE;
 use super::life::{Life, Stage};
+use super::neighbour::{lives, pid};
 
 /// The longest `--version` and `check` may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
@@ -107,7 +108,8 @@ impl Launch {
             match life.stage() {
                 Stage::HandedOver { to } if to == pid => return Ok(pid),
                 Stage::HandedOver { to } => {
-                    kill(pid);
+                    // It may have accepted requests already: it is to answer them.
+                    end(pid, Signal::TERM);
                     return Err(format!("process {to} has taken over"));
                 }
                 Stage::Serving | Stage::Ending => {}
@@ -116,7 +118,7 @@ impl Launch {
                 return Err("it ended before it served; its log says why".to_owned());
             }
             if Instant::now() >= until && life.refuse(pid) {
-                kill(pid);
+                end(pid, Signal::KILL);
                 return Err(format!("it did not serve within {} s", PATIENCE.as_secs()));
             }
             std::thread::sleep(LOOK);
@@ -162,22 +164,10 @@ fn start_detached<'a>(program: &Path, arguments: impl Iterator<Item = &'a OsStri
     told.parse().map_err(|_| if told.is_empty() { "no process id came".to_owned() } else { told.clone() })
 }
 
-fn pid(number: u32) -> Option<Pid> {
-    i32::try_from(number).ok().and_then(Pid::from_raw)
-}
-
-fn kill(process: u32) {
+fn end(process: u32, how: Signal) {
     if let Some(pid) = pid(process) {
-        let _ = kill_process(pid, Signal::KILL);
+        let _ = kill_process(pid, how);
     }
-}
-
-/// Whether an orphan runs. Its new parent may be slow to bury it.
-fn lives(process: u32) -> bool {
-    let buried = pid(process).is_none_or(|pid| test_kill_process(pid).is_err());
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    let state = stat.rsplit(") ").next().and_then(|rest| rest.chars().next());
-    !buried && !matches!(state, Some('Z' | 'X'))
 }
 
 fn is_upgrade(word: &OsString) -> bool {
@@ -208,7 +198,7 @@ fn answer(command: &mut Command) -> Result<Output, String> {
         Ok(output) => output.map_err(|error| error.to_string()),
         Err(_) => {
             // Still ours: the thread above has not waited for it yet.
-            kill(process);
+            end(process, Signal::KILL);
             Err(format!("no answer within {} s", ANSWER_WITHIN.as_secs()))
         }
     }

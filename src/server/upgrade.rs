@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::control::{DONE, FAILED, UPGRADE};
-use super::handover::trusted;
+use super::neighbour::trusted_at;
 use super::{runtime_folders, socket_name};
 use crate::cli::Upgrade;
 use crate::config::{self, ConfigHolder, Environment};
@@ -38,8 +38,7 @@ fn upgrade(options: &Upgrade) -> io::Result<bool> {
     if let Some(missing) = binary.as_ref().filter(|binary| !binary.is_file()) {
         return Err(io::Error::other(format!("there is no file {}", missing.display())));
     }
-    let (place, mut gateway) = find(options)?;
-    let pid = trusted(&gateway)?;
+    let (place, mut gateway, pid) = find(options)?;
     let named = pid.map_or_else(|| "the gateway".to_owned(), |pid| format!("process {pid}"));
     say(&format!("{named} answers at {}", place.display()));
     let binary = binary.map(|binary| binary.display().to_string()).unwrap_or_default();
@@ -71,11 +70,14 @@ fn read(lines: &mut impl Iterator<Item = io::Result<String>>) -> io::Result<bool
     Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the gateway ended without a word about the upgrade"))
 }
 
-fn find(options: &Upgrade) -> io::Result<(PathBuf, UnixStream)> {
+/// The first gateway that answers and may be believed, with its process id.
+fn find(options: &Upgrade) -> io::Result<(PathBuf, UnixStream, Option<u32>)> {
     let mut tried = Vec::new();
     for place in places(options)? {
-        match UnixStream::connect(&place) {
-            Ok(gateway) => return Ok((place, gateway)),
+        let found = UnixStream::connect(&place)
+            .and_then(|gateway| trusted_at(&place, &gateway).map(|pid| (gateway, pid)));
+        match found {
+            Ok((gateway, pid)) => return Ok((place, gateway, pid)),
             Err(error) => tried.push(format!("{}: {error}", place.display())),
         }
     }

@@ -3,6 +3,7 @@
 //! Label values are bounded: provider and key names come from the configuration, models are counted
 //! and those beyond the bound become `other`, so that callers cannot fill the memory with names.
 
+mod health;
 mod hedging;
 mod rules;
 
@@ -17,9 +18,10 @@ use prometheus::{
     IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
 };
 
+pub use self::health::Health;
+pub use self::hedging::Hedging;
 pub use self::rules::Rules;
 use super::queues::Queues;
-pub use hedging::Hedging;
 
 /// Distinct `model` label values; later ones become `other`.
 const MAX_MODELS: usize = 500;
@@ -56,16 +58,7 @@ pub struct Metrics {
     pub ttft: HistogramVec,
     /// `bifrost_gateway_overhead_seconds`.
     pub overhead: Histogram,
-    /// `bifrost_key_healthy{provider, key}`: 1 ready, 0 cooling down or disabled.
-    pub key_healthy: GaugeVec,
-    /// `bifrost_backend_healthy{provider, backend}`: 1 it is asked, 0 it is not.
-    pub backend_healthy: GaugeVec,
-    /// `bifrost_circuit_state{provider, key, model}`: 0 closed, 1 open, 2 half-open.
-    pub circuit_state: GaugeVec,
-    /// `bifrost_target_in_flight{provider, key, model}`.
-    pub target_in_flight: GaugeVec,
-    /// `bifrost_target_headroom_ratio{provider, key, model}`.
-    pub target_headroom: GaugeVec,
+    pub health: Health,
     /// `bifrost_input_tokens_total{provider, model}`.
     pub input_tokens: IntCounterVec,
     /// `bifrost_cached_input_tokens_total{provider, model}`: those of them that providers' prompt caches had.
@@ -139,20 +132,7 @@ impl Metrics {
             in_flight: make.gauge("bifrost_in_flight_requests", "Requests being served")?,
             ttft: make.durations("bifrost_time_to_first_token_seconds", "From request to first token")?,
             overhead: make.overhead()?,
-            key_healthy: make.gauges(
-                "bifrost_key_healthy",
-                "1: serves, 0: does not",
-                &["provider", "key"],
-            )?,
-            backend_healthy: make.gauges(
-                "bifrost_backend_healthy",
-                "1: asked, 0: not",
-                &["provider", "backend"],
-            )?,
-            circuit_state: make.targets("bifrost_circuit_state", "0: closed, 1: open, 2: half-open")?,
-            target_in_flight: make.targets("bifrost_target_in_flight", "Attempts under way")?,
-            target_headroom: make
-                .targets("bifrost_target_headroom_ratio", "Left of the scarcest rate limit")?,
+            health: Health::new(&make)?,
             input_tokens: make.counters(
                 "bifrost_input_tokens_total",
                 "Input tokens, cached included",
@@ -183,15 +163,20 @@ impl Metrics {
             queue: Queues::new(&registry)?,
             registry,
         };
-        metrics.reloads.with_label_values(&["success"]);
-        metrics.reloads.with_label_values(&["failure"]);
+        metrics.seed();
+        Ok(metrics)
+    }
+
+    /// Series whose labels are known are there from the start, with 0.
+    fn seed(&self) {
+        self.reloads.with_label_values(&["success"]);
+        self.reloads.with_label_values(&["failure"]);
         for outcome in ["continued", "restarted", "failed"] {
-            metrics.recoveries.with_label_values(&[outcome]);
+            self.recoveries.with_label_values(&[outcome]);
         }
         for kind in ["direct", "semantic"] {
-            metrics.cache_hits.with_label_values(&[kind]);
+            self.cache_hits.with_label_values(&[kind]);
         }
-        Ok(metrics)
     }
 
     /// One more request in flight, until the guard is dropped.
@@ -298,10 +283,6 @@ impl Maker<'_> {
 
     fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<GaugeVec> {
         self.register(GaugeVec::new(Opts::new(name, help), labels)?)
-    }
-
-    fn targets(&self, name: &str, help: &str) -> prometheus::Result<GaugeVec> {
-        self.gauges(name, help, &["provider", "key", "model"])
     }
 
     fn durations(&self, name: &str, help: &str) -> prometheus::Result<HistogramVec> {

@@ -12,6 +12,8 @@ pub struct Queues {
     pub wait: HistogramVec,
     /// `bifrost_queue_refused_total{provider, reason}`: `full`, `late`, `expired` or `dropped`.
     pub refused: IntCounterVec,
+    /// `bifrost_target_max_open_requests{provider, key, model}`, where targets have limits of their own.
+    pub limit: GaugeVec,
     /// `bifrost_provider_circuit_state{provider}`: as `bifrost_circuit_state`, of all its targets together.
     pub circuit: GaugeVec,
 }
@@ -24,11 +26,12 @@ impl Queues {
     /// # Errors
     /// A name or label is not valid for Prometheus: a programming error, found at start.
     pub fn new(registry: &Registry) -> prometheus::Result<Self> {
-        let gauge = |name: &str, help: &str| -> prometheus::Result<GaugeVec> {
-            let made = GaugeVec::new(Opts::new(name, help), &["provider"])?;
+        let gauges = |name: &str, help: &str, labels: &[&str]| -> prometheus::Result<GaugeVec> {
+            let made = GaugeVec::new(Opts::new(name, help), labels)?;
             registry.register(Box::new(made.clone()))?;
             Ok(made)
         };
+        let gauge = |name: &str, help: &str| gauges(name, help, &["provider"]);
         let wait = HistogramOpts::new("bifrost_queue_wait_seconds", "Wait for a place at a provider");
         let wait = HistogramVec::new(wait.buckets(WAITS.to_vec()), &["provider"])?;
         registry.register(Box::new(wait.clone()))?;
@@ -38,6 +41,11 @@ impl Queues {
         Ok(Self {
             depth: gauge("bifrost_queue_depth", "Requests that wait for a place at a provider")?,
             open: gauge("bifrost_open_requests", "Requests that have a place at a provider")?,
+            limit: gauges(
+                "bifrost_target_max_open_requests",
+                "Requests that a target may have open",
+                &["provider", "key", "model"],
+            )?,
             wait,
             refused,
             circuit: gauge("bifrost_provider_circuit_state", "0: closed, 1: open, 2: half-open")?,

@@ -8,10 +8,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use govern::queue::{Ask, Class, Ended, Limits, Next, Place, Refused, Room};
+use govern::queue::{Ask, Ended, Limits, Next, Place, Refused, Room};
 use tokio::sync::oneshot;
 
-use crate::config::snapshot::Key;
+use crate::config::snapshot::{Key, Snapshot};
 
 /// The places of all providers, kept over reloads.
 #[derive(Debug)]
@@ -30,8 +30,8 @@ pub struct Gate {
 #[derive(Debug)]
 struct State {
     room: Room,
-    /// As the latest request had them.
-    limits: Limits,
+    /// Those of the configuration in force: who waits starts by them, whatever the request had that makes room.
+    limits: Option<Limits>,
     sleepers: HashMap<u64, oneshot::Sender<Slot>>,
 }
 
@@ -88,7 +88,14 @@ impl Capacity {
         Arc::clone(gate)
     }
 
-    /// Every provider that was asked so far, by name.
+    /// The limits of this configuration are in force: whom they let in of those who wait starts now.
+    pub fn follow(&self, snapshot: &Snapshot) {
+        for provider in &snapshot.providers {
+            self.gate(&provider.name).follow(&provider.places);
+        }
+    }
+
+    /// Every provider that has a gate, by name.
     #[must_use]
     pub fn crowds(&self) -> Vec<Crowd> {
         let gates = self.gates.read().unwrap_or_else(PoisonError::into_inner);
@@ -112,19 +119,24 @@ pub fn target(key: &Key, model: &str) -> u64 {
 
 impl Gate {
     fn new(epoch: Instant) -> Self {
-        let limits = Limits { places: u32::MAX, per_target: None, waiting: 0, adaptive: false };
-        let state = State { room: Room::default(), limits, sleepers: HashMap::new() };
+        let state = State { room: Room::default(), limits: None, sleepers: HashMap::new() };
         Self { epoch, state: Mutex::new(state) }
+    }
+
+    fn follow(self: &Arc<Self>, limits: &Limits) {
+        let mut state = self.lock();
+        state.limits = Some(*limits);
+        self.wake(state);
     }
 
     /// A place for a request of `tenant` at this target, if it need not wait. `None`: no target's limit concerns it.
     #[must_use]
     pub fn take(self: &Arc<Self>, limits: &Limits, tenant: u64, target: Option<u64>) -> Option<Slot> {
-        let now_ms = self.now_ms();
         let mut state = self.lock();
-        state.limits = *limits;
-        let place = state.room.take(limits, tenant, target, now_ms)?;
-        Some(self.slot(place))
+        state.limits.get_or_insert(*limits);
+        let place = state.room.take(limits, tenant, target, self.now_ms());
+        drop(state);
+        place.map(|place| self.slot(place))
     }
 
     /// Which of these keys have a free place for the model.
@@ -146,6 +158,12 @@ impl Gate {
         self.lock().room.limit_of(limits, target)
     }
 
+    /// How long a request would wait that came now, in milliseconds.
+    #[must_use]
+    pub fn wait_ms(&self, limits: &Limits, ask: &Ask) -> u64 {
+        self.lock().room.wait_ms(limits, ask, self.now_ms())
+    }
+
     /// Begins to wait, until the moment given (`ask.until_ms` is set from it).
     ///
     /// # Errors
@@ -154,31 +172,29 @@ impl Gate {
         ask.until_ms = millis(until.saturating_duration_since(self.epoch));
         let (sender, woken) = oneshot::channel();
         let now_ms = self.now_ms();
-        let number = {
-            let mut state = self.lock();
-            state.limits = *limits;
-            let number = state.room.enter(limits, ask.clone(), now_ms)?;
-            state.sleepers.insert(number, sender);
-            number
-        };
+        let mut state = self.lock();
+        state.limits.get_or_insert(*limits);
+        let number = state.room.enter(limits, ask.clone(), now_ms)?;
+        state.sleepers.insert(number, sender);
         // A place may have come free since it was looked for.
-        self.wake();
+        self.wake(state);
         Ok(Waiting { gate: Arc::clone(self), number, ask, until, woken })
     }
 
-    /// Lets start who can.
-    fn wake(self: &Arc<Self>) {
-        loop {
-            let mut state = self.lock();
-            let limits = state.limits;
-            let Some(next) = state.room.next(&limits, self.now_ms()) else { return };
-            let (number, slot) = match next {
+    /// Lets start who can. In the same breath as what made room: nobody who comes now gets in between.
+    fn wake(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
+        let Some(limits) = state.limits else { return };
+        let mut woken = Vec::new();
+        while let Some(next) = state.room.next(&limits, self.now_ms()) {
+            let (entry, slot) = match next {
                 Next::Starts { entry, place } => (entry, Some(self.slot(place))),
                 Next::Expired { entry } => (entry, None),
             };
-            let sleeper = state.sleepers.remove(&number);
-            // Without the lock: a slot that nobody takes gives its place back, which needs it.
-            drop(state);
+            woken.push((state.sleepers.remove(&entry), slot));
+        }
+        // Without the lock: a slot that nobody takes gives its place back, which needs it.
+        drop(state);
+        for (sleeper, slot) in woken {
             if let (Some(sleeper), Some(slot)) = (sleeper, slot) {
                 drop(sleeper.send(slot));
             }
@@ -214,14 +230,11 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         let now_ms = self.gate.now_ms();
-        let waits = {
-            let mut state = self.gate.lock();
-            let limits = state.limits;
-            state.room.done(&limits, self.place, self.ended, now_ms);
-            state.room.waiting() > 0
-        };
-        if waits {
-            self.gate.wake();
+        let mut state = self.gate.lock();
+        let Some(limits) = state.limits else { return };
+        state.room.done(&limits, self.place, self.ended, now_ms);
+        if state.room.waiting() > 0 {
+            self.gate.wake(state);
         }
     }
 }
@@ -236,8 +249,8 @@ impl Waiting {
         // It may have come in the very moment that the time was over.
         let slot = woken.ok().and_then(Result::ok).or_else(|| self.woken.try_recv().ok());
         slot.ok_or_else(|| {
-            let state = self.gate.lock();
-            state.room.wait_ms(&state.limits, &self.ask, self.gate.now_ms())
+            let limits = self.gate.lock().limits;
+            limits.map_or(0, |limits| self.gate.wait_ms(&limits, &self.ask))
         })
     }
 }
@@ -260,13 +273,6 @@ impl Free {
             Self::At(keys) => keys.get(index).copied().unwrap_or(true),
         }
     }
-}
-
-/// Who asks for a place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Claim {
-    pub class: Class,
-    pub tenant: u64,
 }
 
 fn millis(duration: Duration) -> u64 {

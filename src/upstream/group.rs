@@ -7,7 +7,7 @@ use std::cmp::Reverse;
 use govern::balance::{self, Outlook, Strategy};
 
 use super::health::Registry;
-use super::select::Wish;
+use super::select::{Wish, price_of};
 use crate::config::snapshot::{ModelRef, Snapshot};
 
 /// What is asked, and what is known.
@@ -31,6 +31,11 @@ pub fn order(
     let now_ms = seen.health.now_ms();
     let mut outlooks: Vec<Outlook> =
         members.iter().map(|(member, weight)| outlook(member, *weight, seen, (now_ms, random()))).collect();
+    if strategy == Strategy::Cost {
+        for (outlook, (member, _)) in outlooks.iter_mut().zip(members) {
+            outlook.price = price_of(&member.provider, &member.model);
+        }
+    }
     let rests: Vec<bool> = outlooks.iter().map(|outlook| !outlook.candidate.eligible).collect();
     for outlook in &mut outlooks {
         // A model without weight stands in for the others.

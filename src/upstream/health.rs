@@ -76,6 +76,8 @@ struct KeyHealth {
 #[derive(Debug, Default)]
 struct Target {
     health: HealthState,
+    /// When it was asked last although it rests.
+    probed_ms: Option<u64>,
     load: Load,
     headroom: Headroom,
     /// When the latest call began.
@@ -89,6 +91,8 @@ impl Default for Registry {
 }
 
 impl Registry {
+    /// A target that rests is asked this often at most: often enough to be back at once, seldom enough not to hammer it.
+    const ASK_EVERY_MS: u64 = 500;
     /// Entries per key; callers can name any model, memory must not follow them.
     const MODELS_PER_KEY: usize = 4096;
 
@@ -125,6 +129,26 @@ impl Registry {
         outlook.in_flight = target.load.in_flight();
         outlook.headroom = target.headroom.permille(now_ms);
         outlook
+    }
+
+    /// When the target was asked last although it rests ([`Self::ask_all_the_same`]).
+    #[must_use]
+    pub fn probed_ms(&self, key: &Key, model: &str) -> Option<u64> {
+        let target = self.find(key)?.existing(model)?;
+        lock(&target).probed_ms
+    }
+
+    /// Lets one request ask a target that rests, since nobody else can answer: one in a while, whoever asks. Else the
+    /// milliseconds until the next may.
+    pub fn ask_all_the_same(&self, key: &Key, model: &str, now_ms: u64) -> Result<(), u64> {
+        let Some(target) = self.find(key).and_then(|health| health.existing(model)) else { return Ok(()) };
+        let mut target = lock(&target);
+        let wait = target.probed_ms.map_or(0, |asked| (asked + Self::ASK_EVERY_MS).saturating_sub(now_ms));
+        if wait > 0 {
+            return Err(wait);
+        }
+        target.probed_ms = Some(now_ms);
+        Ok(())
     }
 
     /// An attempt at the target begins.

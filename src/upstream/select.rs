@@ -41,6 +41,8 @@ pub struct Cursor {
     pub delay: Duration,
     /// The next attempt must not reuse a pooled connection.
     pub fresh_connection: bool,
+    /// Milliseconds that were waited at the current step for a target that rests.
+    waited_ms: u64,
     /// Retries that a stale pooled connection got for free.
     free_retries: u32,
 }
@@ -302,6 +304,24 @@ impl Cursor {
         self.wish.pinned.is_none_or(|pinned| pinned == index || step.provider.keys.len() <= pinned)
     }
 
+    /// Asks a key of the step although all of them rest: the one that was asked so least recently.
+    ///
+    /// # Errors
+    /// One was a moment ago: milliseconds until the next may be.
+    pub fn probe(&self, step: &Step, health: &Registry) -> Result<usize, u64> {
+        let keys = step.provider.keys.iter().enumerate();
+        let served = keys.filter(|(index, key)| self.serves(step, *index) && step.served_by(key));
+        let next = served.min_by_key(|(index, key)| (health.probed_ms(key, &step.model), *index));
+        let (index, key) = next.ok_or(0_u64)?;
+        health.ask_all_the_same(key, &step.model, health.now_ms()).map(|()| index)
+    }
+
+    /// Waits for a target that rests. False when `patience_ms` was waited for in all.
+    pub fn waits(&mut self, wait_ms: u64, patience_ms: u64) -> bool {
+        self.waited_ms = self.waited_ms.saturating_add(wait_ms);
+        self.waited_ms <= patience_ms
+    }
+
     fn first_ready(&self, step: &Step, health: &Registry, now_ms: u64) -> Choice {
         step.provider
             .keys
@@ -354,7 +374,7 @@ impl Cursor {
                 let mut outlook = health.outlook(key, &step.model, self.stream, now_ms);
                 outlook.candidate.eligible &= open(index, key);
                 if step.provider.strategy == Strategy::Cost {
-                    outlook.price = price_of(step, key);
+                    outlook.price = price_of(&step.provider.name, key.deployment(&step.model));
                 }
                 outlook
             })
@@ -373,9 +393,9 @@ impl Cursor {
     }
 }
 
-/// What the key's deployment of the model costs in the catalog, to compare by.
-fn price_of(step: &Step, key: &Key) -> Option<u64> {
-    catalog::embedded().price(&step.provider.name, key.deployment(&step.model)).and_then(price::common)
+/// What a model (or a key's deployment of it) costs in the catalog, to compare by.
+pub fn price_of(provider: &str, model: &str) -> Option<u64> {
+    catalog::embedded().price(provider, model).and_then(price::common)
 }
 
 /// What went wrong with an attempt.

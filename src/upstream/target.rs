@@ -34,7 +34,7 @@ pub struct Target {
     pub betas: Betas,
     /// Fetches files that its wire names by URL.
     pub takes_urls: bool,
-    /// Where it is, when that is not where the provider's other operations are.
+    /// Where it is, when that is not where the provider's other operations are, or one server of several.
     pub elsewhere: Option<Arc<BaseUrl>>,
 }
 

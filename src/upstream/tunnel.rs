@@ -52,9 +52,11 @@ pub fn hash(proxy: &EgressProxy, state: &mut impl Hasher) {
 }
 
 async fn reach(address: SocketAddr) -> Result<TcpStream> {
-    let stream = TcpStream::connect(address)
-        .await
-        .or_err_with(ErrorType::ConnectError, || format!("egress proxy {address}"))?;
+    let stream = TcpStream::connect(address).await.map_err(|error| {
+        log::debug!("egress proxy {address}: {error}");
+        let what = format!("it cannot be reached ({})", error.kind());
+        Error::explain(ErrorType::ConnectProxyFailure, what)
+    })?;
     let _ = stream.set_nodelay(true);
     Ok(stream)
 }

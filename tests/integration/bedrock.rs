@@ -17,7 +17,8 @@ fn stage(answer: impl Fn(&Hit) -> Script + Send + Sync + 'static) -> (Upstream, 
         })
     };
     let providers = json!({"house": provider("bedrock"), "claude": provider("anthropic")});
-    let gateway = Gateway::start(&json!({"providers": providers}));
+    let gateway = Gateway::start(&json!({"providers": providers, "routing": {"groups": {
+        "mix": {"targets": [{"model": "claude/claude-x", "weight": 9}, {"model": "house/amazon.titan-x"}]}}}}));
     (upstream, gateway)
 }
 
@@ -69,4 +70,15 @@ fn overload_has_the_status_that_aws_has_for_it() {
     let answer = gateway.ask(&Request::json("/bedrock/model/claude%2Fclaude-sonnet-4-5/converse", &body));
     assert_eq!(answer.status(), 503, "{}", answer.text());
     assert_eq!(answer.header("x-amzn-errortype"), Some("ServiceUnavailableException"));
+}
+
+#[test]
+fn an_unread_body_goes_to_the_model_of_a_group_that_is_at_home_there() {
+    let (upstream, gateway) = stage(|_| json_answer(200, &[], &json!({"results": []})));
+    let body = json!({"inputText": "Hi"});
+    for _ in 0..4 {
+        let answer = gateway.ask(&Request::json("/bedrock/model/mix/invoke", &body));
+        assert_eq!(answer.status(), 200, "{}", answer.text());
+    }
+    assert!(upstream.hits().iter().all(|hit| hit.path.contains("amazon.titan-x") && hit.json == body));
 }

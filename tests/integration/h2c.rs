@@ -191,3 +191,39 @@ fn the_end_of_an_answer_was_lost_to_callers_that_had_closed_their_side() {
         assert_eq!(status, 200, "{text}");
     });
 }
+
+#[test]
+fn a_stream_that_broke_is_gone_on_with_over_h2c() {
+    let first = Upstream::start(|hit| {
+        let mut script = open_stream(&events(hit.wire(), hit.model())[..3], Duration::ZERO);
+        script.push(Act::Close);
+        script
+    });
+    let next = Upstream::start(|hit| {
+        let mut frames = events(hit.wire(), hit.model());
+        frames.drain(1..3);
+        let mut script = open_stream(&frames, Duration::ZERO);
+        script.push(end());
+        script
+    });
+    let provider = |base: &str, url: String| {
+        json!({"keys": [{"value": "k"}], "custom_provider_config": {"base_provider_type": base},
+            "network_config": {"base_url": url}})
+    };
+    let providers = json!({"oa": provider("openai", first.url()), "mi": provider("mistral", next.url())});
+    let gateway = Gateway::start(&json!({ "providers": providers }));
+    run(async {
+        let mut sender = open(&gateway).await;
+        for _ in 0..2 {
+            let mut body = streamed("oa/m");
+            body["fallbacks"] = json!(["mi/mistral-small"]);
+            let (status, text) = ask(&mut sender, &body).await;
+            assert_eq!(status, 200);
+            for word in crate::support::answers::WORDS {
+                assert_eq!(text.matches(&format!("\"content\":\"{word}\"")).count(), 1, "{word} in {text}");
+            }
+            assert!(text.trim_end().ends_with("data: [DONE]") && !text.contains("\"error\""), "{text}");
+        }
+    });
+    assert!(next.hits().iter().all(|hit| hit.json["messages"][1]["prefix"] == true), "{:?}", next.hits());
+}

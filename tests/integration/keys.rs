@@ -226,3 +226,20 @@ fn a_session_stays_with_its_key_and_sessions_are_shared() {
         upstream.hits().iter().map(|hit| hit.key().to_owned()).collect();
     assert_eq!(used.len(), 3, "{used:?}");
 }
+
+#[test]
+fn the_cheapest_deployment_of_a_model_is_asked_first() {
+    let upstream = Upstream::start(healthy);
+    let key = |name: &str, model: &str| json!({"name": name, "value": name, "weight": 1, "aliases": {"chat": model}});
+    let gateway = Gateway::start(&json!({"providers": {"openai": {
+        "strategy": "cost",
+        "keys": [key("dear", "gpt-4o"), key("cheap", "gpt-4o-mini"), key("unknown", "my-own-model")],
+        "network_config": {"base_url": upstream.url()},
+    }}}));
+    for _ in 0..20 {
+        assert_eq!(gateway.ask(&Request::json("/v1/chat/completions", &chat("openai/chat"))).status(), 200);
+    }
+    let asked: Vec<String> =
+        upstream.hits().iter().map(|hit| format!("{} {}", hit.key(), hit.model())).collect();
+    assert_eq!(asked, vec!["cheap gpt-4o-mini"; 20]);
+}

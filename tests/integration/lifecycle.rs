@@ -15,7 +15,7 @@ use crate::support::upstream::{Act, Gate, Upstream};
 use crate::support::{Wire, until};
 
 /// An upstream whose streams of the model `gated` stay open until the gate opens.
-fn gated_stage() -> (Upstream, Gateway, Gate) {
+pub fn gated_stage() -> (Upstream, Gateway, Gate) {
     let gate = Gate::shut();
     let held = gate.clone();
     let upstream = Upstream::start(move |hit| {
@@ -34,7 +34,7 @@ fn gated_stage() -> (Upstream, Gateway, Gate) {
 }
 
 /// A stream that began and is not finished.
-fn begin_stream(gateway: &Gateway) -> Connection {
+pub fn begin_stream(gateway: &Gateway) -> Connection {
     let mut caller = gateway.connect();
     caller.send(&Request::json(Wire::OpenAi.path(), &streamed("oa/gated"))).unwrap();
     assert_eq!(caller.read_head().unwrap().status, 200);
@@ -42,7 +42,7 @@ fn begin_stream(gateway: &Gateway) -> Connection {
     caller
 }
 
-fn expect_rest(mut caller: Connection) {
+pub fn expect_rest(mut caller: Connection) {
     let mut rest = Vec::new();
     while let Some(piece) = caller.piece().expect("the stream was cut") {
         rest.extend(piece);
@@ -118,8 +118,10 @@ fn named(gateway: &Gateway) -> i32 {
 /// What takes the place of a binary: a script.
 fn script(gateway: &Gateway, text: &str) -> String {
     let file = gateway.folder.path().join("other-binary");
-    std::fs::write(&file, format!("#!/bin/sh\n{text}\n")).unwrap();
-    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+    // By a process of its own: a file that this one writes is busy in every process that it forks meanwhile.
+    let writes = "printf '%s\\n' '#!/bin/sh' \"$1\" > \"$2\" && chmod 755 \"$2\"";
+    let written = std::process::Command::new("/bin/sh").args(["-c", writes, "sh", text]).arg(&file).status();
+    assert!(written.unwrap().success());
     file.display().to_string()
 }
 
@@ -190,8 +192,10 @@ fn an_upgrade_while_an_older_process_still_drains_leaves_all_streams_whole() {
 #[test]
 fn sigusr2_upgrades_and_the_command_can_wait_for_the_old_process() {
     let (_upstream, mut gateway, _gate) = gated_stage();
+    // Signals are heard from then on.
+    named(&gateway);
     gateway.signal(libc::SIGUSR2);
-    gateway.wait_for_exit();
+    assert_eq!(gateway.wait_for_exit().code(), Some(0));
     let second = Successor(named(&gateway));
     let (told, _third) = upgrade(&gateway, &["--wait"]);
     assert!(told.contains(&format!("process {} has ended", second.0)), "{told}");
@@ -233,6 +237,20 @@ fn a_successor_that_dies_with_the_sockets_in_its_hands_changes_nothing() {
     assert_eq!(other.wait_for_exit().code(), Some(2));
     gateway.wait_for_log("did not take over, this one serves on");
     expect_unmoved(&mut gateway);
+}
+
+#[test]
+fn a_reload_after_an_upgrade_reaches_the_new_process() {
+    let (_upstream, mut gateway, _gate) = gated_stage();
+    let (_, new) = upgrade(&gateway, &[]);
+    gateway.wait_for_exit();
+    let text = std::fs::read_to_string(gateway.config_file()).unwrap();
+    write_text(gateway.folder.path(), &text.replace("provider-key", "another-key"));
+    assert!(
+        std::process::Command::new("kill").arg("-HUP").arg(new.0.to_string()).status().unwrap().success()
+    );
+    until("a reload", || (gateway.health()["config"]["version"].as_u64() > Some(1)).then_some(()));
+    assert_eq!(gateway.ask(&plain_chat()).status(), 200);
 }
 
 #[test]

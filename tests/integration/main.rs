@@ -25,3 +25,4 @@ mod requests;
 mod rules;
 mod stage;
 mod tls;
+mod upgrades;

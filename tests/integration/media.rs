@@ -52,6 +52,7 @@ fn stage(total_timeout: Option<f64>) -> Stage {
             "spare": provider(Wire::OpenAi, &spare.url()),
         },
         "client": {"fetch_private_addresses": true},
+        "routing": {"rules": [{"name": "copy", "when": "model == \"copied\"", "mirror": {"model": "bytes/m"}}]},
     }));
     Stage { files, bytes, spare, gateway }
 }
@@ -148,4 +149,16 @@ fn fetching_ends_when_the_caller_leaves() {
     stage.files.wait_for("the fetch to be dropped", |hits| hits[0].left);
     let line = stage.gateway.request_line("left-early");
     assert_eq!((&line["status"], &line["error"]["type"]), (&json!(499), &json!("caller_gone")), "{line}");
+}
+
+#[test]
+fn a_copy_has_its_files_as_its_model_takes_them() {
+    let stage = stage(None);
+    assert_eq!(stage.ask("spare/copied", &[], &["/a.png"]).status(), 200);
+    let line = stage.gateway.wait_for_log("\"mirror_of\"");
+    assert!(line.contains("copy completed"), "{line}");
+    let sent = String::from_utf8_lossy(&stage.bytes.hits()[0].body).into_owned();
+    assert!(sent.contains(&STANDARD.encode(PNG)), "{sent}");
+    // The caller's own request went as it was.
+    assert!(!String::from_utf8_lossy(&stage.spare.hits()[0].body).contains(&STANDARD.encode(PNG)));
 }

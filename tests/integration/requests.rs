@@ -67,6 +67,23 @@ fn a_strict_client_gets_its_100_before_it_sends_the_body() {
 }
 
 #[test]
+fn a_strict_client_got_no_fallback_since_its_100_counted_as_an_answer() {
+    let (bad, _good, gateway) = failover_stage(json!({}));
+    for (fallbacks, status) in [(json!(["oa/m"]), 200), (json!([]), 503)] {
+        let mut body = chat("bad/m");
+        body["fallbacks"] = fallbacks;
+        let request = Request::json(Wire::OpenAi.path(), &body).header("expect", "100-continue");
+        let mut caller = gateway.connect();
+        caller.socket.write_all(&request.head()).unwrap();
+        assert_eq!(caller.read_head().unwrap().status, 100);
+        caller.socket.write_all(body.to_string().as_bytes()).unwrap();
+        let answer = caller.response().unwrap();
+        assert_eq!(answer.status(), status, "{}", answer.text());
+    }
+    assert!(bad.hits().len() > 1, "it was not tried again");
+}
+
+#[test]
 fn a_body_declared_too_large_is_refused_before_it_is_read() {
     let (upstream, gateway) = healthy_stage(json!({}));
     for_each(&[(Wire::OpenAi, false), (Wire::Anthropic, false), (Wire::OpenAi, true)], |(wire, expects)| {

@@ -389,13 +389,76 @@ fn a_name_that_leads_nowhere_is_not_found_unless_a_rule_has_another() {
 }
 
 #[test]
+fn a_target_keeps_its_key_where_it_stands_in() {
+    let upstream = Upstream::start(|hit| match hit.key() {
+        "first" => refusal(hit, 503, "overloaded_error", "at capacity", &[]),
+        _ => healthy(hit),
+    });
+    let mut oa = provider(Wire::OpenAi, &upstream.url());
+    oa["keys"] = json!([{"name": "one", "value": "first"}, {"name": "two", "value": "second"},
+        {"name": "three", "value": "third"}]);
+    let gateway = Gateway::start(&json!({"providers": {"oa": oa}, "routing": {"rules": [
+        {"name": "same", "when": "model == \"same\"", "targets": [
+            {"model": "oa/same", "key": "one", "weight": 1_000_000}, {"model": "oa/same", "key": "three", "weight": 0.001}]},
+        {"name": "other", "when": "model == \"other\"", "targets": [
+            {"model": "oa/other", "key": "one", "weight": 1_000_000}, {"model": "oa/stand-in", "key": "three", "weight": 0.001}]},
+    ]}}));
+    for (model, who) in [("oa/same", "oa/same"), ("oa/other", "oa/stand-in")] {
+        for _ in 0..6 {
+            // What a caller names of keys does not stand before a rule.
+            let request = Request::json(Wire::OpenAi.path(), &chat(model)).header("x-bf-api-key", "two");
+            assert_eq!(answered(&gateway.ask(&request)), who);
+        }
+    }
+    assert!(upstream.hits().iter().all(|hit| hit.key() != "second"));
+}
+
+#[test]
+fn an_alias_beside_a_provider_is_that_providers_model() {
+    let (upstream, gateway) = stage(json!({"aliases": {"fast": "oa/mini"}, "groups": {
+        "g": {"targets": [{"provider": "oa", "model": "fast"}]}}, "rules": [
+        {"name": "sent", "when": "model == \"m\"", "targets": [{"provider": "oa", "model": "fast"}]}]}));
+    for model in ["oa/m", "g"] {
+        assert_eq!(answered(&ask(&gateway, model)), "oa/mini");
+    }
+    assert!(upstream.hits().iter().all(|hit| hit.model() == "mini"));
+}
+
+#[test]
+fn targets_that_nobody_has_are_named_not_the_model_that_was_asked_for() {
+    let upstream = Upstream::start(healthy);
+    let mut oa = provider(Wire::OpenAi, &upstream.url());
+    oa["keys"][0]["models"] = json!(["m"]);
+    let gateway = Gateway::start(&json!({"providers": {"oa": oa}, "routing": {
+        "groups": {"g": {"targets": [{"model": "gone"}]}},
+        "rules": [{"name": "away", "when": "model == \"m\"", "targets": [{"model": "missing"}], "fallbacks": []}]}}));
+    for (model, part) in [("oa/m", "missing"), ("g", "gone")] {
+        let answer = ask(&gateway, model);
+        assert_eq!(answer.status(), 404, "{}", answer.text());
+        let told = message(&answer);
+        assert!(told.contains(part) && !told.contains("Did you mean oa/m"), "{told}");
+        assert!(!told.contains(&format!("Did you mean {model}?")), "{told}");
+    }
+}
+
+#[test]
+fn a_copy_has_no_idempotency_key_of_the_callers_request() {
+    let (upstream, gateway) = stage(json!({"rules": [{"name": "try", "mirror": {"model": "oa/shadow"}}]}));
+    let request = Request::json(Wire::OpenAi.path(), &chat("oa/m")).header("idempotency-key", "once");
+    assert_eq!(gateway.ask(&request).status(), 200);
+    upstream.wait_for("the copy", |hits| hits.iter().any(|hit| hit.model() == "shadow").then_some(()));
+    assert_eq!(upstream.hits_for("m")[0].header("idempotency-key"), Some("once"));
+    assert_eq!(upstream.hits_for("shadow")[0].header("idempotency-key"), None);
+}
+
+#[test]
 fn check_names_the_place_of_what_is_wrong() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("c.yaml");
     let text = r#"
-providers: {oa: {custom_provider_config: {base_provider_type: openai}, keys: [{name: one, value: k}], network_config: {base_url: "http://127.0.0.1:1"}}}
+providers: {oa: {custom_provider_config: {base_provider_type: openai}, keys: [{name: one, value: k}], network_config: {base_url: "http://127.0.0.1:1"}}, second: {custom_provider_config: {base_provider_type: openai}, keys: [{name: one, value: k}], network_config: {base_url: "http://127.0.0.1:1"}}}
 routing:
-  aliases: {a: b, b: a, "oa/x": oa/m, c: anthropic/claude-x}
+  aliases: {a: b, b: a, "oa/x": oa/m, c: anthropic/claude-x, far: second/x}
   groups:
     g: {targets: []}
     h: {targets: [{model: g}]}
@@ -406,6 +469,8 @@ routing:
   - name: first
     when: 'stream &&'
     targets: [{provider: ao}, {model: oa/m, weight: 0}]
+  - name: last
+    targets: [{provider: oa, model: far}, {provider: oa, model: h}, {provider: oa, model: ""}, {model: oa/}]
 "#;
     std::fs::write(&file, text).unwrap();
     let (code, out, err) = run(&["check", file.to_str().unwrap()]);
@@ -422,7 +487,36 @@ routing:
         "routing.aliases.c: the provider \"anthropic\" is not configured; add `providers.anthropic`",
         "routing.groups.g.targets: a group needs at least one target",
         "\"g\" is a group: a group has models",
+        "routing.rules[2].targets[0].model: the alias \"far\" is a model of second, not of oa",
+        "routing.rules[2].targets[1].model: \"h\" is a group, which names its providers itself",
+        "routing.rules[2].targets[2].model: the name of the model is empty",
+        "routing.rules[2].targets[3].model: no model stands behind \"oa/\"",
     ] {
         assert!(all.contains(part), "{part} is not in\n{all}");
     }
+}
+
+#[test]
+fn check_warns_of_what_may_be_meant_otherwise() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("c.yaml");
+    let text = r#"
+providers: {oa: {custom_provider_config: {base_provider_type: openai}, keys: [{name: one, value: k, models: [ob/listed]}], network_config: {base_url: "http://127.0.0.1:1"}}}
+routing:
+  aliases: {a: ob/listed, b: meta-llama/x}
+  rules:
+  - name: last
+    fallbacks: [oe/m, m1, m2, m3, m4, m5, m6, m7, m8, m9, m10, m11, m12, m13, m14, m15]
+"#;
+    std::fs::write(&file, text).unwrap();
+    let (code, out, err) = run(&["check", file.to_str().unwrap()]);
+    let all = out + &err;
+    assert_eq!(code, Some(0), "{all}");
+    for part in [
+        "routing.rules[0].fallbacks[0]: no provider \"oe\" is configured, so \"oe/m\" is a model's name; did you mean \"oa\"?",
+        "routing.rules[0]: at most 16 models are asked for one request: the last are left out",
+    ] {
+        assert!(all.contains(part), "{part} is not in\n{all}");
+    }
+    assert!(!all.contains("ob/listed") && !all.contains("meta-llama"), "{all}");
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::rig::{provider, request};
 use crate::support::answers::{after_two_words, events, healthy, open_stream, refusal};
 use crate::support::client::{Connection, Request};
-use crate::support::gateway::Gateway;
+use crate::support::gateway::{Gateway, write_config};
 use crate::support::told::Told;
 use crate::support::upstream::{Act, Gate, Hit, Script, Upstream};
 use crate::support::{Wire, for_each, until};
@@ -29,6 +29,10 @@ fn gated(gate: &Gate) -> impl Fn(&Hit) -> Script + Send + Sync + 'static {
 
 /// A gateway whose provider `one` has these places, and `two` has no such limit.
 fn stage(wire: Wire, upstream: &Upstream, places: Value, more: &Value) -> Gateway {
+    Gateway::start(&config(wire, upstream, places, more))
+}
+
+fn config(wire: Wire, upstream: &Upstream, places: Value, more: &Value) -> Value {
     let mut one = provider(wire, &upstream.url(), &["key-a"]);
     one["network_config"]["default_request_timeout_in_seconds"] = json!(20);
     one["network_config"]["stream_idle_timeout_in_seconds"] = json!(20);
@@ -42,7 +46,7 @@ fn stage(wire: Wire, upstream: &Upstream, places: Value, more: &Value) -> Gatewa
     }
     let two = provider(wire, &upstream.url(), &["key-two"]);
     let client = if more["client"].is_object() { more["client"].clone() } else { json!({}) };
-    Gateway::start(&json!({"client": client, "providers": {"one": one, "two": two}}))
+    json!({"client": client, "providers": {"one": one, "two": two}})
 }
 
 fn ask(wire: Wire, model: &str) -> Request {
@@ -87,18 +91,20 @@ fn requests_beyond_the_limit_wait_and_all_are_answered() {
             callers.push(send(&gateway, &ask(wire, &format!("m-{nth}"))));
             wait_until(&gateway, 1, nth);
         }
-        assert_eq!(upstream.hits().len(), 1, "asked beyond the limit");
+        let asked = upstream.wait_for("the first", |hits| (!hits.is_empty()).then_some(hits.len()));
+        assert_eq!(asked, 1, "asked beyond the limit");
         assert_eq!(gateway.metric("bifrost_queue_depth", &[("provider", "one")]), 3.0);
         assert_eq!(gateway.metric("bifrost_open_requests", &[("provider", "one")]), 1.0);
         gate.open();
-        for caller in callers {
-            assert_eq!(told(wire, caller).status(), 200);
+        for (nth, caller) in callers.into_iter().enumerate() {
+            let answer = told(wire, caller);
+            assert_eq!(answer.status(), 200);
+            let line = gateway.request_line(answer.id());
+            assert_eq!(line["queued_ms"].is_u64(), nth > 0, "{line}");
         }
         let order: Vec<String> = upstream.hits().iter().map(|hit| hit.model().to_owned()).collect();
         assert_eq!(order, ["m-0", "m-1", "m-2", "m-3"]);
         wait_until(&gateway, 0, 0);
-        let waited = gateway.log().iter().filter(|line| line.contains("\"queued_ms\":")).count();
-        assert_eq!(waited, 3, "lines that tell of a wait");
         let waits = gateway.metric("bifrost_queue_wait_seconds_count", &[("provider", "one")]);
         assert_eq!((waits, gateway.metric("bifrost_queue_depth", &[("provider", "one")])), (3.0, 0.0));
     });
@@ -216,6 +222,8 @@ fn a_full_queue_and_a_wait_that_is_too_long_are_refused_at_once() {
         let gateway = stage(Wire::OpenAi, &upstream, limits, &json!({}));
         // What a place is held for is known from this one.
         assert_eq!(gateway.ask(&ask(Wire::OpenAi, "slow")).status(), 200);
+        // The place is given back behind the last byte of the answer.
+        wait_until(&gateway, 0, 0);
         let first = send(&gateway, &ask(Wire::OpenAi, "m"));
         wait_until(&gateway, 1, 0);
         let answer = gateway.ask(&ask(Wire::OpenAi, "m"));
@@ -315,6 +323,31 @@ fn a_caller_that_leaves_in_the_middle_of_a_stream_frees_its_place() {
 }
 
 #[test]
+fn limits_that_a_reload_raises_let_those_in_who_wait() {
+    for_each(&WIRES, |wire| {
+        let gate = Gate::shut();
+        let upstream = Upstream::start(gated(&gate));
+        let of = |concurrency: u32| config(wire, &upstream, json!({"concurrency": concurrency}), &json!({}));
+        let gateway = Gateway::start(&of(1));
+        let mut callers = vec![send(&gateway, &ask(wire, "m"))];
+        wait_until(&gateway, 1, 0);
+        for waiting in 1..=3 {
+            callers.push(send(&gateway, &ask(wire, "m")));
+            wait_until(&gateway, 1, waiting);
+        }
+        // Nobody comes and nobody ends.
+        write_config(gateway.folder.path(), &of(3));
+        wait_until(&gateway, 3, 1);
+        upstream.wait_for("three calls", |hits| (hits.len() == 3).then_some(()));
+        gate.open();
+        for caller in callers {
+            assert_eq!(told(wire, caller).status(), 200);
+        }
+        wait_until(&gateway, 0, 0);
+    });
+}
+
+#[test]
 fn a_retry_gives_its_place_back_before_it_takes_one_anew() {
     let upstream = Upstream::start(|hit| match hit.nth {
         1 => refusal(hit, 500, "server_error", "once", &[]),
@@ -398,6 +431,9 @@ fn an_adaptive_limit_falls_when_a_target_has_too_much_and_is_shown() {
     for _ in 0..3 {
         gateway.ask(&ask(Wire::OpenAi, "m"));
     }
+    let metric =
+        || gateway.metric("bifrost_target_max_open_requests", &[("provider", "one"), ("model", "m")]);
+    assert!(metric() >= 2.0, "{}", metric());
     until("the limit to rise", || (limit().as_u64() > Some(2)).then_some(()));
 }
 
@@ -453,4 +489,19 @@ fn a_flood_is_answered_or_refused_and_never_reaches_the_provider_in_full() {
     assert!(most.load(Ordering::SeqCst) <= 6, "{} at once", most.load(Ordering::SeqCst));
     assert!(answered.load(Ordering::SeqCst) >= 40, "{} answered", answered.load(Ordering::SeqCst));
     assert_eq!(gateway.metric("bifrost_in_flight_requests", &[]), 1.0, "this question is the only one");
+}
+
+/// The place came back only when the answer was written down, behind its last byte.
+#[test]
+fn a_caller_whose_requests_follow_each_other_was_refused_for_the_one_before() {
+    for_each(&WIRES, |wire| {
+        let upstream = Upstream::start(healthy);
+        let more = json!({"client": {"drop_excess_requests": true}});
+        let gateway = stage(wire, &upstream, json!({"concurrency": 1}), &more);
+        let mut caller = gateway.connect();
+        for nth in 0..300 {
+            let answer = caller.ask(&Request::json(wire.path(), &request("one/m", nth % 2 == 0))).unwrap();
+            assert_eq!(answer.status(), 200, "request {nth}: {}", answer.text());
+        }
+    });
 }

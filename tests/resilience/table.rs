@@ -34,7 +34,9 @@ fn names(cell: &str) -> Vec<&str> {
 /// A test of this name is in a file of the suite.
 fn is_test(name: &str) -> bool {
     let Some((file, test)) = name.split_once("::") else { return false };
-    let suites = ["tests/resilience", "tests/integration"].map(|suite| format!("{suite}/{file}.rs"));
+    let mut suites =
+        ["tests/resilience", "tests/integration"].map(|suite| format!("{suite}/{file}.rs")).to_vec();
+    suites.push(format!("tests/{file}/main.rs"));
     let found = suites.iter().filter(|path| Path::new(env!("CARGO_MANIFEST_DIR")).join(path).exists());
     let declared = format!("#[test]\nfn {test}() {{");
     found.into_iter().any(|path| read(path).contains(&declared))

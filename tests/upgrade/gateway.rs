@@ -100,7 +100,9 @@ impl Fleet {
     pub fn install_next(&mut self) {
         self.installed += 1;
         let fresh = self.file("bifrost.new");
-        std::fs::copy(env!("CARGO_BIN_EXE_bifrost"), &fresh).unwrap();
+        // By a process of its own: a file that this one writes is busy in every process that it forks meanwhile.
+        let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_bifrost")).arg(&fresh).status().unwrap();
+        assert!(copied.success());
         std::fs::rename(fresh, self.file("bifrost")).unwrap();
     }
 

@@ -117,8 +117,8 @@ fn replace(stage: &mut Stage) -> Round {
 fn no_request_fails_and_no_stream_breaks_while_the_binary_is_replaced() {
     let streams = number("UPGRADE_STREAMS", 60);
     let times = number("UPGRADE_TIMES", 2);
-    let words = number("UPGRADE_WORDS", 20);
-    let between = Duration::from_millis(number("UPGRADE_WORD_MILLIS", 150));
+    let words = number("UPGRADE_WORDS", 10);
+    let between = Duration::from_millis(number("UPGRADE_WORD_MILLIS", 100));
     let mut stage = Stage::set(streams, Pace { words, between });
     let began = Instant::now();
     for round in 1..=times {
@@ -141,7 +141,7 @@ fn no_request_fails_and_no_stream_breaks_while_the_binary_is_replaced() {
 /// The negative control: the same load, and a process that is killed instead.
 #[test]
 fn the_load_sees_it_when_a_process_is_killed_instead() {
-    let mut stage = Stage::set(20, Pace { words: 20, between: Duration::from_millis(100) });
+    let mut stage = Stage::set(20, Pace { words: 10, between: Duration::from_millis(100) });
     let old = stage.fleet.pid();
     assert!(Command::new("kill").arg("-9").arg(old.to_string()).status().unwrap().success());
     until("the process to end", stage.longest, || !gateway::lives(old));

@@ -41,8 +41,13 @@ enter() {
     umount -l /sys/fs/cgroup 2>/dev/null || true
     mount -t cgroup2 none /sys/fs/cgroup
     cp "$here/deploy/systemd/bifrost.service" /etc/systemd/system/
+    # Nothing of the machine's start: that would set up (and clean) places which are not the namespaces' own.
+    for unit in sysinit.target basic.target tmp.mount systemd-remount-fs.service systemd-tmpfiles-setup.service \
+        systemd-sysctl.service systemd-udevd.service systemd-journald.service; do
+        ln -s /dev/null "/etc/systemd/system/$unit"
+    done
     # There is no network to wait for, and no journal.
-    printf '%s\n' '[Unit]' Wants= After= '[Service]' StandardOutput=null StandardError=append:/run/bifrost.log \
+    printf '%s\n' '[Unit]' DefaultDependencies=no Wants= After= '[Service]' StandardOutput=null StandardError=append:/run/bifrost.log \
         >/etc/systemd/system/bifrost.service.d/test.conf
     printf '%s\n' '[Unit]' Description=Nothing DefaultDependencies=no >/etc/systemd/system/nothing.target
     exec env -i container=docker PATH="$PATH" "$systemd" --system --unit=nothing.target

@@ -51,6 +51,8 @@ pub enum CoolReason {
     Quota,
     /// Errors, failed connections, silence.
     Faults,
+    /// It asked to be left alone for a while, without a limit being passed (a 503 with `Retry-After`).
+    Asked,
 }
 
 /// May the target be used now?
@@ -118,8 +120,11 @@ impl HealthState {
             CoolReason::RateLimited => (&mut self.streaks.rate_limited, policy.rate_limited),
             CoolReason::Refused => (&mut self.streaks.refused, policy.refused),
             CoolReason::Quota => (&mut self.streaks.quota, policy.quota),
-            CoolReason::Faults => {
-                return self.breaker.on_fault(&policy.faults, hint, now_ms, fault.call.probe);
+            CoolReason::Faults | CoolReason::Asked => {
+                self.breaker.on_fault(&policy.faults, hint, now_ms, fault.call.probe);
+                return hint
+                    .into_iter()
+                    .for_each(|hint| self.cool(now_ms.saturating_add(hint), CoolReason::Asked));
             }
         };
         self.breaker.on_nothing(fault.call.probe);

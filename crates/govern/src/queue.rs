@@ -234,7 +234,7 @@ impl Room {
     /// Who starts now, or has waited too long. To be asked until there is nobody, after everything that changes what
     /// is free.
     pub fn next(&mut self, limits: &Limits, now_ms: u64) -> Option<Next> {
-        if self.lines.len() == 0 || self.open >= limits.places {
+        if self.lines.len() == 0 || self.open >= limits.places || !self.lets_anybody_in(limits) {
             return None;
         }
         let Self { lines, tenants, targets, .. } = self;
@@ -277,6 +277,12 @@ impl Room {
         }
         target.open = target.open.saturating_sub(1);
         target.held.note(held_ms, target.open == 0, now_ms);
+    }
+
+    /// Without a look at each who waits: thousands may wait for a target that is full, while others come and go.
+    fn lets_anybody_in(&self, limits: &Limits) -> bool {
+        let free = |target: &Target| target.wanted > 0 && target.open < target.limit(limits);
+        self.lines.has_easy() || self.targets.values().any(free)
     }
 
     fn begin(&mut self, tenant: u64, target: Option<u64>, now_ms: u64) -> Place {

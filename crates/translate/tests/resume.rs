@@ -138,6 +138,11 @@ fn numbers(objects: &[(String, Value)], kind: &str, field: &str) -> Vec<u64> {
     objects.iter().filter_map(of).collect()
 }
 
+/// 0, 1, 2, …
+fn running(list: Vec<u64>) -> bool {
+    list.iter().enumerate().all(|(at, number)| *number == at as u64)
+}
+
 fn same<'v>(values: impl Iterator<Item = &'v Value>) -> bool {
     values.map(Value::to_string).collect::<BTreeSet<_>>().len() == 1
 }
@@ -146,7 +151,6 @@ fn same<'v>(values: impl Iterator<Item = &'v Value>) -> bool {
 fn check_structure(dialect: Wire, bytes: &[u8], text: &str, context: &str) {
     let all = objects(dialect, bytes);
     let count = |kind: &str| all.iter().filter(|(name, v)| name == kind || v["type"] == kind).count();
-    let running = |list: Vec<u64>| list.iter().enumerate().all(|(at, number)| *number == at as u64);
     match dialect {
         Wire::OpenAiChat => {
             assert!(same(all.iter().map(|(_, v)| &v["id"])), "{context}: several ids");
@@ -164,34 +168,7 @@ fn check_structure(dialect: Wire, bytes: &[u8], text: &str, context: &str) {
                 "{context}"
             );
         }
-        Wire::OpenAiResponses => {
-            let sequence: Vec<u64> = all.iter().filter_map(|(_, v)| v["sequence_number"].as_u64()).collect();
-            assert!(running(sequence), "{context}: sequence numbers");
-            assert_eq!((count("response.created"), count("response.completed")), (1, 1), "{context}");
-            let added = numbers(&all, "response.output_item.added", "output_index");
-            let done = numbers(&all, "response.output_item.done", "output_index");
-            assert!(running(added.clone()) && running(done.clone()) && added == done, "{context}: {added:?}");
-            let ids: Vec<&Value> = all
-                .iter()
-                .filter(|(_, v)| v["type"] == "response.output_item.added")
-                .map(|(_, v)| &v["item"]["id"])
-                .collect();
-            for (_, v) in all.iter().filter(|(_, v)| v["item_id"].is_string()) {
-                assert_eq!(&v["item_id"], ids[v["output_index"].as_u64().unwrap() as usize], "{context}");
-            }
-            let whole = &all.last().unwrap().1["response"]["output"];
-            let told: String = whole
-                .as_array()
-                .unwrap()
-                .iter()
-                .filter(|item| item["type"] == "message")
-                .flat_map(|item| item["content"].as_array().unwrap())
-                .map(|piece| piece["text"].as_str().unwrap())
-                .collect();
-            assert_eq!(told, text, "{context}: the last event holds another text");
-            let answers = all.iter().filter(|(_, v)| v["response"].is_object());
-            assert!(same(answers.map(|(_, v)| &v["response"]["id"])), "{context}: several ids");
-        }
+        Wire::OpenAiResponses => check_responses(&all, text, context),
         Wire::Gemini => {
             assert!(same(all.iter().map(|(_, v)| &v["responseId"])), "{context}: several ids");
             assert!(same(all.iter().map(|(_, v)| &v["modelVersion"])), "{context}: several models");
@@ -215,6 +192,37 @@ fn check_structure(dialect: Wire, bytes: &[u8], text: &str, context: &str) {
         }
         Wire::Replicate => unreachable!(),
     }
+}
+
+/// Numbers, items and their ids; and that the last event holds the whole answer.
+fn check_responses(all: &[(String, Value)], text: &str, context: &str) {
+    let count = |kind: &str| all.iter().filter(|(name, v)| name == kind || v["type"] == kind).count();
+    let sequence: Vec<u64> = all.iter().filter_map(|(_, v)| v["sequence_number"].as_u64()).collect();
+    assert!(running(sequence), "{context}: sequence numbers");
+    assert_eq!((count("response.created"), count("response.completed")), (1, 1), "{context}");
+    let added = numbers(all, "response.output_item.added", "output_index");
+    let done = numbers(all, "response.output_item.done", "output_index");
+    assert!(running(added.clone()) && running(done.clone()) && added == done, "{context}: {added:?}");
+    let ids: Vec<&Value> = all
+        .iter()
+        .filter(|(_, v)| v["type"] == "response.output_item.added")
+        .map(|(_, v)| &v["item"]["id"])
+        .collect();
+    for (_, v) in all.iter().filter(|(_, v)| v["item_id"].is_string()) {
+        assert_eq!(&v["item_id"], ids[v["output_index"].as_u64().unwrap() as usize], "{context}");
+    }
+    let whole = &all.last().unwrap().1["response"]["output"];
+    let told: String = whole
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|item| item["type"] == "message")
+        .flat_map(|item| item["content"].as_array().unwrap())
+        .map(|piece| piece["text"].as_str().unwrap())
+        .collect();
+    assert_eq!(told, text, "{context}: the last event holds another text");
+    let answers = all.iter().filter(|(_, v)| v["response"].is_object());
+    assert!(same(answers.map(|(_, v)| &v["response"]["id"])), "{context}: several ids");
 }
 
 /// One stream cut behind so many frames: the pipe, and what the caller has.

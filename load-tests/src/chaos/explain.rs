@@ -43,10 +43,6 @@ fn explained(
     if outcome == Outcome::Uncounted && !slow {
         return violation("no counts of tokens", "");
     }
-    if !matches!(outcome, Outcome::Refused(_) | Outcome::BrokenOff | Outcome::CutShort) {
-        return Ok(());
-    }
-    let overdue = asked_at.elapsed() + Duration::from_secs(1) > LIMITS.total;
     // Sent in half of the time that any limit allows.
     let good = |visit: &&Visit| {
         visit.fault.is_whole()
@@ -54,6 +50,13 @@ fn explained(
             && visit.ended == Ended::Sent
             && visit.took < LIMITS.silence / 2
     };
+    if visits.iter().filter(good).count() > 1 {
+        return violation("asked again after a good answer", format!("{visits:?}"));
+    }
+    if !matches!(outcome, Outcome::Refused(_) | Outcome::BrokenOff | Outcome::CutShort) {
+        return Ok(());
+    }
+    let overdue = asked_at.elapsed() + Duration::from_secs(1) > LIMITS.total;
     if let Some(lost) = visits.iter().find(good).filter(|_| !overdue) {
         return violation("a good answer was lost", format!("{lost:?}"));
     }

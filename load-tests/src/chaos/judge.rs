@@ -48,11 +48,15 @@ pub fn violation<T>(kind: &'static str, detail: impl Into<String>) -> Result<T, 
 /// Whole answers above this size go out before they have ended.
 const LARGE: usize = 512 * 1024;
 
-/// Judges an answer to a caller of `dialect` that asked for `text`, as a stream or whole.
+/// Judges an answer to a caller of `dialect` that asked for `text`, as a `streamed` or a whole one.
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn judge(dialect: Dialect, heard: &Heard, text: &str) -> Result<Outcome, Violation> {
+pub fn judge(dialect: Dialect, streamed: bool, heard: &Heard, text: &str) -> Result<Outcome, Violation> {
+    if heard.status == 200 && heard.events != streamed {
+        let form = |events| if events { "events" } else { "a whole answer" };
+        return violation("form", format!("{} instead of {}", form(heard.events), form(streamed)));
+    }
     if heard.status == 200 && heard.events {
         return stream(dialect, heard, text);
     }
@@ -77,6 +81,11 @@ fn whole(dialect: Dialect, body: &Value, text: &str) -> Result<Outcome, Violatio
         }
         Dialect::Anthropic => ("/content/0/text", "/stop_reason", "/usage/output_tokens"),
     };
+    let parts = if dialect == Dialect::OpenAi { "/choices" } else { "/content" };
+    let count = body.pointer(parts).and_then(Value::as_array).map_or(0, Vec::len);
+    if count > 1 {
+        return violation("structure", format!("{count} answers in one: {parts}"));
+    }
     let told = body.pointer(content).and_then(Value::as_str);
     if told != Some(text) {
         return violation("wrong text", difference(told.unwrap_or_default(), text));
@@ -93,8 +102,9 @@ fn whole(dialect: Dialect, body: &Value, text: &str) -> Result<Outcome, Violatio
 fn refused(dialect: Dialect, body: &Value) -> Result<(), Violation> {
     let said =
         |pointer: &str| body.pointer(pointer).and_then(Value::as_str).is_some_and(|text| !text.is_empty());
-    let marked = dialect == Dialect::OpenAi || body.get("type").is_some_and(|kind| kind == "error");
-    if marked && said("/error/message") && said("/error/type") {
+    // What Anthropic's has, OpenAI's has not.
+    let marked = body.get("type").is_some_and(|kind| kind == "error");
+    if marked == (dialect == Dialect::Anthropic) && said("/error/message") && said("/error/type") {
         return Ok(());
     }
     violation("error not in the dialect", body.to_string().chars().take(300).collect::<String>())
@@ -177,6 +187,10 @@ impl Said {
         if body.get("object").is_none_or(|object| object != "chat.completion.chunk") {
             return violation("structure", event.data.clone());
         }
+        if body.pointer("/choices/1").is_some() || body.pointer("/choices/0/index").is_some_and(|at| at != 0)
+        {
+            return violation("structure", event.data.clone());
+        }
         if let Some(delta) = body.pointer("/choices/0/delta") {
             self.starts += usize::from(delta.get("role").is_some_and(|role| role == "assistant"));
             self.text.push_str(delta.get("content").and_then(Value::as_str).unwrap_or_default());
@@ -226,6 +240,20 @@ impl Said {
 fn parse(event: &Event) -> Result<Value, Violation> {
     serde_json::from_str(&event.data)
         .or_else(|error| violation("an event that is no JSON", format!("{error}: {}", event.data)))
+}
+
+/// The answer's output tokens as its caller was told, if it was.
+#[must_use]
+pub fn output_tokens(dialect: Dialect, heard: &Heard) -> Option<u64> {
+    let name = if dialect == Dialect::OpenAi { "completion_tokens" } else { "output_tokens" };
+    let told = |body: &Value| body.get("usage")?.get(name)?.as_u64();
+    if !heard.events {
+        return told(&serde_json::from_slice(&heard.body).ok()?);
+    }
+    // Anthropic's first count is of what had been said by then.
+    let events = sse::read(&heard.body).ok()?;
+    let events = events.iter().filter(|event| dialect == Dialect::OpenAi || event.name == "message_delta");
+    events.filter_map(|event| told(&serde_json::from_str(&event.data).ok()?)).next_back()
 }
 
 /// Where a text departs from the right one.

@@ -16,7 +16,7 @@ use super::errand::{Errand, Manner};
 use super::explain::explain;
 use super::fault::Fault;
 use super::gateway::Gateway;
-use super::judge::{Heard, Outcome, Violation, judge};
+use super::judge::{Heard, Outcome, Violation, judge, output_tokens, violation};
 use super::ledger::{Ledger, Visit};
 use super::provider::{self, Stage};
 use super::providers::{LIMITS, PROVIDERS, gateway_config};
@@ -180,7 +180,8 @@ impl Run {
             Told::Left => Ok(Outcome::Left),
             Told::Heard(answer) => {
                 heard = answer;
-                let outcome = judge(errand.dialect, &heard, &errand.text())?;
+                let outcome = judge(errand.dialect, errand.stream, &heard, &errand.text())?;
+                counted(errand, outcome, &heard, &visits)?;
                 let excused = explain(&self.stage, errand, outcome, &visits, asked_at)?;
                 self.report().excused += u64::from(excused);
                 Ok(outcome)
@@ -339,6 +340,9 @@ impl Run {
             let longest = totals.left_after_ms.iter().copied().max().unwrap_or(0);
             report.left_after_ms = (longest, totals.left_after_ms.len());
             for early in totals.early.drain(..) {
+                if self.gateway.is_none() {
+                    continue;
+                }
                 if self.stage.stalls.between(early.between.0, early.between.1) {
                     report.excused += 1;
                     continue;
@@ -405,6 +409,18 @@ impl Run {
         let samples = text.lines().filter_map(|line| line.strip_prefix(name));
         let samples = samples.filter(|rest| rest.starts_with(['{', ' ']));
         Some(samples.filter_map(|rest| rest.rsplit(' ').next()?.parse::<f64>().ok()).sum())
+    }
+}
+
+/// Nothing is counted twice. Of an answer that was broken and continued, parts are estimates.
+fn counted(errand: &Errand, outcome: Outcome, heard: &Heard, visits: &[Visit]) -> Result<(), Violation> {
+    let told = output_tokens(errand.dialect, heard);
+    let estimated = outcome != Outcome::Complete || visits.iter().any(|visit| visit.continued);
+    match told {
+        Some(told) if !estimated && told != errand.words as u64 => {
+            violation("wrong counts of tokens", format!("{told} instead of {}", errand.words))
+        }
+        _ => Ok(()),
     }
 }
 

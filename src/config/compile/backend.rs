@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::endpoint::{self, Place};
 use super::provider::Entry;
 use super::{Compiler, network, seconds};
-use crate::config::backend::{Affinity, Backend, Backends, Check, Selection};
+use crate::config::backend::{Affinity, Backend, Backends, Check, CheckRequest, Selection};
 use crate::config::document::At;
 use crate::config::problem::Problem;
 use crate::config::raw;
@@ -146,7 +146,7 @@ fn check(compiler: &mut Compiler<'_>, entry: &Entry<'_>, raw: &raw::HealthCheck)
     let headers = network::headers(compiler, &format!("{pointer}/headers"), &raw.headers);
     let http = raw.kind == raw::CheckKind::Http;
     Check {
-        request: http.then(|| (Arc::from(raw.path.as_str()), headers)),
+        request: http.then(|| CheckRequest { path: Arc::from(raw.path.as_str()), headers }),
         interval: seconds(raw.interval_in_seconds),
         timeout: seconds(raw.timeout_in_seconds),
         healthy_after: raw.healthy_after,

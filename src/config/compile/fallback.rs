@@ -69,10 +69,10 @@ fn members(group: &Group, names: &HashMap<Arc<str>, usize>, routing: &Routing) -
     let mut targets: Vec<&RouteTarget> = group.targets.iter().collect();
     targets.sort_by_key(|target| std::cmp::Reverse(target.weight));
     let named = targets.into_iter().filter_map(|target| {
-        let model = routing.meant(target.model.as_deref()?);
+        let model = target.model.as_deref()?;
         let (provider, model) = match target.provider.as_deref() {
             Some(provider) => (provider, model),
-            None => model.split_once('/')?,
+            None => routing.meant(model).split_once('/')?,
         };
         let known = names.contains_key(provider);
         known.then(|| ModelRef { provider: Arc::from(provider), model: Arc::from(model) })

@@ -37,7 +37,10 @@ fn walk(compiler: &mut Compiler<'_>, value: &mut Value, pointer: &str) {
             }
         }
         Value::Object(map) => {
-            for (name, inner) in map.iter_mut().filter(|(name, _)| !LEFT_ALONE.contains(&name.as_str())) {
+            // Names under `aliases` of routing are read, whatever they are.
+            let open = pointer.starts_with("/routing/aliases") || pointer == "/routing";
+            let read = |name: &String| open || !LEFT_ALONE.contains(&name.as_str());
+            for (name, inner) in map.iter_mut().filter(|(name, _)| read(name)) {
                 walk(compiler, inner, &child(pointer, name));
             }
         }

@@ -1,5 +1,7 @@
 //! What a condition can see of a request, as the evaluator looks it up: nothing is made that is not asked for.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use cel::ExecutionError;
@@ -87,7 +89,7 @@ pub(super) struct Scope<'a> {
 
 impl<'a> Scope<'a> {
     pub(super) fn new(facts: &'a Facts<'a>, patterns: &'a [Pattern]) -> Self {
-        let named = |of| Named { of, names: OnceLock::new() };
+        let named = |of| Named { of, names: OnceLock::new(), pairs: OnceLock::new() };
         let (headers, params) = (named(Source::Headers(facts.headers)), named(Source::Query(facts.query)));
         Self { facts, headers, params, patterns }
     }
@@ -127,6 +129,8 @@ struct Named<'a> {
     of: Source<'a>,
     /// Made for loops only.
     names: OnceLock<Vec<CelString<'static>>>,
+    /// Of a query, read once: a loop looks many of them up.
+    pairs: OnceLock<BTreeMap<Cow<'a, str>, Cow<'a, str>>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -135,14 +139,14 @@ enum Source<'a> {
     Query(&'a str),
 }
 
-impl Named<'_> {
+impl<'a> Named<'a> {
     fn find(&self, name: &str) -> Option<String> {
         match self.of {
             Source::Headers(headers) => {
                 let value = headers.get(name)?;
                 std::str::from_utf8(value.as_bytes()).ok().map(str::to_owned)
             }
-            Source::Query(query) => pairs(query).find(|(key, _)| key == name).map(|(_, value)| value),
+            Source::Query(query) => self.pairs(query).get(name).map(|value| value.as_ref().to_owned()),
         }
     }
 
@@ -153,18 +157,22 @@ impl Named<'_> {
                 names.map(|name| CelString::from(name.as_str().to_owned())).collect()
             }
             Source::Query(query) => {
-                let mut names: Vec<String> = pairs(query).map(|(name, _)| name).collect();
-                names.sort();
-                names.dedup();
-                names.truncate(LOOPED);
-                names.into_iter().map(CelString::from).collect()
+                let names = self.pairs(query).keys().take(LOOPED);
+                names.map(|name| CelString::from(name.as_ref().to_owned())).collect()
             }
         })
     }
-}
 
-fn pairs(query: &str) -> impl std::iter::Iterator<Item = (String, String)> {
-    url::form_urlencoded::parse(query.as_bytes()).map(|(name, value)| (name.into_owned(), value.into_owned()))
+    /// Of a repeated name the first.
+    fn pairs(&self, query: &'a str) -> &BTreeMap<Cow<'a, str>, Cow<'a, str>> {
+        self.pairs.get_or_init(|| {
+            let mut pairs = BTreeMap::new();
+            for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+                pairs.entry(name).or_insert(value);
+            }
+            pairs
+        })
+    }
 }
 
 fn name_of(value: &dyn Val) -> Result<&str, ExecutionError> {

@@ -188,3 +188,39 @@ fn no_text_breaks_the_compiler() {
     let answered = tried.unwrap().join().unwrap();
     assert!(answered > 50, "{answered}");
 }
+
+#[test]
+fn brackets_behind_odd_quotes_do_not_end_the_gateway() {
+    for start in [r#"r"\" == model || "#, "'''a'b''' == model || ", "// it's\n"] {
+        for (open, close) in [("(", ")"), ("[", "]"), ("!(", ")"), ("[{1:", "}]"), ("-(", ")"), ("f(", ")")] {
+            let most = (LONGEST - start.len() - 8) / (open.len() + close.len());
+            let text = format!("{start}{}stream{}", open.repeat(most), close.repeat(most));
+            assert!(Expression::compile(&text).is_err(), "{start}{open}");
+            let unclosed = format!("{start}{}", open.repeat((LONGEST - start.len()) / open.len()));
+            assert!(Expression::compile(&unclosed).is_err(), "{start}{open}");
+        }
+    }
+}
+
+#[test]
+fn a_loop_over_a_long_query_is_no_way_to_stop_a_thread() {
+    // As many parameters as a head has room for; the names that a loop sees stand at the end.
+    let mut query: String = (0..20_000).map(|_| "b&").collect();
+    query.extend((0..256).map(|at| format!("a{at}&")));
+    let headers = HeaderMap::new();
+    let facts = Facts { query: &query, ..facts(&headers) };
+    let expression = Expression::compile(r#"params.exists(name, params[name] == "x")"#).unwrap();
+    // It took seconds while each look read the whole query again.
+    let begun = std::time::Instant::now();
+    assert_eq!(expression.holds(&facts), Ok(false));
+    let took = begun.elapsed();
+    assert!(took.as_millis() < 500, "{took:?}");
+}
+
+#[test]
+fn of_a_repeated_parameter_the_first_counts() {
+    let headers = headers();
+    let facts = Facts { query: "b=2&a=1&a=3&%62=4", ..facts(&headers) };
+    let made = Expression::compile(r#"params["a"] == "1" && params.b == "2" && size(params) == 2"#).unwrap();
+    assert_eq!(made.holds(&facts), Ok(true));
+}

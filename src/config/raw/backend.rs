@@ -65,8 +65,8 @@ pub enum Affinity {
     None,
     /// Requests with the same `x-bf-session-id`.
     Session,
-    /// Those too, and requests whose prompts begin alike, as long as that does not overload anybody. Among
-    /// keys only where the model has a price for cached input.
+    /// Those too, and requests whose prompts begin alike, as long as that overloads nobody. Among keys not where the
+    /// model is known to have no lower price for cached input.
     Prompt,
 }
 

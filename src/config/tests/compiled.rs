@@ -31,6 +31,27 @@ fn defaults_are_the_documented_ones() {
 }
 
 #[test]
+fn what_becomes_of_broken_streams_is_the_providers_own_setting_else_the_one_for_all() {
+    use crate::config::policy::Recovery;
+    let text = r#"{"streaming": {"recovery": "error"}, "providers": {
+        "openai": {"keys": [{"value": "sk-x"}], "streaming": {"recovery": "buffered"}},
+        "groq": {"keys": [{"value": "sk-y"}]}}}"#;
+    let snapshot = json(text, &nothing());
+    let of = |snapshot: &Snapshot, name: &str| snapshot.provider(name).unwrap().recovery;
+    assert_eq!(
+        (of(&snapshot, "openai"), of(&snapshot, "groq")),
+        (Some(Recovery::Buffered), Some(Recovery::Error))
+    );
+    assert!(snapshot.warnings.is_empty(), "{:?}", snapshot.warnings);
+    let plain = json(r#"{"providers": {"groq": {"keys": [{"value": "sk-y"}]}}}"#, &nothing());
+    assert_eq!((of(&plain, "groq"), plain.policy.recovery), (None, None));
+    let told = problems(r#"{"streaming": {"recovery": "retry"}, "providers": {}}"#, Format::Json);
+    assert!(told.contains("retry") || told.contains("recovery"), "{told}");
+    let told = problems(r#"{"streaming": {"recover": "error"}, "providers": {}}"#, Format::Json);
+    assert!(told.contains("did you mean"), "{told}");
+}
+
+#[test]
 fn a_base_url_with_its_version_is_not_doubled() {
     for base in
         ["http://localhost:4010", "http://localhost:4010/v1", "http://localhost:4010/v1/chat/completions"]

@@ -3,7 +3,9 @@
 mod bad_files;
 mod compiled;
 mod examples;
+mod hedging;
 mod reloading;
+mod routing;
 
 use super::*;
 

@@ -94,8 +94,11 @@ impl Inspector {
     fn gathered(&mut self, attempt: &Attempt, plain: &[u8], ended: bool) -> Result<Look, Fault> {
         self.whole.extend_from_slice(plain);
         if !ended {
-            let relayed = self.whole.len() > WHOLE_LIMIT && !self.stream;
-            return Ok(if relayed { Look::Content } else { Look::Nothing });
+            return match self.whole.len() > WHOLE_LIMIT {
+                false => Ok(Look::Nothing),
+                true if self.stream => Err(too_long()),
+                true => Ok(Look::Content),
+            };
         }
         if self.stream {
             return Err(no_stream(attempt, &self.whole));

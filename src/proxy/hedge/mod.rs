@@ -27,6 +27,7 @@ use super::Gateway;
 use super::attempt::{Answer, Attempt};
 use super::exchange::{Call, Exchange};
 use super::fault::Fault;
+use super::replay::is_begun;
 use super::response_body_filter::refusal;
 use super::retry::{digest, note};
 use super::upstream_peer::{PLANNED, set_first_deadline, unless_gone};
@@ -39,6 +40,7 @@ use crate::upstream::select::{Cursor, Seen};
 use bill::Bill;
 use race::{Race, State};
 
+pub use bill::LOST;
 pub use watch::{Event as WatchEvent, Watch};
 
 /// The error type raised when the second attempt is ahead of the running one.
@@ -92,10 +94,12 @@ pub fn rest(exchange: &Exchange) {
 }
 
 /// The prepared attempt is about to be sent: from when on it is late.
-pub fn arm(gateway: &Gateway, exchange: &Exchange) {
+pub fn arm(gateway: &Gateway, session: &Session, exchange: &Exchange) {
     let (Some(call), Some(attempt)) = (exchange.call.as_deref(), exchange.attempt.as_deref()) else { return };
     let Some(hedge) = call.plan.policy.hedge else { return };
-    if exchange.hedged || !takes(call) || attempt.turned {
+    // What the caller has a part of cannot begin anew elsewhere.
+    let told = is_begun(&session.downstream_session);
+    if exchange.hedged || told || !takes(call) || attempt.turned {
         return;
     }
     if let Some(after) = hedge.after.or_else(|| gateway.hedging.slow(&name(call, attempt))) {
@@ -142,19 +146,26 @@ pub fn moment(gateway: &Gateway, exchange: &mut Exchange) {
     }
 }
 
-/// Something of the answer went out, or would but for its being held until it is whole.
+/// The first token is here, or something of the answer went out.
 fn has_begun(attempt: &Attempt) -> bool {
+    if attempt.clock.first_token.is_some() {
+        return true;
+    }
     match &attempt.answer {
         Answer::Awaited | Answer::Refused(_) | Answer::Whole(_) => false,
-        Answer::Stream(streaming) => streaming.released || attempt.clock.first_token.is_some(),
+        Answer::Stream(streaming) => streaming.released,
         Answer::Passed { .. } | Answer::Sent(_) => true,
     }
 }
 
-/// The running attempt has made `body` of its answer: if there is any, it is first.
+/// The running attempt has made `body` of its answer: if there is any, or its first token is here, it is first.
 pub fn answered(gateway: &Gateway, exchange: &mut Exchange, body: Option<&Bytes>) {
     let Some(call) = exchange.call.as_deref() else { return };
-    if call.stage.hedge.is_on() && body.is_some_and(|body| !body.is_empty()) {
+    if !call.stage.hedge.is_on() {
+        return;
+    }
+    let token = exchange.attempt.as_ref().is_some_and(|attempt| attempt.clock.first_token.is_some());
+    if token || body.is_some_and(|body| !body.is_empty()) {
         call.stage.hedge.stop();
         settle(gateway, exchange);
     }
@@ -207,13 +218,14 @@ pub async fn take_over(
     };
     call.cursor = rival.cursor;
     match rival.race.shared.take() {
-        State::Ahead(attempt, handed) => {
+        State::Ahead(mut attempt, answer) => {
             rival.race.goes_on();
+            attempt.handed = true;
             exchange.fault = None;
             exchange.attempt = Some(attempt);
             outcome(gateway, "won");
             set_first_deadline(exchange);
-            Ok(Some(Box::new(handover::peer(handed))))
+            Ok(Some(Box::new(handover::peer(answer))))
         }
         State::Failed(attempt, fault) => {
             let seen = Seen { retry_forbidden: attempt.retry_forbidden, ..Seen::default() };

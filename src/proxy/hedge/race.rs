@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use super::inspect::{Inspector, Look};
 use crate::proxy::attempt::{Answer, Attempt};
 use crate::proxy::fault::Fault;
+use crate::proxy::queue;
 use crate::proxy::replay::{Limit, Stage};
 use crate::proxy::response_body_filter::{gather_refusal, refusal};
 use crate::proxy::retry::connect_reason;
@@ -231,7 +232,13 @@ async fn carry(begun: Begun, writer: Writer, asker: &Asker) -> Result<(), handov
 
 /// The target learns at once, not when the other attempt ends.
 fn tell(attempt: &mut Attempt, fault: &Fault) {
-    attempt.slot = None;
+    if let Some(slot) = attempt.slot.take() {
+        slot.end(queue::ended(fault.class));
+    }
+    if attempt.visit.is_some() {
+        // One server of several is judged before its target is, when the attempt is written down.
+        return;
+    }
     if let Some(ticket) = attempt.ticket.take() {
         ticket.failed(fault.class, fault.retry_after_ms);
         if matches!(fault.class, FaultClass::Authentication | FaultClass::Permission) {

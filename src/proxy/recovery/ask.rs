@@ -39,6 +39,16 @@ pub fn passes_over(call: &Call, step: &Step) -> bool {
     standing.is_some_and(|standing| !standing.broken.text().is_empty()) && !is_able(call, step)
 }
 
+/// Nobody behind the last step that goes on is one to fall back to: without them that one is waited for and tried again
+/// as any last one is.
+pub(super) fn ends_with_the_last_that_is_able(call: &mut Call) {
+    let steps = call.plan.steps.iter().enumerate().skip(call.cursor.step);
+    let last = steps.filter(|(_, step)| !passes_over(call, step)).map(|(at, _)| at).last();
+    if let Some(last) = last {
+        call.plan.steps.truncate(last.saturating_add(1));
+    }
+}
+
 /// The request for the rest of the answer, as the step's provider takes it.
 ///
 /// # Errors

@@ -56,7 +56,7 @@ impl Checker {
 
     fn head(&self, at: &BaseUrl) -> Result<RequestHeader> {
         let (path, headers) = match &self.check.request {
-            Some((path, headers)) => (path.as_bytes(), headers.as_slice()),
+            Some(request) => (request.path.as_bytes(), request.headers.as_slice()),
             None => (&b"/"[..], &[][..]),
         };
         let mut head = RequestHeader::build("GET", path, None)?;

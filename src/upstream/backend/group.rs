@@ -266,18 +266,23 @@ impl Visit {
         &self.group
     }
 
-    /// It has begun to answer.
+    /// It has begun to answer: it can be reached, and more is not known yet.
     pub fn heard(&self) {
         self.on_state(|state, now_ms| {
-            state.health.on_success(now_ms, self.call);
-            state.unreachable = false;
+            if state.unreachable {
+                state.health.on_success(now_ms, self.call);
+                state.unreachable = state.health.breaker(&POLICY, now_ms) != breaker::State::Closed;
+            }
         });
     }
 
     /// It answered well.
     pub fn succeeded(mut self) {
         self.told = true;
-        self.heard();
+        self.on_state(|state, now_ms| {
+            state.health.on_success(now_ms, self.call);
+            state.unreachable &= state.health.breaker(&POLICY, now_ms) != breaker::State::Closed;
+        });
     }
 
     /// The attempt failed. What concerns the key or the request speaks for the server.

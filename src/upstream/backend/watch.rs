@@ -1,5 +1,5 @@
 //! Checks the groups of the configuration in force: begins with a reload that brings one, ends with the one that takes
-//! it away. A group that stays the same is checked on without a break.
+//! it away. A group that stays the same is checked on without a break. Whom new limits let in is let in here too.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,11 +11,13 @@ use tokio::task::JoinHandle;
 
 use super::{Group, Groups};
 use crate::config::{ConfigHolder, Snapshot};
+use crate::upstream::capacity::Capacity;
 
 /// The service.
 pub struct Watch {
     pub config: Arc<ConfigHolder>,
     pub groups: Arc<Groups>,
+    pub capacity: Arc<Capacity>,
 }
 
 /// One group's checks, until it is dropped.
@@ -45,6 +47,7 @@ impl BackgroundService for Watch {
 
 impl Watch {
     fn follow(&self, snapshot: &Snapshot, running: &mut HashMap<u64, Checks>) {
+        self.capacity.follow(snapshot);
         self.groups.keep(snapshot);
         let groups = self.groups.all(snapshot);
         running.retain(|id, _| groups.iter().any(|(group, _)| group.id() == *id));

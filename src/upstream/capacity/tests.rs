@@ -1,3 +1,5 @@
+use govern::queue::Class;
+
 use super::*;
 
 const ONE: Limits = Limits { places: 1, per_target: None, waiting: 2, adaptive: false };
@@ -64,18 +66,65 @@ async fn who_waited_too_long_is_told_so() {
 }
 
 #[tokio::test]
-async fn a_limit_that_was_raised_lets_those_in_who_wait() {
+async fn a_limit_that_was_raised_lets_those_in_who_wait_though_nobody_comes_or_goes() {
     let gate = Capacity::default().gate(&"one".into());
     let _slot = gate.take(&ONE, 1, None).unwrap();
-    let first = gate.wait(&ONE, ask(), soon()).unwrap();
-    let more = Limits { places: 3, ..ONE };
-    let second = gate.wait(&more, ask(), soon()).unwrap();
+    let (first, second) = (gate.wait(&ONE, ask(), soon()).unwrap(), gate.wait(&ONE, ask(), soon()).unwrap());
+    gate.follow(&Limits { places: 3, ..ONE });
     let (first, second) = (first.place().await, second.place().await);
     assert!(first.is_ok() && second.is_ok());
 }
 
+#[tokio::test]
+async fn who_still_goes_by_limits_that_were_replaced_does_not_bring_them_back() {
+    let gate = Capacity::default().gate(&"one".into());
+    let first = gate.take(&ONE, 1, None).unwrap();
+    gate.follow(&Limits { places: 2, ..ONE });
+    let second = gate.take(&Limits { places: 2, ..ONE }, 1, None).unwrap();
+    let waiting = gate.wait(&ONE, ask(), soon()).unwrap();
+    assert!(gate.take(&ONE, 1, None).is_none());
+    drop(first);
+    // One is open, of two that may be.
+    assert!(waiting.place().await.is_ok());
+    drop(second);
+}
+
 #[test]
-fn a_thousand_threads_of_requests_never_exceed_the_limit() {
+fn nobody_who_comes_gets_the_place_of_who_waits() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let gate = Capacity::default().gate(&"one".into());
+    let (over, overtaken) = (AtomicBool::new(false), AtomicBool::new(false));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !over.load(Ordering::SeqCst) {
+                    // Noted while it is held.
+                    if let Some(_slot) = gate.take(&ONE, 2, None) {
+                        overtaken.store(true, Ordering::SeqCst);
+                    }
+                }
+            });
+        }
+        for _ in 0..1_000 {
+            let Some(mut slot) = gate.take(&ONE, 1, None) else { continue };
+            overtaken.store(false, Ordering::SeqCst);
+            for _ in 0..20 {
+                let waiting = gate.wait(&ONE, ask(), soon()).unwrap();
+                drop(slot);
+                slot = runtime.block_on(waiting.place()).unwrap();
+            }
+            if overtaken.load(Ordering::SeqCst) {
+                over.store(true, Ordering::SeqCst);
+                panic!("somebody came in between");
+            }
+        }
+        over.store(true, Ordering::SeqCst);
+    });
+}
+
+#[test]
+fn threads_that_come_and_leave_at_once_never_exceed_the_limit() {
     use std::sync::atomic::{AtomicU32, Ordering};
     let limits = Limits { places: 3, waiting: 1_000, ..ONE };
     let gate = Capacity::default().gate(&"one".into());

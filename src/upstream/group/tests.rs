@@ -104,3 +104,16 @@ fn a_session_stays_with_its_model_as_long_as_that_is_well() {
     }
     assert!((0..40).all(|session| stage.order(Strategy::Weighted, &members, Some(session)) == [0, 1]));
 }
+
+#[test]
+fn where_cost_decides_the_cheapest_model_stands_first_and_one_without_a_price_last() {
+    let stage = Stage::new();
+    let members = [
+        member("anthropic", "claude-opus-4-5", 9000),
+        member("openai", "nobody-knows-it", 9000),
+        member("openai", "gpt-4o-mini", 1),
+    ];
+    for _ in 0..20 {
+        assert_eq!(stage.order(Strategy::Cost, &members, None), [2, 0, 1]);
+    }
+}

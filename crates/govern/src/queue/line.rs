@@ -28,6 +28,8 @@ pub(super) struct Lines {
     /// The account of the class that was served last: who comes newly starts there, without credit.
     clock: u64,
     len: u32,
+    /// Those of them that no target's limit concerns.
+    easy: u32,
 }
 
 #[derive(Debug, Default)]
@@ -49,9 +51,15 @@ impl Lines {
         self.len
     }
 
+    /// Somebody waits whom no target's limit concerns.
+    pub(super) fn has_easy(&self) -> bool {
+        self.easy > 0
+    }
+
     pub(super) fn push(&mut self, class: Class, tenant: u64, entry: Entry) {
         let clock = self.clock;
         let Some(lines) = self.classes.get_mut(class.index()) else { return };
+        self.easy = self.easy.saturating_add(u32::from(entry.targets.is_empty()));
         if lines.tenants.is_empty() {
             lines.account = lines.account.max(clock);
         }
@@ -72,7 +80,7 @@ impl Lines {
         if line.entries.is_empty() {
             lines.tenants.remove(at);
         }
-        self.len = self.len.saturating_sub(1);
+        self.left(&entry);
         Some(entry)
     }
 
@@ -89,12 +97,17 @@ impl Lines {
             let Some((tenant, entry)) = lines.take(&open, &can) else { continue };
             self.clock = lines.account;
             lines.account = lines.account.saturating_add(STRIDE / class.weight());
-            self.len = self.len.saturating_sub(1);
+            self.left(&entry);
             let least = self.clock.saturating_sub(MOST_BEHIND);
             self.classes.iter_mut().for_each(|lines| lines.account = lines.account.max(least));
             return Some((tenant, entry));
         }
         None
+    }
+
+    fn left(&mut self, entry: &Entry) {
+        self.len = self.len.saturating_sub(1);
+        self.easy = self.easy.saturating_sub(u32::from(entry.targets.is_empty()));
     }
 
     /// How many would start before somebody who joins now.
@@ -120,10 +133,21 @@ impl ClassLines {
 
     fn take(&mut self, open: &impl Fn(u64) -> u32, can: &impl Fn(&Entry) -> bool) -> Option<(u64, Entry)> {
         let starts = |line: &Line| line.entries.iter().position(can);
-        let able = self.tenants.iter().enumerate();
-        let able = able.filter_map(|(at, line)| Some((open(line.tenant), at, starts(line)?)));
         // Of equals the first: the one who was served longest ago.
-        let (_, at, place) = able.min_by_key(|&(open, at, _)| (open, at))?;
+        let mut first: Option<(u32, usize, usize)> = None;
+        for (at, line) in self.tenants.iter().enumerate() {
+            let open = open(line.tenant);
+            if first.is_none_or(|(least, ..)| open < least)
+                && let Some(place) = starts(line)
+            {
+                first = Some((open, at, place));
+            }
+            if first.is_some_and(|(least, ..)| least == 0) {
+                // Nobody has fewer.
+                break;
+            }
+        }
+        let (_, at, place) = first?;
         let mut line = self.tenants.remove(at);
         let (tenant, entry) = (line.tenant, line.entries.remove(place));
         if !line.entries.is_empty() {

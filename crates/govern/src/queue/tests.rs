@@ -492,3 +492,42 @@ fn targets_that_nobody_asks_any_more_are_forgotten() {
     }
     assert!(room.targets.len() <= Room::MOST_TARGETS);
 }
+
+#[test]
+fn whose_turn_it_is_is_found_without_a_look_at_everybody() {
+    let mut lines = Lines::default();
+    let entry = |number| Entry { number, targets: vec![number % 2], until_ms: u64::MAX };
+    (0..5_000).for_each(|nth| lines.push(Class::Normal, nth, entry(nth)));
+    let looked = std::cell::Cell::new(0);
+    let open = |_: u64| {
+        looked.set(looked.get() + 1);
+        0
+    };
+    let (tenant, _) = lines.take(open, |entry| entry.targets == [1]).unwrap();
+    assert_eq!((tenant, looked.get()), (1, 2));
+}
+
+#[test]
+fn while_every_target_is_full_nobody_is_looked_at_and_whoever_can_start_is_found() {
+    let limits = Limits { per_target: Some(1), ..FEW };
+    let mut room = Room::default();
+    let first = room.take(&limits, 0, Some(1), 0).unwrap();
+    let ask = |tenant, targets: &[u64]| Ask { targets: targets.to_vec(), ..ask(Class::Normal, tenant) };
+    let numbers: Vec<u64> =
+        (1..=3).map(|tenant| room.enter(&limits, ask(tenant, &[1]), 0).unwrap()).collect();
+    assert!(!room.lets_anybody_in(&limits) && room.next(&limits, 1).is_none());
+    // One whom no target concerns, and who leaves again.
+    let easy = room.enter(&limits, ask(4, &[]), 0).unwrap();
+    assert!(room.lets_anybody_in(&limits));
+    room.leave(Class::Normal, 4, easy);
+    assert!(!room.lets_anybody_in(&limits));
+    let easy = room.enter(&limits, ask(4, &[]), 0).unwrap();
+    assert!(matches!(room.next(&limits, 1), Some(Next::Starts { entry, .. }) if entry == easy));
+    assert!(!room.lets_anybody_in(&limits));
+    room.done(&limits, first, Ended::Served, 2);
+    assert!(matches!(room.next(&limits, 2), Some(Next::Starts { entry, .. }) if entry == numbers[0]));
+    // A second place at each target.
+    let more = Limits { per_target: Some(2), ..limits };
+    assert!(matches!(room.next(&more, 3), Some(Next::Starts { entry, .. }) if entry == numbers[1]));
+    assert!(room.next(&more, 3).is_none());
+}

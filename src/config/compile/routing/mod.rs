@@ -101,6 +101,7 @@ fn compile_target(
     }
     let told = raw.model.as_deref().filter(|_| raw.provider.is_none());
     let split = told.and_then(|model| names::last(model, names).split_once('/'));
+    let split = split.filter(|(left, _)| known.provider(left).is_some());
     let provider = raw.provider.as_deref().or(split.map(|(left, _)| left));
     if let (Some(key), Some(provider)) = (&raw.key, provider.and_then(|name| known.provider(name))) {
         let has = provider.keys.iter().any(|own| *own.name == **key || *own.id == **key);
@@ -124,7 +125,15 @@ fn compile_target(
     }
     RouteTarget {
         provider: raw.provider.as_deref().map(Arc::from),
-        model: raw.model.as_deref().map(Arc::from),
+        model: raw.model.as_deref().map(|model| match raw.provider.as_deref() {
+            Some(provider) => Arc::from(names::beside(
+                compiler,
+                (&child(pointer, "model"), model),
+                provider,
+                (names, known),
+            )),
+            None => Arc::from(model),
+        }),
         key: raw.key.as_deref().map(Arc::from),
         weight: thousandths(raw.weight),
     }

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use super::{Known, unknown_provider};
 use crate::config::compile::{Compiler, preset};
 use crate::config::document::At;
-use crate::config::problem::child;
+use crate::config::problem::{child, did_you_mean};
 use crate::config::raw;
+use crate::config::snapshot::Key;
 
 /// Longest name of an alias or group; what callers may write is no longer.
 const LONGEST: usize = 256;
@@ -48,6 +49,36 @@ pub(super) fn last<'n>(name: &'n str, raw: &'n raw::Routing) -> &'n str {
     name
 }
 
+/// What a name means beside `provider`: an alias of one of its models is that model.
+pub(super) fn beside<'n>(
+    compiler: &mut Compiler<'_>,
+    (pointer, name): (&str, &'n str),
+    provider: &str,
+    (raw, known): (&'n raw::Routing, &Known<'_>),
+) -> &'n str {
+    if name.is_empty() {
+        compiler.problem(pointer, At::Value, "the name of the model is empty");
+    }
+    let meant = last(name, raw);
+    if raw.groups.contains_key(meant) {
+        let message = format!("{meant:?} is a group, which names its providers itself");
+        compiler.problem(pointer, At::Value, message);
+    }
+    if meant == name {
+        return name;
+    }
+    let split = meant.split_once('/').and_then(|(left, model)| Some((known.provider(left)?, model)));
+    match split {
+        Some((other, model)) if known.provider(provider).is_some_and(|own| own.name == other.name) => model,
+        Some((other, _)) => {
+            let message = format!("the alias {name:?} is a model of {}, not of {provider}", other.name);
+            compiler.problem(pointer, At::Value, message);
+            meant
+        }
+        None => meant,
+    }
+}
+
 /// A new name that hides no provider's models.
 pub(super) fn check_new(compiler: &mut Compiler<'_>, (name, pointer): (&str, &str), known: &Known<'_>) {
     let message = match name.split_once('/') {
@@ -76,10 +107,21 @@ pub(super) fn check(
     if raw.aliases.contains_key(name) || raw.groups.contains_key(name) {
         return;
     }
-    if let Some((left, _)) = name.split_once('/')
-        && known.provider(left).is_none()
-        && preset::find(left).is_some()
-    {
+    let Some((left, model)) = name.split_once('/') else { return };
+    if known.provider(left).is_some() {
+        if model.is_empty() {
+            compiler.problem(pointer, At::Value, format!("no model stands behind {name:?}"));
+        }
+    } else if preset::find(left).is_some() {
         unknown_provider(compiler, pointer, left, known);
+    } else if let Some(near) = did_you_mean(left, known.by_name.keys().map(AsRef::as_ref)) {
+        // Models have slashes in their names too.
+        let listed = |key: &Arc<Key>| key.models.iter().any(|model| **model == *name);
+        if !known.providers.iter().any(|provider| provider.keys.iter().any(listed)) {
+            let message = format!(
+                "no provider {left:?} is configured, so {name:?} is a model's name; did you mean {near:?}?"
+            );
+            compiler.warn(pointer, message);
+        }
     }
 }

@@ -11,7 +11,7 @@ use crate::config::expression::Expression;
 use crate::config::policy::Limits;
 use crate::config::problem::{Problem, child};
 use crate::config::raw;
-use crate::config::routing::{After, Mirror, RouteTarget, Rule, Treatment};
+use crate::config::routing::{After, MOST_ASKED, Mirror, RouteTarget, Rule, Treatment};
 
 /// `routing.rules`, in the order of the file.
 pub(super) fn ours(compiler: &mut Compiler<'_>, raw: &raw::Routing, known: &Known<'_>) -> Vec<Arc<Rule>> {
@@ -28,6 +28,13 @@ pub(super) fn ours(compiler: &mut Compiler<'_>, raw: &raw::Routing, known: &Know
             Some(names) => After::Listed(fallbacks(compiler, (&list, names), raw, known)),
             None => After::Others,
         };
+        let own = if after == After::Others { targets.len() } else { 1 };
+        let listed = rule.fallbacks.as_ref().map_or(0, Vec::len);
+        if own + listed > MOST_ASKED {
+            let message =
+                format!("at most {MOST_ASKED} models are asked for one request: the last are left out");
+            compiler.warn(&pointer, message);
+        }
         let mirror = mirror(compiler, rule, &pointer, (raw, known));
         if !rule.disabled {
             rules.push(Arc::new(Rule {

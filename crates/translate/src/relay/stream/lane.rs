@@ -52,6 +52,14 @@ pub(super) struct Translation {
     pub(super) tail: Vec<u8>,
 }
 
+/// What ends without a finish reason is cut off: to close an open part would make it look whole.
+pub(super) fn keep_open(events: &mut Vec<Event>, finished: bool) {
+    let finishes = |event: &Event| matches!(event, Event::Finish { .. });
+    if !finished && !events.iter().any(finishes) {
+        events.retain(|event| !matches!(event, Event::PartStop { .. }));
+    }
+}
+
 impl Lane {
     pub(super) fn frame(&mut self, frame: &Frame<'_>, out: &mut Vec<u8>) -> Flow {
         if self.from == Framing::EventStreamChunks && is_exception(frame) {
@@ -154,6 +162,9 @@ impl Lane {
                 self.seen.skipped = self.seen.skipped.saturating_add(1);
             }
         }
+        if events.iter().any(|event| matches!(event, Event::End)) {
+            keep_open(&mut events, self.seen.finish.is_some());
+        }
         self.seen.choices_ending = translation.decoder.ending();
         self.encode(&mut events, out);
         if let Some(translation) = &mut self.translation {
@@ -235,11 +246,7 @@ impl Lane {
         let Some(translation) = &mut self.translation else { return };
         let mut events = std::mem::take(&mut translation.events);
         translation.decoder.end(&mut events);
-        let finishes = |event: &Event| matches!(event, Event::Finish { .. });
-        if self.seen.finish.is_none() && !events.iter().any(finishes) {
-            // Cut off: to close an open tool call would make it look whole.
-            events.retain(|event| !matches!(event, Event::PartStop { .. }));
-        }
+        keep_open(&mut events, self.seen.finish.is_some());
         self.encode(&mut events, out);
     }
 

@@ -4,7 +4,7 @@
 //! out, standing where the caller stands: between wires it is there, and for a relay one is made and led through the same
 //! events. A new pipe over another provider's stream then writes on with it. Whether to go on is the owner's to decide.
 
-use super::lane::Translation;
+use super::lane::{Translation, keep_open};
 use super::splice::Splice;
 use super::{StreamPipe, StreamPipeOptions};
 use crate::Wire;
@@ -16,8 +16,9 @@ use crate::wire::{Dialect, Echo, StreamDecoder, StreamEncoder};
 #[cfg(test)]
 mod tests;
 
-/// Bytes that are kept before they are read: most streams never break.
-const UNREAD: usize = 64 * 1024;
+/// Bytes that are kept before they are read: most streams never break, and short ones are never read. All that run at
+/// once keep as much.
+const UNREAD: usize = 16 * 1024;
 
 /// What came through a pipe.
 pub(super) struct Memory {
@@ -108,7 +109,7 @@ impl StreamPipe {
     pub fn said(&mut self) -> Option<&str> {
         let drained = self.drained;
         let seen = &self.lane.seen;
-        if self.closed || seen.finish.is_some() || seen.choices_ending != 0 {
+        if self.closed || seen.finish.is_some() {
             return None;
         }
         let unsigned = matches!(self.wire, Wire::Anthropic | Wire::BedrockConverse | Wire::OpenAiResponses);
@@ -116,7 +117,8 @@ impl StreamPipe {
         if let Some(splice) = self.lane.splice() {
             return fits(splice).then(|| splice.text());
         }
-        let memory = self.memory.as_mut()?;
+        let ending = seen.choices_ending != 0;
+        let memory = self.memory.as_mut().filter(|_| !ending)?;
         memory.read();
         if drained {
             memory.finish();
@@ -166,16 +168,17 @@ impl StreamPipe {
 impl Memory {
     /// Takes what came. False: it is more than is kept, and the stream cannot be gone on with.
     pub(super) fn take(&mut self, chunk: &[u8]) -> bool {
-        self.recent.extend_from_slice(chunk);
-        if self.recent.len() > UNREAD {
+        if self.recent.len().saturating_add(chunk.len()) > UNREAD {
             self.read();
         }
+        self.recent.extend_from_slice(chunk);
         !self.splice.is_too_long()
     }
 
     fn read(&mut self) {
-        let recent = std::mem::take(&mut self.recent);
-        self.reader.parser.push(&recent);
+        self.reader.parser.push(&self.recent);
+        self.recent.clear();
+        self.recent.shrink_to(UNREAD);
         while let Some(frame) = self.reader.parser.next_frame() {
             let reading = Reading { decoder: &mut self.reader.decoder, mender: &mut self.reader.mender };
             self.reader.fits = reading.frame(&frame, &mut self.reader.encoder, &mut self.splice);
@@ -212,6 +215,10 @@ impl Reading<'_> {
             {
                 events.clear();
             }
+        }
+        if events.iter().any(|event| matches!(event, Event::End)) {
+            // The end that the caller did not get.
+            keep_open(&mut events, !splice.is_open());
         }
         for event in &events {
             splice.note(event);

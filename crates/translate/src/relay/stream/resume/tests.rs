@@ -116,7 +116,7 @@ fn reasoning_behind_a_text_is_left_out_and_told() {
     let (out, pipe) = gone_on(&[text("The answer")], &[thinks.clone(), thinks.clone(), text(" is 42")]);
     assert!(!out.contains("hm"), "{out}");
     assert_eq!(pipe.losses().as_slice().len(), 1);
-    let (out, pipe) = gone_on(&[thinks.clone()], &[thinks, text("The answer")]);
+    let (out, pipe) = gone_on(std::slice::from_ref(&thinks), &[thinks.clone(), text("The answer")]);
     assert_eq!(out.matches("hm").count(), 2, "{out}");
     assert!(pipe.losses().is_empty());
 }
@@ -137,4 +137,57 @@ fn a_long_text_is_kept_as_text_and_a_longer_one_not_at_all() {
     }
     assert!(whole.len() > 1024 * 1024 && pipe.said().is_none());
     assert!(pipe.memory.is_none(), "what cannot be used is not kept");
+}
+
+/// The end of the message closed its blocks in what was remembered, though the caller had neither.
+#[test]
+fn an_end_without_a_finish_reason_closed_the_block_that_is_gone_on_with() {
+    let event = |kind: &str, mut body: serde_json::Value| {
+        body["type"] = json!(kind);
+        format!("event: {kind}\ndata: {body}\n\n")
+    };
+    let start = |id: &str| {
+        let usage = json!({"input_tokens": 3, "output_tokens": 1});
+        let message = json!({"id": id, "type": "message", "role": "assistant", "model": "m", "content": [],
+            "stop_reason": null, "stop_sequence": null, "usage": usage});
+        event("message_start", json!({ "message": message }))
+    };
+    let block =
+        event("content_block_start", json!({"index": 0, "content_block": {"type": "text", "text": ""}}));
+    let says = |text: &str| {
+        event("content_block_delta", json!({"index": 0, "delta": {"type": "text_delta", "text": text}}))
+    };
+    let stop = event("message_stop", json!({}));
+    for caller in [Wire::Anthropic, Wire::OpenAiResponses] {
+        let options = StreamPipeOptions { caller, upstream: Wire::Anthropic, ..options() };
+        let mut pipe = StreamPipe::new(options.clone(), caller.dialect().unwrap()).with_memory(options);
+        let mut out = Vec::new();
+        for frame in [start("a"), block.clone(), says("one "), stop.clone()] {
+            pipe.push(frame.as_bytes(), &mut out);
+        }
+        let broken = pipe.break_off(&Usage::default()).unwrap();
+        let mut pipe = StreamPipe::resumed(Wire::Anthropic, broken, false);
+        let end = event(
+            "message_delta",
+            json!({"delta": {"stop_reason": "end_turn", "stop_sequence": null},
+            "usage": {"output_tokens": 2}}),
+        );
+        let closed = event("content_block_stop", json!({"index": 0}));
+        for frame in [start("b"), block.clone(), says("two"), closed, end, stop.clone()] {
+            pipe.push(frame.as_bytes(), &mut out);
+        }
+        assert!(pipe.end(None, &mut out));
+        let out = String::from_utf8(out).unwrap();
+        let count = |text: &str| out.matches(text).count();
+        match caller {
+            Wire::Anthropic => {
+                assert_eq!(count("event: content_block_start"), 1, "{out}");
+                assert_eq!(count("event: content_block_stop"), 1, "{out}");
+            }
+            _ => {
+                assert_eq!(count("event: response.output_text.done"), 1, "{out}");
+                assert!(out.contains("one two"), "{out}");
+            }
+        }
+    }
 }
