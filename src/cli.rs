@@ -38,7 +38,11 @@ enum Command {
     /// Read a configuration file and say what is wrong with it, or what it would serve
     Check {
         /// JSON (comments allowed) or YAML
-        file: PathBuf,
+        #[arg(required_unless_present = "config")]
+        file: Option<PathBuf>,
+        /// The same, as it is given to `serve`
+        #[arg(long, value_name = "FILE", conflicts_with = "file")]
+        config: Option<PathBuf>,
     },
     /// Print the JSON schema of the configuration file
     Schema,
@@ -123,7 +127,8 @@ pub fn run() -> ExitCode {
     match cli.command {
         None => serve(&cli.serve),
         Some(Command::Serve(options)) => serve(&options),
-        Some(Command::Check { file }) => check(&file),
+        // Clap has seen to it that there is one.
+        Some(Command::Check { file, config }) => check(&file.or(config).unwrap_or_default()),
         Some(Command::Schema) => print(&config::schema::text()),
         Some(Command::Detach { words }) => match server::successor::detach(&words) {
             Ok(()) => ExitCode::SUCCESS,

@@ -92,6 +92,14 @@ pub struct Upstream {
     pub task: Option<tasks::Format>,
 }
 
+impl Upstream {
+    /// A body that was made for the provider's wire.
+    pub fn made(target: Target, body: impl Into<Bytes>, losses: Losses) -> Self {
+        let body = body.into();
+        Self { target, body, losses, relay: false, usage_is_ours: false, betas: None, task: None }
+    }
+}
+
 /// When things happened.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
@@ -399,7 +407,7 @@ fn passed(call: &Call, provider: &Provider, (at, model): (&BaseUrl, &str), mut t
         }
         _ => call.body.clone(),
     };
-    Upstream { target, body, losses, relay: true, usage_is_ours: false, betas: None, task: None }
+    Upstream { relay: true, ..Upstream::made(target, body, losses) }
 }
 
 fn translated(
@@ -417,14 +425,13 @@ fn translated(
     let rules = ModelRules::of(&provider.name, target.wire, model);
     let to = Destination { quirks: target.quirks, rules: &rules, model };
     if let Some(format) = target.count {
-        let body = count::encode_request(format, request, &to, &mut losses)?.into();
+        let body = count::encode_request(format, request, &to, &mut losses)?;
         let task = Some(tasks::Format::Count(format));
-        return Ok(Upstream { target, body, losses, relay: false, usage_is_ours: false, betas: None, task });
+        return Ok(Upstream { task, ..Upstream::made(target, body, losses) });
     }
     let body = target.wire.codec().encode_request(request, &to, &mut losses)?;
     let body = apply_quirks(body, target.quirks, &mut losses);
-    let body = Bytes::from(body);
-    Ok(Upstream { target, body, losses, relay: false, usage_is_ours: false, betas: None, task: None })
+    Ok(Upstream::made(target, body, losses))
 }
 
 /// Reads the body as its dialect has it, once.

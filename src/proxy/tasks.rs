@@ -159,7 +159,7 @@ fn relayed(call: &Call, model: &str, target: Target, format: Format) -> Upstream
         std::borrow::Cow::Owned(body) => Bytes::from(body),
     };
     let body = if target.wire == Wire::Gemini { renamed(body, model) } else { body };
-    Upstream { target, body, losses, relay: true, usage_is_ours: false, betas: None, task: Some(format) }
+    Upstream { relay: true, task: Some(format), ..Upstream::made(target, body, losses) }
 }
 
 /// Gemini's embeddings name the model in the body as well as in the path.
@@ -171,13 +171,5 @@ pub fn renamed(body: Bytes, model: &str) -> Bytes {
 }
 
 fn made(body: Vec<u8>, losses: Losses, target: Target, format: Format) -> Upstream {
-    Upstream {
-        target,
-        body: body.into(),
-        losses,
-        relay: false,
-        usage_is_ours: false,
-        betas: None,
-        task: Some(format),
-    }
+    Upstream { task: Some(format), ..Upstream::made(target, body, losses) }
 }

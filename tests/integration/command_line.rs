@@ -44,7 +44,11 @@ fn a_port_in_use_ends_with_2_and_an_advice() {
 fn check_says_what_would_be_served_or_every_problem() {
     let folder = tempfile::tempdir().unwrap();
     let good = json!({"providers": {"openai": {"keys": [{"value": "sk-1"}]}}}).to_string();
+    // As it is given to `serve` too: that is what people type.
+    let (code, named, _) = run(&["check", "--config", &file(&folder, &good)]);
+    assert_eq!(code, Some(0), "{named}");
     let (code, out, _) = run(&["check", &file(&folder, &good)]);
+    assert_eq!(named, out);
     assert_eq!(code, Some(0), "{out}");
     assert!(out.contains("openai") && !out.contains("sk-1"), "{out}");
     let bad = "{\"providers\": {\"openai\": {\"keys\": 3}},\n \"client\": {\"max_request_body_size_mb\": 0}}";

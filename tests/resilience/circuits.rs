@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::rig::{Case, Rig, backup_model, each, provider, request};
 use crate::support::answers::{
-    after_two_words, chunk, end, events, healthy, json_answer, open_stream, refusal, whole,
+    after_two_words, chunk, end, events, healthy, json_answer, large_or_late, open_stream, refusal, whole,
 };
 use crate::support::client::Request;
 use crate::support::gateway::Gateway;
@@ -273,23 +273,7 @@ fn a_probe_that_streams_kept_the_circuit_half_open() {
 
 #[test]
 fn a_caller_that_read_slowly_opened_the_circuit() {
-    let primary = Upstream::start(|hit| {
-        if hit.model() == "pause" {
-            let mut script = vec![Act::Pause(Duration::from_millis(1_200))];
-            script.extend(healthy(hit));
-            return script;
-        }
-        let frames = events(hit.wire(), hit.model());
-        let (begin, rest) = frames.split_at(after_two_words(hit.wire()));
-        let mut script = open_stream(begin, Duration::ZERO);
-        // More than sockets hold.
-        let word = json!({"id": "i", "object": "chat.completion.chunk", "created": 1, "model": hit.model(),
-            "choices": [{"index": 0, "delta": {"content": "x".repeat(60_000)}, "finish_reason": null}]});
-        script.extend((0..300).map(|_| chunk(format!("data: {word}\n\n"))));
-        script.extend(rest.iter().map(chunk));
-        script.push(end());
-        script
-    });
+    let primary = Upstream::start(|hit| large_or_late(hit, 300, 60_000));
     let url = primary.url();
     // A busy machine may be late with the first token: that is not what is looked at.
     let rig = Rig::with_network(primary, &["primary-key"], |_| {

@@ -1,11 +1,9 @@
 //! What is held against whom: keys, targets, providers, and callers that read slowly.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use crate::rig::{network, provider, request};
-use crate::support::answers::{after_two_words, chunk, end, events, healthy, open_stream, refusal};
+use crate::support::answers::{healthy, large_or_late, refusal};
 use crate::support::client::Request;
 use crate::support::gateway::Gateway;
 use crate::support::upstream::{Act, Gate, Upstream};
@@ -134,23 +132,7 @@ fn a_provider_is_open_when_all_its_targets_are_and_each_is_listed() {
 
 #[test]
 fn the_pace_of_an_answer_was_held_against_a_provider_whose_caller_did_not_read() {
-    let upstream = Upstream::start(|hit| {
-        if hit.model() == "pause" {
-            let mut script = vec![Act::Pause(Duration::from_millis(1_200))];
-            script.extend(healthy(hit));
-            return script;
-        }
-        let frames = events(hit.wire(), hit.model());
-        let (begin, rest) = frames.split_at(after_two_words(hit.wire()));
-        let mut script = open_stream(begin, Duration::ZERO);
-        // More than sockets hold.
-        let word = json!({"id": "i", "object": "chat.completion.chunk", "created": 1, "model": hit.model(),
-            "choices": [{"index": 0, "delta": {"content": "x".repeat(20_000)}, "finish_reason": null}]});
-        script.extend((0..600).map(|_| chunk(format!("data: {word}\n\n"))));
-        script.extend(rest.iter().map(chunk));
-        script.push(end());
-        script
-    });
+    let upstream = Upstream::start(|hit| large_or_late(hit, 600, 20_000));
     let mut one = provider(Wire::OpenAi, &upstream.url(), &["key-a"]);
     one["network_config"] = network(&upstream.url());
     // Within 0.8 s of reading; while nobody reads nothing can come.

@@ -164,6 +164,19 @@ fn a_second_attempt_whose_first_token_comes_late_is_not_ended_when_it_wins() {
     assert_eq!(told.attempts(), ["openai hedge_lost", "anthropic success"]);
 }
 
+/// Goes on with an answer at once, and gives one of its own when the gate opens.
+fn busy_but_able(gate: &Gate) -> Upstream {
+    let held = gate.clone();
+    Upstream::start(move |hit| {
+        if goes_on(hit) {
+            return rest(hit);
+        }
+        let mut script = vec![Act::Wait(held.clone())];
+        script.extend(healthy(hit));
+        script
+    })
+}
+
 /// Open and waiting requests at a provider.
 fn places(gateway: &Gateway, name: &str) -> (u64, u64) {
     let health = gateway.health();
@@ -175,16 +188,7 @@ fn places(gateway: &Gateway, name: &str) -> (u64, u64) {
 #[test]
 fn the_rest_of_an_answer_waits_for_a_place_and_gives_it_back() {
     let gate = Gate::shut();
-    let held = gate.clone();
-    let first = Upstream::start(cut);
-    let next = Upstream::start(move |hit| {
-        if goes_on(hit) {
-            return rest(hit);
-        }
-        let mut script = vec![Act::Wait(held.clone())];
-        script.extend(healthy(hit));
-        script
-    });
+    let (first, next) = (Upstream::start(cut), busy_but_able(&gate));
     let one = json!({"concurrency_and_buffer_size": {"concurrency": 1}});
     let gateway = Gateway::start(
         &json!({"providers": {"openai": at(&first.url(), &one), "anthropic": at(&next.url(), &one)}}),
@@ -339,16 +343,7 @@ fn a_server_that_refuses_a_second_attempt_is_not_held_against_its_key() {
 #[test]
 fn the_rest_of_an_answer_waits_for_who_is_able_rather_than_for_nobody() {
     let gate = Gate::shut();
-    let held = gate.clone();
-    let first = Upstream::start(cut);
-    let next = Upstream::start(move |hit| {
-        if goes_on(hit) {
-            return rest(hit);
-        }
-        let mut script = vec![Act::Wait(held.clone())];
-        script.extend(healthy(hit));
-        script
-    });
+    let (first, next) = (Upstream::start(cut), busy_but_able(&gate));
     let one = json!({"concurrency_and_buffer_size": {"concurrency": 1}});
     let gateway = Gateway::start(
         &json!({"providers": {"openai": at(&first.url(), &json!({})), "anthropic": at(&next.url(), &one)}}),

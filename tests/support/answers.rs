@@ -172,6 +172,25 @@ pub fn refusal(hit: &Hit, status: u16, kind: &str, message: &str, headers: &[(&s
     json_answer(status, headers, &error_body(hit.wire(), kind, message))
 }
 
+/// To the model `pause` an answer that comes late, to others a stream of `pieces` words of `size` letters: more than
+/// sockets hold.
+pub fn large_or_late(hit: &Hit, pieces: usize, size: usize) -> Script {
+    if hit.model() == "pause" {
+        let mut script = vec![Act::Pause(Duration::from_millis(1_200))];
+        script.extend(healthy(hit));
+        return script;
+    }
+    let frames = events(hit.wire(), hit.model());
+    let (begin, rest) = frames.split_at(after_two_words(hit.wire()));
+    let mut script = open_stream(begin, Duration::ZERO);
+    let word = json!({"id": "i", "object": "chat.completion.chunk", "created": 1, "model": hit.model(),
+        "choices": [{"index": 0, "delta": {"content": "x".repeat(size)}, "finish_reason": null}]});
+    script.extend((0..pieces).map(|_| chunk(format!("data: {word}\n\n"))));
+    script.extend(rest.iter().map(chunk));
+    script.push(end());
+    script
+}
+
 /// An error body.
 pub fn error_body(wire: Wire, kind: &str, message: &str) -> Value {
     match wire {

@@ -81,15 +81,7 @@ pub fn prepare(
     let to = Destination { quirks: target.quirks, rules: &rules, model };
     let body = target.wire.codec().encode_request(&request, &to, &mut losses)?;
     let body = how.mark(apply_quirks(body, target.quirks, &mut losses));
-    let mut upstream = Upstream {
-        target,
-        body: body.into(),
-        losses,
-        relay: false,
-        usage_is_ours: false,
-        betas: None,
-        task: None,
-    };
+    let mut upstream = Upstream::made(target, body, losses);
     put_betas(&mut upstream, &call.betas, (model, provider));
     Ok(upstream)
 }
