@@ -45,6 +45,8 @@ pub struct Broken {
     to: Framing,
     encoder: Box<dyn StreamEncoder>,
     splice: Splice,
+    /// The last frame of a body that ended: the caller has not had it, and who goes on was told that it has.
+    held: Vec<u8>,
 }
 
 impl std::fmt::Debug for Broken {
@@ -138,7 +140,9 @@ impl StreamPipe {
         };
         self.closed = true;
         splice.turn_over(spent);
-        Some(Broken { caller: self.lane.caller, wire: self.wire, to: self.lane.to, encoder, splice })
+        let mut held = Vec::new();
+        self.lane.hold.flush(&mut held);
+        Some(Broken { caller: self.lane.caller, wire: self.wire, to: self.lane.to, encoder, splice, held })
     }
 
     /// A pipe over the stream of a provider on `upstream` that goes on where `broken` stopped.
@@ -153,6 +157,7 @@ impl StreamPipe {
         };
         let mut pipe = Self::towards(options, broken.caller);
         pipe.lane.to = broken.to;
+        pipe.lane.hold.data(&broken.held, true, &mut Vec::new());
         if let Some(translation) = &mut pipe.lane.translation {
             translation.encoder = broken.encoder;
             translation.started = true;

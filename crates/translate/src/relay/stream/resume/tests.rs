@@ -100,6 +100,26 @@ fn what_is_more_than_text_is_not_gone_on_with() {
     assert!(pipe(&[text("The answer")]).0.said().is_some());
 }
 
+/// A body may end within the blank line behind a frame: its word was remembered, and never sent.
+#[test]
+fn the_last_word_of_a_body_that_ended_is_said_once() {
+    let cut = |ends: &str| text(" is").trim_end().to_owned() + ends;
+    for ends in ["", "\n", "\n\n"] {
+        let (mut first, mut out) = pipe(&[text("The answer"), cut(ends)]);
+        let mut none = Vec::new();
+        assert!(!first.end(None, &mut none) && none.is_empty());
+        let broken = first.break_off(&Usage::default()).unwrap();
+        assert_eq!(broken.text(), "The answer is");
+        let mut second = StreamPipe::resumed(Wire::OpenAiChat, broken, false);
+        let mut rest = Vec::new();
+        second.push(text(" 42").as_bytes(), &mut rest);
+        second.push(STOP.as_bytes(), &mut rest);
+        assert!(second.end(None, &mut rest));
+        out.push_str(std::str::from_utf8(&rest).unwrap());
+        assert_eq!(said(&out), "The answer is 42", "{ends:?}");
+    }
+}
+
 #[test]
 fn a_call_may_follow_and_is_the_last_that_may() {
     let call = delta(json!({"tool_calls": [{"index": 0, "id": "c", "type": "function",
