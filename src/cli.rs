@@ -6,6 +6,8 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::account::prices::Prices;
+use crate::account::show;
 use crate::config::{self, ConfigHolder, Environment, Problem};
 use crate::server;
 use crate::telemetry::logger::{self, Style};
@@ -46,6 +48,14 @@ enum Command {
     },
     /// Print the JSON schema of the configuration file
     Schema,
+    /// Say what a model costs, and where the price is from
+    Prices {
+        /// A model, or provider/model [default: every model that has a price, a line each]
+        model: Option<String>,
+        /// Configuration file, JSON or YAML [default: as for serve]
+        #[arg(long, value_name = "FILE", env = "BIFROST_CONFIG")]
+        config: Option<PathBuf>,
+    },
     /// A step of an upgrade: starts a program and ends
     #[command(name = server::successor::DETACH, hide = true)]
     Detach {
@@ -129,6 +139,7 @@ pub fn run() -> ExitCode {
         Some(Command::Serve(options)) => serve(&options),
         // Clap has seen to it that there is one.
         Some(Command::Check { file, config }) => check(&file.or(config).unwrap_or_default()),
+        Some(Command::Prices { model, config }) => prices(model.as_deref(), config.as_deref()),
         Some(Command::Schema) => print(&config::schema::text()),
         Some(Command::Detach { words }) => match server::successor::detach(&words) {
             Ok(()) => ExitCode::SUCCESS,
@@ -184,6 +195,25 @@ fn check(file: &std::path::Path) -> ExitCode {
     let ok = report.is_ok();
     let printed = print(report.to_string().trim_end());
     if ok { printed } else { ExitCode::from(UNUSABLE) }
+}
+
+fn prices(model: Option<&str>, file: Option<&std::path::Path>) -> ExitCode {
+    let environment = Environment::Real;
+    let app_dir = config::default_app_dir(&environment);
+    let loaded = match config::load(&config::discover(file, app_dir.as_deref()), &environment, 1) {
+        Ok(loaded) => loaded,
+        Err(problems) => return refused(&problems),
+    };
+    let text = show::text(&loaded.snapshot, &Prices::default(), model);
+    match (text.is_empty(), model) {
+        (false, Some(_)) => print(&format!("{text}{}", show::origin(&loaded.snapshot).trim_end())),
+        (false, None) => print(text.trim_end()),
+        (true, _) => unusable(&format!(
+            "no configured provider has a price for {}\n{}",
+            model.unwrap_or("any model"),
+            show::origin(&loaded.snapshot).trim_end()
+        )),
+    }
 }
 
 fn refused(problems: &[Problem]) -> ExitCode {

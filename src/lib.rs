@@ -4,6 +4,7 @@
 //! without them is in the pure crates `translate` (wires) and `govern` (decisions). ARCHITECTURE.md
 //! tells the way of a request through the folders.
 
+pub mod account;
 pub mod admin;
 pub mod cli;
 pub mod config;

@@ -40,6 +40,7 @@ use self::signals::{Limits, Signals};
 use self::sockets::{Kept, Listening, OnSockets};
 use self::successor::Launch;
 use self::tls::Certificate;
+use crate::account::refresh;
 use crate::cli::Serve;
 use crate::config::raw::{self, Tls};
 use crate::config::{ConfigHolder, Origin, Snapshot, summary};
@@ -145,7 +146,8 @@ fn gateway(holder: &Arc<ConfigHolder>, log: &Arc<Sink>) -> io::Result<Arc<Gatewa
     let groups = Arc::new(Groups::new(Arc::clone(&asker)));
     Ok(Arc::new(Gateway {
         config: Arc::clone(holder),
-        catalog: govern::catalog::embedded(),
+        catalog: &govern::catalog::EMBEDDED,
+        prices: refresh::start(holder),
         routes: Routes::default(),
         health: Registry::default(),
         capacity: Arc::new(Capacity::default()),

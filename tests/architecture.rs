@@ -48,7 +48,7 @@ fn only_the_proxy_sees_a_session() {
 fn no_vendor_is_named_on_the_request_path() {
     let rows = translate::provider::all();
     assert!(rows.len() >= 40, "{} presets", rows.len());
-    for folder in ["src/proxy", "src/upstream", "src/telemetry"] {
+    for folder in ["src/proxy", "src/upstream", "src/account", "src/telemetry"] {
         for (path, text) in sources(&root().join(folder)) {
             for row in rows.iter().filter(|row| !["openai", "anthropic", "mock"].contains(&row.name)) {
                 let quoted = format!("\"{}\"", row.name);
@@ -71,7 +71,7 @@ fn the_snapshot_is_loaded_once_per_request() {
 /// (h) Arrows point down.
 #[test]
 fn arrows_point_down() {
-    let rules: [(&str, &[&str]); 6] = [
+    let rules: [(&str, &[&str]); 7] = [
         (
             "src/config",
             &[
@@ -86,6 +86,17 @@ fn arrows_point_down() {
         ("src/route", &["crate::proxy", "crate::upstream", "crate::admin", "crate::server", "crate::cli"]),
         (
             "src/credential",
+            &[
+                "crate::proxy",
+                "crate::route",
+                "crate::upstream",
+                "crate::admin",
+                "crate::server",
+                "crate::cli",
+            ],
+        ),
+        (
+            "src/account",
             &[
                 "crate::proxy",
                 "crate::route",

@@ -12,6 +12,7 @@ mod document;
 mod environment;
 pub mod expression;
 pub mod policy;
+pub mod prices;
 mod problem;
 pub mod raw;
 mod reference;

@@ -16,6 +16,7 @@ use translate::provider::{CredentialScheme, ProviderSpec};
 
 use super::backend::{Affinity, Backends};
 use super::policy::{Policy, Priority, Recovery};
+use super::prices::{PriceRule, Pricing};
 use super::routing::Routing;
 use crate::credential::Credential;
 use crate::egress::fetch;
@@ -76,6 +77,8 @@ pub struct Snapshot {
     pub fallbacks: Vec<ModelRef>,
     /// For every request that no rule says otherwise of.
     pub policy: Policy,
+    /// Where prices come from.
+    pub pricing: Pricing,
     /// Problems that do not stop the start: unset variables, features that are not active yet.
     pub warnings: Vec<String>,
     /// No provider was configured: the built-in mock answers.
@@ -147,6 +150,8 @@ pub struct Provider {
     pub max_wait: Option<Duration>,
     /// Operations a custom provider allows; `None`: all.
     pub allowed: Option<AllowedRequests>,
+    /// Prices that replace the table's; the first that fits counts.
+    pub prices: Vec<PriceRule>,
     /// The part of an upstream request's head that is the same for every request of an operation, made
     /// by the first one.
     pub heads: [OnceLock<http::request::Parts>; 6],
@@ -230,6 +235,8 @@ pub struct Key {
     pub backends: Option<Arc<Backends>>,
     /// What proves who asks.
     pub credential: Arc<Credential>,
+    /// Prices of this key alone, before those of its provider.
+    pub prices: Vec<PriceRule>,
     /// Why this key serves nothing: `enabled: false`, or an unset variable.
     pub disabled: Option<String>,
 }
@@ -251,6 +258,7 @@ impl Key {
             endpoint: None,
             backends: None,
             credential: Arc::new(Credential::None),
+            prices: Vec::new(),
             disabled: None,
         }
     }

@@ -21,6 +21,7 @@ use super::coding::Inflater;
 use super::exchange::Call;
 use super::prediction::{Place, Running};
 use super::{recovery, tasks};
+use crate::account::charge::Charge;
 use crate::config::backend::Backend;
 use crate::config::policy::{Limits, Timeouts};
 use crate::config::snapshot::{BaseUrl, Key, Provider};
@@ -73,6 +74,8 @@ pub struct Attempt {
     pub place: Option<Box<Place>>,
     /// Cancelled with the attempt, unless it has ended.
     pub running: Option<Running>,
+    /// What its answer cost, once that is complete.
+    pub charge: Option<Box<Charge>>,
     /// Its request was sent by another task: what Pingora sends goes nowhere.
     pub handed: bool,
 }
@@ -236,6 +239,7 @@ impl Attempt {
             turned: false,
             place: None,
             running: None,
+            charge: None,
             handed: false,
         }
     }

@@ -12,6 +12,7 @@ use super::fault::Fault;
 use super::hedge::Rival;
 use super::queue::Granted;
 use super::replay::Stage;
+use crate::account::prices::Prices;
 use crate::config::snapshot::{Key, Snapshot};
 use crate::route::endpoint::Endpoint;
 use crate::route::plan::{Plan, Step};
@@ -26,6 +27,8 @@ pub struct Exchange {
     pub request_id: Box<str>,
     /// Loaded once, kept to the end.
     pub snapshot: Option<Arc<Snapshot>>,
+    /// What answers cost.
+    pub prices: Option<Arc<Prices>>,
     /// Set once the request is known to go to a provider.
     pub call: Option<Box<Call>>,
     /// The attempt that is running, or that answered.
@@ -106,6 +109,7 @@ impl Exchange {
             started: Instant::now(),
             request_id: Box::default(),
             snapshot: None,
+            prices: None,
             call: None,
             attempt: None,
             granted: None,

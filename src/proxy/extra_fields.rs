@@ -4,7 +4,9 @@ use serde::Serialize;
 use translate::loss::Losses;
 
 use super::attempt::{Attempt, millis};
+use super::cost;
 use super::exchange::Exchange;
+use crate::account::charge::Shown;
 use crate::telemetry::access_log::AttemptRecord;
 
 #[derive(Serialize)]
@@ -25,6 +27,8 @@ struct ExtraFields<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     chunk_index: Option<u64>,
     attempts: Vec<AttemptRecord>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost: Option<Shown<'a>>,
     #[serde(skip_serializing_if = "Losses::is_empty")]
     losses: Losses,
 }
@@ -66,6 +70,7 @@ fn render(
         latency: millis(exchange.started),
         chunk_index: (!call.stream).then_some(0),
         attempts,
+        cost: cost::shown(exchange, attempt),
         losses,
     };
     serde_json::to_string(&fields).unwrap_or_else(|_| "{}".to_owned())

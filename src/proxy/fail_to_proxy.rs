@@ -10,7 +10,7 @@ use pingora_proxy::{FailToProxy, Session};
 use super::attempt::Answer;
 use super::exchange::Exchange;
 use super::fault::Fault;
-use super::{count, extra_fields, recovery, replay, respond, retry};
+use super::{cost, count, extra_fields, recovery, replay, respond, retry};
 
 /// Tells the caller, if there still is one.
 pub async fn run(session: &mut Session, error: &Error, exchange: &mut Exchange) -> FailToProxy {
@@ -90,6 +90,7 @@ async fn end_stream(session: &mut Session, exchange: &mut Exchange) {
 
 fn last_bytes(exchange: &mut Exchange) -> Bytes {
     let Some(mut attempt) = exchange.attempt.take() else { return Bytes::new() };
+    cost::note(exchange, &mut attempt);
     let losses = match &attempt.answer {
         Answer::Stream(streaming) => Some(streaming.pipe.losses()),
         _ => None,

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use govern::price::{self, TokenCounts};
 use govern::queue::Ended;
 use govern::verdict::FaultClass;
 use pingora_error::Error;
@@ -12,8 +11,9 @@ use translate::ir::Usage;
 
 use super::attempt::{Answer, Attempt, Upstream, millis};
 use super::exchange::Exchange;
-use super::{Gateway, hedge, queue, recovery, replay};
-use crate::telemetry::access_log::{AttemptRecord, ErrorField, RequestLine};
+use super::{Gateway, cost, hedge, queue, recovery, replay};
+use crate::account::charge::Charge;
+use crate::telemetry::access_log::{ErrorField, RequestLine};
 use crate::telemetry::metrics::Series;
 
 /// Notes how it went. Always called, except when a filter panicked.
@@ -41,7 +41,7 @@ pub fn run(gateway: &Gateway, session: &mut Session, _error: Option<&Error>, exc
         line(gateway, session, exchange, None);
     } else if exchange.call.is_some() {
         let series = series(gateway, exchange);
-        let settled = settle(exchange, &series);
+        let settled = settle(exchange);
         observe(gateway, exchange, &series, settled.as_ref());
         recovery::count(gateway, exchange);
         gateway.metrics.overhead.observe(overhead.as_secs_f64());
@@ -55,9 +55,12 @@ pub fn run(gateway: &Gateway, session: &mut Session, _error: Option<&Error>, exc
 }
 
 /// What the answering attempt consumed.
+#[derive(Default)]
 struct Settled {
     usage: Option<Usage>,
     estimated: bool,
+    /// Nobody knows what all of it cost.
+    unpriced: bool,
     cost_nanos: Option<u64>,
 }
 
@@ -71,10 +74,10 @@ fn series(gateway: &Gateway, exchange: &Exchange) -> Arc<Series> {
     // Names that only a caller knows become labels when a provider has answered for them.
     let admitted = exchange.fault.as_ref().is_none_or(|fault| fault.knows_model())
         || gateway.catalog.find(&provider, &model).is_some();
-    gateway.metrics.series(&provider, &model, gateway.catalog, admitted)
+    gateway.metrics.series(&provider, &model, admitted)
 }
 
-fn settle(exchange: &mut Exchange, series: &Series) -> Option<Settled> {
+fn settle(exchange: &mut Exchange) -> Option<Settled> {
     let answered = exchange.fault.is_none();
     let ticket = exchange.attempt.as_mut()?.ticket.take().filter(|_| answered);
     let slot = exchange.attempt.as_mut()?.slot.take().filter(|_| answered);
@@ -97,11 +100,15 @@ fn settle(exchange: &mut Exchange, series: &Series) -> Option<Settled> {
             _ => ticket.succeeded(whole, tokens),
         }
     }
-    let cost_nanos = usage.and_then(|usage| cost(series, &usage));
+    let charge = match &attempt.charge {
+        Some(charge) if !estimated => Some(Charge::clone(charge)),
+        _ => usage.and_then(|usage| cost::of(exchange, attempt, &usage)),
+    };
+    let unpriced = answered && usage.is_some() && cost::is_unpriced(exchange, attempt, charge.as_ref());
     if answered {
         exchange.attempts.push(attempt.record("success", None));
     }
-    Some(Settled { usage, estimated, cost_nanos })
+    Some(Settled { usage, estimated, unpriced, cost_nanos: charge.map(|charge| charge.nanos) })
 }
 
 /// What a status alone tells.
@@ -117,15 +124,12 @@ pub(super) fn class_of_status(status: u16) -> FaultClass {
     }
 }
 
-/// With what the attempts consumed that broke before.
+/// With what the attempts consumed that broke before. What they cost is in the attempt list.
 fn with_spent(exchange: &Exchange, settled: Option<Settled>) -> Option<Settled> {
     let Some(spent) = exchange.call.as_deref().and_then(|call| call.recovery.spent()) else { return settled };
-    let (own, own_cost) = match settled {
-        Some(Settled { usage: Some(usage), cost_nanos, .. }) => (usage, cost_nanos),
-        _ => (Usage::default(), Some(0)),
-    };
-    let cost_nanos = spent.cost_nanos.zip(own_cost).map(|(one, other)| one.saturating_add(other));
-    Some(Settled { usage: Some(spent.usage.plus(&own)), estimated: true, cost_nanos })
+    let settled = settled.unwrap_or_default();
+    let usage = spent.plus(&settled.usage.unwrap_or_default());
+    Some(Settled { usage: Some(usage), estimated: true, ..settled })
 }
 
 /// What an attempt consumed so far, and whether that is an estimate.
@@ -141,35 +145,10 @@ pub fn consumed(upstream: &Upstream, answer: &Answer, told: Option<Usage>) -> Op
     }
 }
 
-/// Counts what an attempt consumed that is not the one that answered. What it cost, in nano-dollars.
-pub fn charge(series: &Series, usage: &Usage) -> Option<u64> {
-    let cost_nanos = cost(series, usage);
-    tally(series, Some(usage), cost_nanos);
-    cost_nanos
-}
-
-fn cost(series: &Series, usage: &Usage) -> Option<u64> {
-    usage.provider_cost_nanos.or_else(|| Some(price::cost(series.price.as_ref()?, &counts(usage))))
-}
-
 /// No count came (the caller left, the stream was cut): about four characters make a token.
 pub fn estimate(upstream: &Upstream, output_chars: u64) -> Usage {
     let input = u64::try_from(upstream.body.len()).unwrap_or(u64::MAX);
     Usage { input_uncached: input.div_ceil(4), output: output_chars.div_ceil(4), ..Usage::default() }
-}
-
-/// As prices count.
-pub fn counts(usage: &Usage) -> TokenCounts {
-    TokenCounts {
-        input_uncached: usage.input_uncached,
-        cache_read: usage.cache_read,
-        cache_write: usage.cache_write,
-        cache_write_1h: usage.cache_write_1h,
-        output: usage.output,
-        audio_input: usage.audio_input,
-        audio_output: usage.audio_output,
-        web_searches: usage.web_searches,
-    }
 }
 
 fn error_label(exchange: &Exchange) -> &'static str {
@@ -199,6 +178,9 @@ fn observe(gateway: &Gateway, exchange: &Exchange, series: &Series, settled: Opt
     let tokens = settled.usage.map(|usage| usage.total());
     hedge::learn(gateway, exchange, settled.cost_nanos, tokens);
     tally(series, settled.usage.as_ref(), settled.cost_nanos);
+    if settled.unpriced {
+        series.unpriced.inc();
+    }
 }
 
 /// When the caller had the first token, whichever attempt it was of.
@@ -207,7 +189,8 @@ fn first_token(exchange: &Exchange) -> Option<Instant> {
     before.or_else(|| exchange.attempt.as_deref()?.clock.first_token)
 }
 
-fn tally(series: &Series, usage: Option<&Usage>, cost_nanos: Option<u64>) {
+/// Counts what an attempt consumed, and what that cost.
+pub fn tally(series: &Series, usage: Option<&Usage>, cost_nanos: Option<u64>) {
     if let Some(usage) = usage {
         series.input_tokens.inc_by(usage.input_total());
         series.cached_input_tokens.inc_by(usage.cache_read);
@@ -218,13 +201,6 @@ fn tally(series: &Series, usage: Option<&Usage>, cost_nanos: Option<u64>) {
         #[expect(clippy::cast_precision_loss, reason = "Prometheus values are floats")]
         series.cost.inc_by(nanos as f64 / 1e9);
     }
-}
-
-/// The answer's cost, in which streams that broke are, and that of the attempts that lost.
-fn sum_of_costs(attempts: &[AttemptRecord], answer: Option<u64>) -> Option<u64> {
-    let lost = attempts.iter().filter(|record| record.outcome == hedge::LOST);
-    let lost = lost.filter_map(|record| record.spent.as_ref()?.cost_nanos);
-    lost.chain(answer).reduce(u64::saturating_add)
 }
 
 fn line(gateway: &Gateway, session: &Session, exchange: &Exchange, settled: Option<&Settled>) {
@@ -252,7 +228,9 @@ fn line(gateway: &Gateway, session: &Session, exchange: &Exchange, settled: Opti
         input_tokens: usage.map(|usage| usage.input_total()),
         output_tokens: usage.map(|usage| usage.output),
         usage_estimated: settled.is_some_and(|settled| settled.estimated),
-        cost_nanos: sum_of_costs(&exchange.attempts, settled.and_then(|settled| settled.cost_nanos)),
+        unpriced: settled.is_some_and(|settled| settled.unpriced)
+            || exchange.attempts.iter().any(|record| record.spent.is_some_and(|spent| spent.unpriced)),
+        cost_nanos: cost::total(&exchange.attempts, settled.and_then(|settled| settled.cost_nanos)),
         ttft_ms: first_token.map(|at| {
             u64::try_from(at.saturating_duration_since(exchange.started).as_millis()).unwrap_or(u64::MAX)
         }),

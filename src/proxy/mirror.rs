@@ -9,8 +9,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use govern::catalog::Catalog;
-use govern::price;
 use govern::verdict::FaultClass;
 use http::Method;
 use pingora_http::RequestHeader;
@@ -19,6 +17,7 @@ use tokio::time::timeout;
 use translate::ir::FailureKind;
 
 use super::attempt::{Attempt, millis, prepare};
+use super::cost::Rates;
 use super::exchange::{Call, Exchange};
 use super::fault::Fault;
 use super::headers::Forward;
@@ -27,9 +26,11 @@ use super::replay::{Limit, Stage};
 use super::request_filter::random_id;
 use super::upstream_peer::{nothing_left, proven};
 use super::{
-    Gateway, logging, media, prediction, queue, response_body_filter, servers, upstream_request_filter,
+    Gateway, cost, media, prediction, queue, response_body_filter, servers, upstream_request_filter,
     upstream_response_filter,
 };
+use crate::account::charge::Charge;
+use crate::account::prices::Prices;
 use crate::config::snapshot::{Key, Snapshot};
 use crate::route::plan::{Copied, Keys, Plan, Step};
 use crate::telemetry::access_log::{ErrorField, RequestLine};
@@ -64,6 +65,11 @@ pub fn begin(gateway: &Gateway, exchange: &Exchange, call: &Call, path: &str) {
     }
     let Ok(place) = Arc::clone(&gateway.mirrors.0).try_acquire_owned() else { return dropped() };
     let mut call = copy(call, copied, snapshot);
+    let rates = Rates::of(gateway, snapshot, call.endpoint, call.stream);
+    if call.plan.steps.iter().any(|step| rates.denies(step)) {
+        return dropped();
+    }
+    rates.compare(&mut call.plan);
     let Some((step, key, slot)) = target(gateway, &mut call) else { return dropped() };
     let mock = step.provider.mock.and_then(|_| gateway.mock.address().ok());
     let shadow = Shadow {
@@ -74,7 +80,7 @@ pub fn begin(gateway: &Gateway, exchange: &Exchange, call: &Call, path: &str) {
         asker: Arc::clone(&gateway.asker),
         log: Arc::clone(&gateway.log),
         metrics: gateway.metrics.rules.clone(),
-        catalog: gateway.catalog,
+        prices: Arc::clone(&gateway.prices),
         _place: place,
         _slot: slot,
     };
@@ -130,7 +136,7 @@ struct Shadow {
     asker: Arc<Asker>,
     log: Arc<Sink>,
     metrics: Rules,
-    catalog: &'static Catalog<'static>,
+    prices: Arc<Prices>,
     _place: OwnedSemaphorePermit,
     _slot: Slot,
 }
@@ -140,6 +146,7 @@ impl Shadow {
         let mut exchange = Exchange::new();
         exchange.request_id = random_id();
         exchange.snapshot = Some(snapshot);
+        exchange.prices = Some(Arc::clone(&self.prices));
         exchange.call = Some(Box::new(call));
         if let Err(fault) = self.answer(&mut exchange, &step, &key).await {
             exchange.fault = Some(fault);
@@ -197,10 +204,11 @@ impl Shadow {
         let outcome = if exchange.fault.is_none() { "success" } else { "failed" };
         self.metrics.mirrored.with_label_values(&[&*self.rule, outcome]).inc();
         let usage = attempt.and_then(|attempt| Attempt::usage_in(&attempt.answer, attempt.told_usage));
-        let cost_nanos = usage.and_then(|usage| {
-            let price = self.catalog.price(&step.provider.name, &step.model);
-            usage.provider_cost_nanos.or_else(|| Some(price::cost(price?, &logging::counts(&usage))))
-        });
+        let consumed = attempt.zip(usage);
+        let charge = consumed.and_then(|(attempt, usage)| cost::of(exchange, attempt, &usage));
+        let unpriced =
+            consumed.is_some_and(|(attempt, _)| cost::is_unpriced(exchange, attempt, charge.as_ref()));
+        let cost_nanos = charge.map(|Charge { nanos, .. }| nanos);
         if let Some(nanos) = cost_nanos {
             // For dashboards: the exact amount is in the log line.
             #[expect(clippy::cast_precision_loss, reason = "Prometheus values are floats")]
@@ -227,6 +235,7 @@ impl Shadow {
             usage_estimated: false,
             queued_ms: None,
             cost_nanos,
+            unpriced,
             ttft_ms: None,
             overhead_us: 0,
             attempts: &attempts,

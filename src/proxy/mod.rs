@@ -6,6 +6,7 @@ pub mod attempt;
 mod body;
 mod closing;
 mod coding;
+mod cost;
 mod count;
 mod cursor;
 pub mod exchange;
@@ -44,7 +45,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use govern::catalog::Catalog;
+use govern::catalog;
 use pingora_core::modules::http::HttpModules;
 use pingora_core::protocols::Digest;
 use pingora_core::upstreams::peer::HttpPeer;
@@ -54,6 +55,7 @@ use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
 use self::exchange::Exchange;
 pub use self::mirror::Mirrors;
+use crate::account::prices::Prices;
 use crate::config::ConfigHolder;
 use crate::mock::Mock;
 use crate::route::cache::Routes;
@@ -69,7 +71,10 @@ use crate::upstream::resolve::Resolver;
 /// What all requests share.
 pub struct Gateway {
     pub config: Arc<ConfigHolder>,
-    pub catalog: &'static Catalog<'static>,
+    /// Parsed by the first who asks: what only listens does not wait for it.
+    pub catalog: &'static catalog::Lazy,
+    /// What answers cost.
+    pub prices: Arc<Prices>,
     pub routes: Routes,
     pub health: Registry,
     pub capacity: Arc<Capacity>,

@@ -19,11 +19,12 @@ use super::Gateway;
 use super::attempt::{Answer, Attempt};
 use super::exchange::{Call, Exchange};
 use super::fault::Fault;
-use super::logging;
+use super::{cost, logging};
+use crate::account::charge::Charge;
 use crate::config::policy::Recovery as Mode;
 use crate::config::snapshot::Provider;
 use crate::route::endpoint::Operation;
-use crate::telemetry::access_log;
+use crate::telemetry::access_log::Spent;
 
 pub use ask::{passes_over, prepare};
 
@@ -50,21 +51,15 @@ pub struct Recovery {
     first: Option<Fault>,
     /// When the caller had the first token.
     pub first_token: Option<Instant>,
-    /// What the attempts that broke consumed, and what it cost.
-    spent: Option<Spent>,
+    /// What the attempts that broke consumed.
+    spent: Option<Usage>,
+    /// The same of the last of them alone, until it is written down.
+    own: Option<Spent>,
 }
 
 struct Standing {
     broken: Broken,
     list: Option<JsonArray>,
-}
-
-/// What attempts consumed that broke after they had said something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Spent {
-    pub usage: Usage,
-    /// `None`: the price of one of them is not known.
-    pub cost_nanos: Option<u64>,
 }
 
 impl Recovery {
@@ -74,9 +69,9 @@ impl Recovery {
         self.standing.is_some()
     }
 
-    /// Attempts that broke after they had said something.
+    /// What attempts consumed that broke after they had said something. What each cost is in the attempt list.
     #[must_use]
-    pub fn spent(&self) -> Option<Spent> {
+    pub fn spent(&self) -> Option<Usage> {
         self.spent
     }
 }
@@ -152,7 +147,7 @@ pub fn may_go_on(call: &mut Call, attempt: &mut Attempt, fault: &Fault) -> bool 
     let written =
         logging::consumed(&attempt.upstream, &attempt.answer, None).map_or(0, |(usage, _)| usage.output);
     let Some(said) = streaming_said(&mut attempt.answer) else { return false };
-    let written = written.saturating_add(call.recovery.spent.map_or(0, |spent| spent.usage.output));
+    let written = written.saturating_add(call.recovery.spent.map_or(0, |spent| spent.output));
     ask::is_possible(call, &said, written, verdict == Verdict::Failover)
 }
 
@@ -165,35 +160,26 @@ fn streaming_said(answer: &mut Answer) -> Option<String> {
 pub struct Broke {
     /// Nobody can go on: what the caller has is all it gets.
     pub for_good: bool,
-    /// What earlier attempts consumed, where this one consumed something.
-    before: Option<Option<Spent>>,
+    /// What it consumed, where it had said something.
+    spent: Option<Spent>,
 }
 
 /// Digests the end of the running attempt, before anybody notes it. `begun`: the caller has some of its answer.
 pub fn broke(gateway: &Gateway, exchange: &mut Exchange, fault: &Fault, begun: bool) -> Broke {
-    let spent = |exchange: &Exchange| exchange.call.as_deref().and_then(|call| call.recovery.spent);
-    let before = spent(exchange);
     let taken_up = begun && take_up(gateway, exchange, fault);
     if !begun {
         put_back(gateway, exchange, fault);
     }
     let for_good = (begun && !taken_up) || is_lost(exchange);
-    Broke { for_good, before: (spent(exchange) != before).then_some(before) }
+    Broke { for_good, spent: exchange.call.as_deref_mut().and_then(|call| call.recovery.own.take()) }
 }
 
 impl Broke {
     /// Shows in the attempt list, where the attempt is the last by now, what it consumed.
     pub fn write_down(&self, exchange: &mut Exchange) {
-        let spent = exchange.call.as_deref().and_then(|call| call.recovery.spent);
-        let (Some(before), Some(after)) = (self.before, spent) else { return };
-        let before = before.unwrap_or(Spent { usage: Usage::default(), cost_nanos: Some(0) });
-        let Some(last) = exchange.attempts.last_mut() else { return };
-        let cost = after.cost_nanos.zip(before.cost_nanos);
-        last.spent = Some(access_log::Spent {
-            input_tokens: after.usage.input_total().saturating_sub(before.usage.input_total()),
-            output_tokens: after.usage.output.saturating_sub(before.usage.output),
-            cost_nanos: cost.map(|(after, before)| after.saturating_sub(before)),
-        });
+        if let (Some(spent), Some(last)) = (self.spent, exchange.attempts.last_mut()) {
+            last.spent = Some(spent);
+        }
     }
 }
 
@@ -251,19 +237,18 @@ fn is_held(attempt: &Attempt) -> bool {
 /// Notes what an attempt consumed that broke after it had said something, at its own provider and model.
 fn spend(gateway: &Gateway, exchange: &mut Exchange, attempt: &Attempt) -> Usage {
     let consumed = logging::consumed(&attempt.upstream, &attempt.answer, attempt.told_usage);
-    let Some(((usage, _), call)) = consumed.zip(exchange.call.as_deref_mut()) else {
-        return Usage::default();
-    };
-    let series = gateway.metrics.series(&attempt.provider.name, &attempt.model, gateway.catalog, true);
-    let cost_nanos = logging::charge(&series, &usage);
-    let recovery = &mut call.recovery;
-    recovery.spent = Some(match recovery.spent {
-        None => Spent { usage, cost_nanos },
-        Some(before) => Spent {
-            usage: before.usage.plus(&usage),
-            cost_nanos: before.cost_nanos.zip(cost_nanos).map(|(one, other)| one.saturating_add(other)),
-        },
-    });
+    let Some((usage, _)) = consumed else { return Usage::default() };
+    let charge = cost::of(exchange, attempt, &usage);
+    let unpriced = cost::is_unpriced(exchange, attempt, charge.as_ref());
+    let cost_nanos = charge.map(|Charge { nanos, .. }| nanos);
+    let series = gateway.metrics.series(&attempt.provider.name, &attempt.model, true);
+    logging::tally(&series, Some(&usage), cost_nanos);
+    if let Some(call) = exchange.call.as_deref_mut() {
+        let recovery = &mut call.recovery;
+        recovery.spent = Some(recovery.spent.map_or(usage, |before| before.plus(&usage)));
+        let (input_tokens, output_tokens) = (usage.input_total(), usage.output);
+        recovery.own = Some(Spent { input_tokens, output_tokens, cost_nanos, unpriced });
+    }
     usage
 }
 

@@ -147,6 +147,10 @@ impl Replay {
                         if self.stage.leaving.load(Ordering::Relaxed) {
                             self.inner_mut().set_keepalive(None);
                         }
+                        if let Some(cost) = self.stage.take_cost() {
+                            // A name and a value that are valid by their types.
+                            let _ = header.insert_header("x-bifrost-cost", cost);
+                        }
                         frame(&mut header, &other, self.inner().req_header().version);
                         out.push(HttpTask::Header(header, false));
                     }

@@ -13,6 +13,7 @@ use translate::ir::FailureKind;
 use translate::relay::{self, Fallback, Peek};
 use translate::wire::BadRequest;
 
+use super::cost::Rates;
 use super::exchange::{Call, Exchange};
 use super::fault::Fault;
 use super::front;
@@ -39,6 +40,7 @@ pub async fn run(gateway: &Gateway, session: &mut Session, exchange: &mut Exchan
     exchange.request_id = request_id(session);
     let snapshot = gateway.config.load_full();
     exchange.snapshot = Some(Arc::clone(&snapshot));
+    exchange.prices = Some(Arc::clone(&gateway.prices));
 
     if head_size(session) > LARGEST_HEAD {
         let message = format!("the request's headers are larger than {} KB", LARGEST_HEAD / 1024);
@@ -156,11 +158,15 @@ fn plan(gateway: &Gateway, session: &Session, snapshot: &Snapshot, asked: Asked)
         rules::plan(gateway, snapshot, request, asked.as_deref())?;
     hedge::wished(headers, &mut plan.policy)?;
     check_operation(&plan, endpoint, peek.stream)?;
-    let direct_key = direct_key(session, snapshot).filter(|_| own);
+    let rates = Rates::of(gateway, snapshot, endpoint, peek.stream);
+    let first = rates.check(&mut plan)?;
+    wish.pinned = wish.pinned.filter(|_| first);
+    rates.compare(&mut plan);
+    let direct_key = direct_key(session, snapshot).filter(|_| own && first);
     let forward = Forward::choose(&session.req_header().headers, endpoint.service(), direct_key.is_some());
     let prompted = matches!(endpoint.operation, Operation::Chat | Operation::Completions);
     if let Some(step) = plan.steps.first().filter(|_| prompted) {
-        wish::by_prompt(&mut wish, step, (&body, &peek), gateway.catalog);
+        wish::by_prompt(&mut wish, step, (&body, &peek), rates);
     }
     let cursor = Cursor::at_start(peek.stream, wish);
     Ok(Call {

@@ -20,7 +20,7 @@ use super::exchange::{Call, Exchange};
 use super::fault::{Fault, class_of};
 use super::replay::Limit;
 use super::upstream_response_filter::{echo, tool_names};
-use super::{count, extra_fields, recovery, set_deadline, tasks};
+use super::{cost, count, extra_fields, recovery, set_deadline, tasks};
 use crate::route::endpoint::Operation;
 
 /// The fault is in `Exchange::fault`.
@@ -255,6 +255,8 @@ fn whole(
     let (answer, seen) =
         check_whole(exchange, call, attempt, answer).map_err(|bad| fault(bad_answer(bad)))?;
     attempt.answer = Answer::Sent(Box::new(seen));
+    cost::note(exchange, attempt);
+    call.stage.tell_cost(cost::header(exchange, attempt));
     if !call.endpoint.extra_fields() {
         return Ok(Some(answer));
     }
@@ -417,6 +419,7 @@ fn deadline(exchange: &Exchange, limit: Limit, after: Duration, total: Option<In
 
 /// The stream ended, or said that it is complete.
 fn close(exchange: &mut Exchange, attempt: &mut Attempt, out: &mut Vec<u8>) -> Result<(), Refusal> {
+    cost::note(exchange, attempt);
     let extra = exchange.extra_fields().then(|| {
         let losses = match &attempt.answer {
             Answer::Stream(streaming) => Some(streaming.pipe.losses()),

@@ -9,12 +9,13 @@ use translate::ir::FailureKind;
 use translate::relay::Peek;
 
 use super::Gateway;
+use super::cost::Rates;
 use super::fault::Fault;
 use super::request_filter::model_not_found;
 use super::wish;
 use crate::config::expression::Facts;
 use crate::config::routing::Rule;
-use crate::config::snapshot::{ModelRef, Snapshot};
+use crate::config::snapshot::{Key, ModelRef, Provider, Snapshot};
 use crate::route::endpoint::{Endpoint, Operation};
 use crate::route::lead::{Lead, Names, Order, Pick, matching, ruled};
 use crate::route::model::{UnknownModel, find, near};
@@ -56,7 +57,10 @@ pub fn plan(
     let order = |strategy, members: &[(ModelRef, u32)]| {
         // One that is no name is refused below.
         let session = wish::session(request.headers).unwrap_or_default();
-        let seen = Seen { snapshot, health: &gateway.health, stream: request.peek.stream, session };
+        let rates = Rates::of(gateway, snapshot, request.endpoint, request.peek.stream);
+        let price = |provider: &Provider, key: &Key, model: &str| rates.common(provider, key, model);
+        let (health, stream) = (&gateway.health, request.peek.stream);
+        let seen = Seen { snapshot, health, stream, price: &price, session };
         let order = group::order(strategy, members, &seen, || fastrand::u64(..));
         able_first(order, members, snapshot, request)
     };

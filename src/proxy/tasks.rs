@@ -125,16 +125,24 @@ pub fn answer(
         (Format::Rerank(format), Some(Task::Rerank(request))) if !relay => {
             let answer = rerank::decode_response(format, &body)?;
             let out = rerank::encode_response(&answer, request, echo, losses);
-            Ok((out.into(), seen(answer.usage)))
+            Ok((out.into(), seen(ranked(answer.usage, answer.search_units))))
         }
         (Format::Embed(format), _) => {
             let usage = embed::observe_response(format, &body)?;
             Ok((body, seen(usage)))
         }
         (Format::Rerank(format), _) => {
-            let (usage, _searches) = rerank::observe_response(format, &body)?;
-            Ok((body, seen(usage)))
+            let (usage, units) = rerank::observe_response(format, &body)?;
+            Ok((body, seen(ranked(usage, units))))
         }
+    }
+}
+
+/// The counts of a ranking, with what is billed by the piece.
+fn ranked(usage: Option<Usage>, units: Option<u64>) -> Option<Usage> {
+    match units {
+        Some(rankings) => Some(Usage { rankings, ..usage.unwrap_or_default() }),
+        None => usage,
     }
 }
 

@@ -1,11 +1,12 @@
 //! What a caller asks of the choice among keys and servers: a key of its own naming, or the same ones for a whole
 //! session; and what the beginning of its prompt says where nothing was asked.
 
-use govern::catalog::Catalog;
+use govern::price::{Class, Service};
 use http::HeaderMap;
 use translate::ir::FailureKind;
 use translate::relay::{Peek, prompt_prefix};
 
+use super::cost::Rates;
 use super::fault::Fault;
 use crate::config::backend::Affinity;
 use crate::config::policy::Priority;
@@ -84,16 +85,18 @@ fn tenant(headers: &HeaderMap) -> u64 {
 }
 
 /// Adds what the beginning of the prompt says, where the provider of `step` goes by that.
-pub fn by_prompt(wish: &mut Wish, step: &Step, (body, peek): (&[u8], &Peek<'_>), catalog: &Catalog<'_>) {
+pub fn by_prompt(wish: &mut Wish, step: &Step, (body, peek): (&[u8], &Peek<'_>), rates: Rates<'_>) {
     let provider = &step.provider;
     if provider.affinity != Affinity::Prompt || wish.session.is_some() {
         return;
     }
     let apart = provider.keys.iter().any(|key| key.backends.is_some());
-    let price =
-        catalog.price(&provider.name, &step.model).or_else(|| catalog.price(provider.spec.name, &step.model));
+    let quote = provider.keys.first().and_then(|key| rates.quote(provider, key, &step.model));
     // A cache that costs the same is no reason to prefer one key; of one without a price nothing is known.
-    let cheaper = price.is_none_or(|price| price.cache_read.is_some_and(|cached| Some(cached) < price.input));
+    let cheaper = quote.filter(|quote| quote.source.is_known()).is_none_or(|quote| {
+        let of = |class| quote.price.of(class, Service::Standard, 0);
+        of(Class::CacheRead).is_some_and(|cached| Some(cached) < of(Class::Input))
+    });
     wish.prefix_among_keys = apart || (cheaper && provider.keys.len() > 1);
     if wish.prefix_among_keys || provider.backends.is_some() {
         wish.prefix = prompt_prefix(body, &peek.members);

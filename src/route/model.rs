@@ -143,7 +143,7 @@ pub fn known(snapshot: &Snapshot, catalog: &Catalog<'_>) -> Vec<ModelRef> {
         let catalogued = catalog
             .models(&provider.name)
             .iter()
-            .map(|model| model.name)
+            .map(|model| &*model.name)
             .filter(|model| provider.keys.iter().any(|key| key.serves(model)))
             .map(Arc::from);
         let built_in = provider.mock.iter().flat_map(|_| crate::mock::MODELS).map(Arc::from);

@@ -26,6 +26,8 @@ pub struct Step {
     pub model: Arc<str>,
     /// Which keys may be used.
     pub keys: Keys,
+    /// What a common request costs with each of the provider's keys, where they are chosen by that.
+    pub prices: Option<Arc<[Option<u64>]>>,
     /// Id of the one among them that a rule wants.
     pub pinned: Option<Box<str>>,
 }
@@ -125,6 +127,7 @@ impl Plan {
                 provider: Arc::clone(provider),
                 model: Arc::clone(&target.model),
                 keys: Keys::OfModel,
+                prices: None,
                 pinned,
             });
         }

@@ -40,6 +40,9 @@ pub struct Spent {
     /// Absent when the price is not known.
     #[serde(skip)]
     pub cost_nanos: Option<u64>,
+    /// Nobody knows what all of it cost.
+    #[serde(skip)]
+    pub unpriced: bool,
 }
 
 /// A finished request. The log adds `level` and `time` in front.
@@ -64,6 +67,8 @@ pub struct RequestLine<'a> {
     pub usage_estimated: bool,
     /// US dollars, exact to the nano-dollar; absent when the price is not known.
     pub cost_nanos: Option<u64>,
+    /// Nobody knows what all of it cost.
+    pub unpriced: bool,
     pub ttft_ms: Option<u64>,
     /// Time spent waiting for places at providers; absent when there was no need to.
     pub queued_ms: Option<u64>,
@@ -157,6 +162,9 @@ impl RequestLine<'_> {
             line.0.push(b'}');
         }
         line.dollars_if("cost", self.cost_nanos);
+        if self.unpriced {
+            line.flag("priced", false);
+        }
     }
 
     /// Writes the line to the log, in its style.
@@ -341,6 +349,7 @@ mod tests {
             output_tokens: None,
             usage_estimated: true,
             cost_nanos: Some(1_500),
+            unpriced: true,
             ttft_ms: None,
             queued_ms: None,
             overhead_us: 7,
@@ -360,7 +369,7 @@ mod tests {
             "status": 502, "request_id": "r\\", "path": "/v1/é", "stream": true, "model_requested": "a/b",
             "input_tokens": u64::MAX, "usage_estimated": true, "overhead_us": 7,
             "attempts": serde_json::to_value(&attempts).unwrap(), "upstream_request_id": "u",
-            "rule": "cheap", "mirror_of": "r", "error": {"type": "connect", "message": "a \"b\"\t"}, "cost": 0.0000015,
+            "rule": "cheap", "mirror_of": "r", "error": {"type": "connect", "message": "a \"b\"\t"}, "cost": 0.0000015, "priced": false,
         });
         assert_eq!(read(&line), expected);
         (line.attempts, line.error, line.cost_nanos) = (&[], None, None);

@@ -10,8 +10,6 @@ mod rules;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use govern::catalog::Catalog;
-use govern::price::Price;
 use prometheus::core::Collector;
 use prometheus::{
     Counter, CounterVec, Encoder, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter,
@@ -67,6 +65,8 @@ pub struct Metrics {
     pub output_tokens: IntCounterVec,
     /// `bifrost_cost_total{provider, model}`, US dollars.
     pub cost: CounterVec,
+    /// `bifrost_unpriced_requests_total{provider, model}`: answers whose price nobody published.
+    pub unpriced: IntCounterVec,
     /// Of second attempts.
     pub hedging: Hedging,
     /// `bifrost_stream_events_skipped_total{provider}`.
@@ -94,8 +94,7 @@ pub struct Series {
     pub cached_input_tokens: IntCounter,
     pub output_tokens: IntCounter,
     pub cost: Counter,
-    /// What its tokens cost, where the catalog knows.
-    pub price: Option<Price>,
+    pub unpriced: IntCounter,
 }
 
 /// Counts one request in flight until it is dropped: also when a filter panics and no hook runs.
@@ -145,6 +144,7 @@ impl Metrics {
             )?,
             output_tokens: make.counters("bifrost_output_tokens_total", "Output tokens", model)?,
             cost: make.amounts("bifrost_cost_total", "US dollars where the price is known", model)?,
+            unpriced: make.counters("bifrost_unpriced_requests_total", "Answers without a price", model)?,
             hedging: Hedging::new(&make)?,
             skipped: make.counters(
                 "bifrost_stream_events_skipped_total",
@@ -188,21 +188,15 @@ impl Metrics {
 
     /// The series of a provider and model; models beyond the bound, and those not admitted, share one.
     #[must_use]
-    pub fn series(
-        &self,
-        provider: &Arc<str>,
-        model: &str,
-        catalog: &Catalog<'_>,
-        admitted: bool,
-    ) -> Arc<Series> {
+    pub fn series(&self, provider: &Arc<str>, model: &str, admitted: bool) -> Arc<Series> {
         let known = self.series.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = known.get(provider).and_then(|models| models.get(model)) {
             return Arc::clone(found);
         }
         drop(known);
         let label = self.model_label(model, admitted);
-        let made = Arc::new(self.make_series(provider, label, catalog.price(provider, model).copied()));
-        // Beyond the bound each model has its own price, so nothing is kept for it.
+        let made = Arc::new(self.make_series(provider, label));
+        // Beyond the bound nothing is kept for a name.
         if label == model {
             let mut known = self.series.write().unwrap_or_else(PoisonError::into_inner);
             known.entry(Arc::clone(provider)).or_default().insert(model.into(), Arc::clone(&made));
@@ -210,7 +204,7 @@ impl Metrics {
         made
     }
 
-    fn make_series(&self, provider: &str, label: &str, price: Option<Price>) -> Series {
+    fn make_series(&self, provider: &str, label: &str) -> Series {
         let both = &[provider, label];
         Series {
             requests: self.requests.with_label_values(both),
@@ -221,7 +215,7 @@ impl Metrics {
             cached_input_tokens: self.cached_input_tokens.with_label_values(both),
             output_tokens: self.output_tokens.with_label_values(both),
             cost: self.cost.with_label_values(both),
-            price,
+            unpriced: self.unpriced.with_label_values(both),
         }
     }
 

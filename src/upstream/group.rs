@@ -7,8 +7,8 @@ use std::cmp::Reverse;
 use govern::balance::{self, Outlook, Strategy};
 
 use super::health::Registry;
-use super::select::{Wish, price_of};
-use crate::config::snapshot::{ModelRef, Snapshot};
+use super::select::Wish;
+use crate::config::snapshot::{Key, ModelRef, Provider, Snapshot};
 
 /// What is asked, and what is known.
 pub struct Seen<'a> {
@@ -16,6 +16,8 @@ pub struct Seen<'a> {
     pub health: &'a Registry,
     /// Speed is compared among streams, or among whole answers.
     pub stream: bool,
+    /// What a common request costs with a key, to compare by; `None`: nobody knows.
+    pub price: &'a dyn Fn(&Provider, &Key, &str) -> Option<u64>,
     /// Requests of one session go to one model as long as it is well.
     pub session: Option<u64>,
 }
@@ -32,8 +34,8 @@ pub fn order(
     let mut outlooks: Vec<Outlook> =
         members.iter().map(|(member, weight)| outlook(member, *weight, seen, (now_ms, random()))).collect();
     if strategy == Strategy::Cost {
-        for (outlook, (member, _)) in outlooks.iter_mut().zip(members) {
-            outlook.price = price_of(&member.provider, &member.model);
+        for ((member, _), outlook) in members.iter().zip(&mut outlooks) {
+            outlook.price = price(member, seen);
         }
     }
     let rests: Vec<bool> = outlooks.iter().map(|outlook| !outlook.candidate.eligible).collect();
@@ -85,6 +87,13 @@ fn outlook(member: &ModelRef, weight: u32, seen: &Seen<'_>, (now_ms, random): (u
         None => found.candidate.eligible = false,
     }
     found
+}
+
+/// With the cheapest of the keys that serve the model.
+fn price(member: &ModelRef, seen: &Seen<'_>) -> Option<u64> {
+    let provider = seen.snapshot.provider(&member.provider)?;
+    let keys = provider.keys.iter().filter(|key| key.serves(&member.model));
+    keys.filter_map(|key| (seen.price)(provider, key, &member.model)).min()
 }
 
 #[cfg(test)]

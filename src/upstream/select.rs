@@ -6,10 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use govern::backoff::{self, Backoff};
-use govern::balance::{self, Outlook, Strategy};
-use govern::catalog;
+use govern::balance::{self, Outlook};
 use govern::cooldown::{Availability, CoolReason, of_server};
-use govern::price;
 use govern::verdict::{FaultClass, Situation, Verdict, decide};
 
 use super::backend::{Group, Visit, Wanted};
@@ -373,9 +371,7 @@ impl Cursor {
             .map(|(index, key)| {
                 let mut outlook = health.outlook(key, &step.model, self.stream, now_ms);
                 outlook.candidate.eligible &= open(index, key);
-                if step.provider.strategy == Strategy::Cost {
-                    outlook.price = price_of(&step.provider.name, key.deployment(&step.model));
-                }
+                outlook.price = step.prices.as_deref().and_then(|prices| *prices.get(index)?);
                 outlook
             })
             .collect();
@@ -391,11 +387,6 @@ impl Cursor {
         }
         balance::choose(step.provider.strategy, outlooks.iter().copied(), random)
     }
-}
-
-/// What a model (or a key's deployment of it) costs in the catalog, to compare by.
-pub fn price_of(provider: &str, model: &str) -> Option<u64> {
-    catalog::embedded().price(provider, model).and_then(price::common)
 }
 
 /// What went wrong with an attempt.

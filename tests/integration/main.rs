@@ -18,6 +18,7 @@ mod lifecycle;
 mod media;
 mod passthrough;
 mod predictions;
+mod prices;
 mod protocol;
 mod providers;
 mod reload;

@@ -10,6 +10,7 @@ mod bodies;
 mod circuits;
 mod compressed;
 mod connections;
+mod costs;
 mod endings;
 mod framings;
 mod groups;

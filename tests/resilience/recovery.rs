@@ -19,7 +19,7 @@ use crate::support::upstream::{Act, Hit, Script, Upstream};
 use crate::support::{Wire, for_each};
 
 /// What the first provider says before it breaks, estimated: ten characters.
-const SAID: u64 = 3;
+pub const SAID: u64 = 3;
 
 struct Stage {
     first: Upstream,
@@ -219,7 +219,7 @@ fn said(hit: &Hit) -> Option<String> {
 }
 
 /// A provider that goes on with what it is given, or begins.
-fn goes_on(hit: &Hit) -> Script {
+pub fn goes_on(hit: &Hit) -> Script {
     stream(&rest(hit), Duration::ZERO)
 }
 
@@ -240,7 +240,7 @@ fn two_words(hit: &Hit) -> Script {
     open_stream(&frames, Duration::ZERO)
 }
 
-fn cut(hit: &Hit) -> Script {
+pub fn cut(hit: &Hit) -> Script {
     let mut script = two_words(hit);
     script.push(Act::Close);
     script

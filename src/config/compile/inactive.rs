@@ -25,7 +25,7 @@ const CLIENT_ACTIVE: [&str; 11] = [
     "prometheus_labels",
 ];
 /// Sections that are read, and the one that is for editors.
-const TOP_ACTIVE: [&str; 9] = [
+const TOP_ACTIVE: [&str; 10] = [
     "$schema",
     "server",
     "client",
@@ -35,15 +35,11 @@ const TOP_ACTIVE: [&str; 9] = [
     "streaming",
     "routing",
     "governance",
+    "framework",
 ];
 
-const PROVIDER_INACTIVE: [&str; 5] = [
-    "send_back_raw_request",
-    "send_back_raw_response",
-    "store_raw_request_response",
-    "openai_config",
-    "pricing_overrides",
-];
+const PROVIDER_INACTIVE: [&str; 4] =
+    ["send_back_raw_request", "send_back_raw_response", "store_raw_request_response", "openai_config"];
 const KEY_INACTIVE: [&str; 1] = ["use_for_batch_api"];
 const OPERATIONS_ACTIVE: [&str; 5] =
     ["chat_completion", "chat_completion_stream", "embedding", "count_tokens", "rerank"];

@@ -9,7 +9,7 @@ use http::HeaderValue;
 
 use super::endpoint::Place;
 use super::provider::Entry;
-use super::{Compiler, account};
+use super::{Compiler, account, pricing};
 use crate::config::document::At;
 use crate::config::problem::Problem;
 use crate::config::raw;
@@ -86,6 +86,7 @@ fn plain(entry: &Entry<'_>, name: &str, secret: Option<Secret>) -> Key {
         fingerprint: fingerprint(secret.as_ref(), None),
         secret,
         weight: PLAIN_WEIGHT,
+        prices: Vec::new(),
         models: Vec::new(),
         blacklisted_models: Vec::new(),
         disabled: None,
@@ -114,6 +115,7 @@ fn one(compiler: &mut Compiler<'_>, entry: &Entry<'_>, raw: &raw::ProviderKey, a
         endpoint: None,
         backends: None,
         credential: account::fixed(entry.spec.credential, secret.as_ref()),
+        prices: pricing::rules(compiler, &format!("{pointer}/pricing_overrides"), &raw.pricing_overrides),
         known_as: known_as(entry.name, &id),
         id,
         name: Arc::from(name),

@@ -14,6 +14,7 @@ mod key;
 mod network;
 mod places;
 mod preset;
+mod pricing;
 mod provider;
 mod proxy;
 mod resolve;
@@ -142,12 +143,23 @@ impl<'a> Compiler<'a> {
         let routing = routing::compile(self, &config, &known);
         let fallbacks = fallback::compile(self, config.fallbacks.as_ref(), (&by_name, &routing));
         let client = client(self, &config.client);
+        let pricing = pricing::compile(self, config.framework.as_ref());
         self.warnings.sort_by_key(|warning| warning.position);
         let warnings = self.warnings.iter().map(ToString::to_string).collect();
         let policy =
             Policy { hedge: config.hedging.as_ref().and_then(treatment::hedge), ..Policy::default() };
-        let snapshot =
-            Snapshot { version, client, providers, by_name, routing, fallbacks, policy, warnings, mock_only };
+        let snapshot = Snapshot {
+            version,
+            client,
+            providers,
+            by_name,
+            routing,
+            fallbacks,
+            policy,
+            pricing,
+            warnings,
+            mock_only,
+        };
         Loaded { snapshot, server: config.server }
     }
 }

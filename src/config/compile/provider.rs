@@ -6,7 +6,7 @@ use std::time::Duration;
 use translate::provider::{self as presets, CredentialScheme, ProviderSpec};
 
 use super::preset::{self, MOCK};
-use super::{Compiler, account, backend, endpoint, key, network, places, treatment};
+use super::{Compiler, account, backend, endpoint, key, network, places, pricing, treatment};
 use crate::config::document::At;
 use crate::config::problem::child;
 use crate::config::raw;
@@ -58,6 +58,7 @@ pub(super) fn compile(compiler: &mut Compiler<'_>, name: &str, raw: &raw::Provid
     let keys = key::compile(compiler, &entry, &place);
     let network = network::compile(compiler, &entry, endpoint.as_ref());
     let mock = mock(compiler, &entry);
+    let prices = pricing::rules(compiler, &entry.at("pricing_overrides"), &raw.pricing_overrides);
     let (places, max_wait) = places::compile(compiler, &entry);
     Some(Provider {
         name: Arc::from(name),
@@ -80,6 +81,7 @@ pub(super) fn compile(compiler: &mut Compiler<'_>, name: &str, raw: &raw::Provid
         places,
         max_wait,
         allowed: raw.custom_provider_config.as_ref().and_then(|c| c.allowed_requests.as_ref()).map(allowed),
+        prices,
         heads: Default::default(),
     })
 }

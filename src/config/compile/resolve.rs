@@ -10,9 +10,9 @@ use crate::config::document::At;
 use crate::config::problem::{Problem, child};
 use crate::config::reference::{Unresolved, resolve};
 
-const ACTIVE: [&str; 5] = ["server", "client", "providers", "fallbacks", "routing"];
-/// Fields below the active parts that are not read, the one that names a variable without being a
-/// reference, and conditions of rules.
+const ACTIVE: [&str; 6] = ["server", "client", "providers", "fallbacks", "routing", "framework"];
+/// Fields below the active parts that are not read, patterns (a `$` in them is no reference), the one that
+/// names a variable without being a reference, and conditions of rules.
 const LEFT_ALONE: [&str; 5] = ["env_var", "pricing_overrides", "batch_s3_config", "aliases", "when"];
 
 /// Replaces references below `root`; those without a value are problems, or disable their key.

@@ -10,6 +10,7 @@ mod cloud;
 mod hedging;
 mod network;
 mod operation;
+mod pricing;
 mod provider;
 mod routing;
 mod section;
@@ -27,6 +28,7 @@ pub use cloud::{AwsAccessKey, AzureKey, BedrockKey, Deployments, VertexKey};
 pub use hedging::Hedging;
 pub use network::{Network, Proxy, ProxyKind};
 pub use operation::{AllowedRequests, RequestPaths};
+pub use pricing::{Framework, MatchType, Pricing, PricingOverride, Unpriced, UnpricedPolicy};
 pub use provider::{
     Concurrency, CustomProvider, KeyReference, KeyValue, Mock, OpenAiOptions, Provider, ProviderKey,
     Strategy, VllmKey,
@@ -72,8 +74,8 @@ pub struct Config {
     /// Routing rules of the original's form; virtual keys, budgets, rate limits, teams and customers are not active in
     /// this version.
     pub governance: Option<Governance>,
-    /// Pricing source and similar (`pricing.pricing_url`, …). Not active in this version.
-    pub framework: Option<Section>,
+    /// Where prices come from, and what becomes of models without one.
+    pub framework: Option<Framework>,
     /// Key that encrypts stored secrets. Not active in this version: nothing is stored.
     pub encryption_key: Option<String>,
     /// Login of the dashboard (old place; `governance.auth_config` is the newer one). Not active in this version.

@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Affinity, AllowedRequests, AzureKey, BackendUrl, BedrockKey, Deployments, Loose, Network, Proxy,
-    RequestPaths, Streaming, VertexKey,
+    Affinity, AllowedRequests, AzureKey, BackendUrl, BedrockKey, Deployments, Network, PricingOverride,
+    Proxy, RequestPaths, Streaming, VertexKey,
 };
 
 /// One provider.
@@ -43,8 +43,8 @@ pub struct Provider {
     pub store_raw_request_response: bool,
     /// Options of the Responses API. Not active in this version.
     pub openai_config: Option<OpenAiOptions>,
-    /// Prices that replace the catalog's. Not active in this version.
-    pub pricing_overrides: Vec<Loose>,
+    /// Prices that replace the table's.
+    pub pricing_overrides: Vec<PricingOverride>,
 }
 
 /// How requests are shared among keys. Whatever it is, a key near a rate limit that the provider tells of is eased off
@@ -61,7 +61,7 @@ pub enum Strategy {
     LeastLatency,
     /// The key with the fewest calls under way for its weight.
     LeastInflight,
-    /// The key whose deployment of the model is the cheapest in the catalog; by the weights among equals.
+    /// The key whose deployment of the model is the cheapest; by the weights among equals.
     Cost,
 }
 
@@ -99,6 +99,8 @@ pub struct ProviderKey {
     pub replicate_key_config: Option<Deployments>,
     /// Address and model of a vLLM server.
     pub vllm_key_config: Option<VllmKey>,
+    /// Prices of this key alone; they come before those of its provider.
+    pub pricing_overrides: Vec<PricingOverride>,
 }
 
 impl Default for ProviderKey {
@@ -119,6 +121,7 @@ impl Default for ProviderKey {
             huggingface_key_config: None,
             replicate_key_config: None,
             vllm_key_config: None,
+            pricing_overrides: Vec::new(),
         }
     }
 }

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use govern::hedge::Spend;
-use govern::price;
 use translate::ir::Usage;
 
-use crate::proxy::Gateway;
+use crate::account::charge::Charge;
 use crate::proxy::attempt::{Attempt, millis};
-use crate::proxy::logging::{counts, estimate};
+use crate::proxy::exchange::Exchange;
+use crate::proxy::logging::estimate;
+use crate::proxy::{Gateway, cost};
 use crate::telemetry::access_log::{AttemptRecord, Spent};
 
 /// The outcome of an attempt that was cancelled because the other one was ahead.
@@ -28,11 +29,17 @@ pub struct Bill {
     status: Option<u16>,
     began: Instant,
     usage: Usage,
+    /// Nano-dollars; `None` when nobody knows.
+    cost_nanos: Option<u64>,
+    unpriced: bool,
 }
 
 impl Bill {
-    pub fn of(attempt: &Attempt) -> Self {
+    pub fn of(exchange: &Exchange, attempt: &Attempt) -> Self {
         let chars = attempt.seen().map_or(0, |seen| seen.output_chars);
+        let usage = Attempt::usage_in(&attempt.answer, attempt.told_usage)
+            .unwrap_or_else(|| estimate(&attempt.upstream, chars));
+        let charge = cost::of(exchange, attempt, &usage);
         Self {
             provider: Arc::clone(&attempt.provider.name),
             model: Arc::clone(&attempt.model),
@@ -40,23 +47,21 @@ impl Bill {
             backend: attempt.backend.as_ref().map(|backend| Arc::clone(&backend.name)),
             status: (attempt.status != 0).then_some(attempt.status),
             began: attempt.clock.began,
-            usage: Attempt::usage_in(&attempt.answer, attempt.told_usage)
-                .unwrap_or_else(|| estimate(&attempt.upstream, chars)),
+            usage,
+            unpriced: cost::is_unpriced(exchange, attempt, charge.as_ref()),
+            cost_nanos: charge.map(|Charge { nanos, .. }| nanos),
         }
     }
 
     /// What it costs if it loses.
-    pub fn spend(&self, gateway: &Gateway) -> Spend {
-        match gateway.catalog.price(&self.provider, &self.model) {
-            Some(price) => Spend::NanoDollars(price::cost(price, &counts(&self.usage))),
-            None => Spend::Tokens(self.usage.total()),
-        }
+    pub fn spend(&self) -> Spend {
+        self.cost_nanos.map_or(Spend::Tokens(self.usage.total()), Spend::NanoDollars)
     }
 
     /// It has lost: counted, and as the attempt list shows it.
     pub fn lose(&self, gateway: &Gateway) -> (AttemptRecord, Spend) {
         let metrics = &gateway.metrics;
-        let series = metrics.series(&self.provider, &self.model, gateway.catalog, true);
+        let series = metrics.series(&self.provider, &self.model, true);
         let label = metrics.model_label(&self.model, true);
         let both = [&*self.provider, label];
         metrics.attempts.with_label_values(&[&self.provider, label, LOST]).inc();
@@ -64,17 +69,14 @@ impl Bill {
         series.cached_input_tokens.inc_by(self.usage.cache_read);
         series.output_tokens.inc_by(self.usage.output);
         metrics.hedging.tokens.with_label_values(&both).inc_by(self.usage.total());
-        let spend = self.spend(gateway);
-        let mut record = self.record();
-        if let Spend::NanoDollars(nanos) = spend {
+        if let Some(nanos) = self.cost_nanos {
             // For dashboards: the exact amount is in the log line.
             #[expect(clippy::cast_precision_loss, reason = "Prometheus values are floats")]
             let dollars = nanos as f64 / 1e9;
             series.cost.inc_by(dollars);
             metrics.hedging.cost.with_label_values(&both).inc_by(dollars);
-            record.spent = record.spent.map(|spent| Spent { cost_nanos: Some(nanos), ..spent });
         }
-        (record, spend)
+        (self.record(), self.spend())
     }
 
     /// As the attempt list shows it.
@@ -91,7 +93,8 @@ impl Bill {
             spent: Some(Spent {
                 input_tokens: self.usage.input_total(),
                 output_tokens: self.usage.output,
-                cost_nanos: None,
+                cost_nanos: self.cost_nanos,
+                unpriced: self.unpriced,
             }),
         }
     }

@@ -40,7 +40,6 @@ use crate::upstream::select::{Cursor, Seen};
 use bill::Bill;
 use race::{Race, State};
 
-pub use bill::LOST;
 pub use watch::{Event as WatchEvent, Watch};
 
 /// The error type raised when the second attempt is ahead of the running one.
@@ -183,7 +182,7 @@ pub fn overtaken(gateway: &Gateway, exchange: &mut Exchange) {
         // It would have taken this long at least.
         gateway.hedging.took(name(call, &attempt), attempt.clock.began.elapsed());
     }
-    let (record, spend) = Bill::of(&attempt).lose(gateway);
+    let (record, spend) = Bill::of(exchange, &attempt).lose(gateway);
     exchange.attempts.push(record);
     if let Some(leave) = exchange.rival.as_mut().and_then(|rival| rival.leave.take()) {
         leave.lost(spend);

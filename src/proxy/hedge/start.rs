@@ -22,13 +22,13 @@ use crate::upstream::select::Cursor;
 pub fn start(gateway: &Gateway, exchange: &mut Exchange) -> Result<Rival, &'static str> {
     let (cursor, attempt) = other(gateway, exchange)?;
     let request_id = exchange.request_id.clone();
+    let bill = Bill::of(exchange, &attempt);
     let call = exchange.call.as_deref_mut().ok_or("there is no call")?;
     let hedge = call.plan.policy.hedge.ok_or("it is off")?;
     if prediction::needed(call, &attempt) {
         return Err("the other target's answer would be a job");
     }
-    let bill = Bill::of(&attempt);
-    let leave = gateway.hedging.begin(bill.spend(gateway), hedge.max_extra_permille);
+    let leave = gateway.hedging.begin(bill.spend(), hedge.max_extra_permille);
     let leave = leave.ok_or("the budget for attempts that lose is used up")?;
     let head = upstream_request_filter::build(call, &attempt, Version::HTTP_11).map_err(|_| {
         // A token that has to be fetched: there for the next one.

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use http::HeaderValue;
 use pingora_core::protocols::http::ServerSession as HttpSession;
 
 use crate::proxy::hedge::Watch;
@@ -54,6 +55,8 @@ pub struct Stage {
     pub(super) breaking: AtomicBool,
     /// Microseconds that writes to the caller took so far.
     writing: AtomicU64,
+    /// The value of `x-bifrost-cost`, known when the body is.
+    cost: Mutex<Option<HeaderValue>>,
     pub(super) returned: Mutex<Option<Box<HttpSession>>>,
     /// For a second attempt beside the running one.
     pub hedge: Watch,
@@ -70,6 +73,7 @@ impl Stage {
             leaving: AtomicBool::new(false),
             breaking: AtomicBool::new(false),
             writing: AtomicU64::new(0),
+            cost: Mutex::new(None),
             returned: Mutex::new(None),
             hedge: Watch::default(),
         })
@@ -85,6 +89,11 @@ impl Stage {
     /// An answer without a body is one too (a passthrough's `HEAD`).
     pub fn allow_empty(&self) {
         self.empty.store(true, Ordering::Relaxed);
+    }
+
+    /// What the answer that goes out now cost: its head says so.
+    pub fn tell_cost(&self, cost: Option<HeaderValue>) {
+        *self.cost.lock().unwrap_or_else(PoisonError::into_inner) = cost;
     }
 
     /// The connection ends with this answer: its head says so.
@@ -128,6 +137,10 @@ impl Stage {
     pub(super) fn due(&self) -> Option<Instant> {
         let micros = self.at.load(Ordering::Relaxed);
         if micros == u64::MAX { None } else { self.base.checked_add(Duration::from_micros(micros)) }
+    }
+
+    pub(super) fn take_cost(&self) -> Option<HeaderValue> {
+        self.cost.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     pub(super) fn take_back(&self) -> Option<Box<HttpSession>> {

@@ -22,7 +22,13 @@ impl Stage {
     }
 
     fn order(&self, strategy: Strategy, members: &[(ModelRef, u32)], session: Option<u64>) -> Vec<usize> {
-        let seen = Seen { snapshot: &self.snapshot, health: &self.health, stream: false, session };
+        let price = |_: &Provider, _: &Key, model: &str| match model {
+            "dear" => Some(9),
+            "cheap" => Some(1),
+            _ => None,
+        };
+        let (snapshot, health) = (&self.snapshot, &self.health);
+        let seen = Seen { snapshot, health, stream: false, price: &price, session };
         let mut random = fastrand::Rng::new();
         order(strategy, members, &seen, || random.u64(..))
     }
@@ -106,14 +112,11 @@ fn a_session_stays_with_its_model_as_long_as_that_is_well() {
 }
 
 #[test]
-fn where_cost_decides_the_cheapest_model_stands_first_and_one_without_a_price_last() {
+fn the_cheapest_model_stands_first_and_those_of_unknown_price_behind() {
     let stage = Stage::new();
-    let members = [
-        member("anthropic", "claude-opus-4-5", 9000),
-        member("openai", "nobody-knows-it", 9000),
-        member("openai", "gpt-4o-mini", 1),
-    ];
+    let members =
+        [member("openai", "unknown", 1000), member("openai", "dear", 1000), member("anthropic", "cheap", 1)];
     for _ in 0..20 {
-        assert_eq!(stage.order(Strategy::Cost, &members, None), [2, 0, 1]);
+        assert_eq!(stage.order(Strategy::Cost, &members, None), [2, 1, 0]);
     }
 }

@@ -23,8 +23,17 @@ pub fn forms(name: &str) -> impl Iterator<Item = &str> {
 /// version (`-v1:0`, `:0`).
 fn shortened(name: &str) -> Option<&str> {
     /// `0` stands for any digit.
-    const SUFFIXES: [&str; 8] =
-        ["-latest", "@latest", "-0000-00-00", "-00000000", "@00000000", "-00-0000", "-v0:0", ":0"];
+    const SUFFIXES: [&str; 9] = [
+        "-latest",
+        "@latest",
+        "@default",
+        "-0000-00-00",
+        "-00000000",
+        "@00000000",
+        "-00-0000",
+        "-v0:0",
+        ":0",
+    ];
     SUFFIXES.iter().find_map(|suffix| {
         let (short, tail) = name.split_at_checked(name.len().checked_sub(suffix.len())?)?;
         (!short.is_empty() && has_shape(tail, suffix)).then_some(short)
@@ -44,6 +53,22 @@ fn unregioned(name: &str) -> Option<&str> {
     const REGIONS: [&str; 9] = ["us", "eu", "apac", "global", "jp", "au", "ca", "in", "us-gov"];
     let (region, rest) = name.split_once('.')?;
     REGIONS.iter().any(|known| region.eq_ignore_ascii_case(known)).then_some(rest)
+}
+
+/// The text is the name of a cloud's region or zone (`us-east-1`, `eu`, `global-standard`).
+pub fn is_region(text: &str) -> bool {
+    const AREAS: [&str; 16] = [
+        "us", "eu", "ap", "apac", "ca", "sa", "me", "af", "il", "mx", "au", "jp", "in", "uk", "asia",
+        "global",
+    ];
+    let mut parts = text.split('-');
+    let known = parts.next().is_some_and(|area| AREAS.contains(&area));
+    known
+        && parts.all(|part| {
+            !part.is_empty()
+                && part.len() <= 10
+                && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+        })
 }
 
 #[cfg(test)]
@@ -77,6 +102,16 @@ mod tests {
             ["gpt-4o-mini", "m:free", "m-2024", "m-0613", "m-v1:10", "latest", "-latest", "", "ä-latest2"]
         {
             assert_eq!(all(name), [name]);
+        }
+    }
+
+    #[test]
+    fn regions_are_told_from_makers() {
+        for region in ["us-east-1", "us-gov-west-1", "eu", "global-standard", "ap-southeast-3"] {
+            assert!(is_region(region), "{region}");
+        }
+        for name in ["anthropic", "meta-llama", "accounts", "", "us_east", "us.anthropic", "usa", "us-"] {
+            assert!(!is_region(name), "{name}");
         }
     }
 

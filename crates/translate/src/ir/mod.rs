@@ -23,4 +23,4 @@ pub(crate) use message::{GROUP, MADE_OF};
 pub use request::{Effort, JsonSchema, OutputFormat, Reasoning, Request, Sampling, Tool, ToolChoice};
 pub use response::{Choice, Finish, FinishReason, Response};
 pub use signature::Signature;
-pub use usage::Usage;
+pub use usage::{Served, ServiceTier, Usage};

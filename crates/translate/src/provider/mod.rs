@@ -8,6 +8,7 @@ mod continues;
 mod input;
 mod model;
 mod quirk;
+mod region;
 mod table;
 
 pub(crate) use betas::claude_version;
@@ -16,6 +17,7 @@ pub use continues::Continues;
 pub use input::{ImageInput, InputNames, ReasoningInput};
 pub use model::{ModelRules, SamplingRule, ThinkingStyle};
 pub use quirk::{CallIdForm, Fix, Quirks, ReasoningField, UsageStyle};
+pub use region::region_of;
 pub use table::{Counting, CredentialScheme, ProviderSpec, RerankAt, Service, all, example_model, find};
 
 /// Where a request goes, as encoders need to know it.

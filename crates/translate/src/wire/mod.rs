@@ -28,6 +28,8 @@ pub(crate) mod tree;
 
 #[cfg(test)]
 mod crossing_tests;
+#[cfg(test)]
+mod served_tests;
 
 pub use tool_names::ToolNames;
 

@@ -9,7 +9,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-use crate::ir::Usage;
+use crate::ir::{ServiceTier, Usage};
 use crate::wire::json::{Json, Members};
 use crate::wire::tree::{Node, Object};
 
@@ -25,6 +25,22 @@ pub(super) struct WireUsage {
     output_tokens_details: Option<OutputDetails>,
     server_tool_use: Option<ServerToolUse>,
     iterations: Iterations,
+    service_tier: Word,
+    inference_geo: Word,
+    speed: Word,
+}
+
+/// A word of `usage` that says how the answer was served.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Word {
+    /// Absent, or not one that is known here.
+    #[default]
+    Silent,
+    Tier(ServiceTier),
+    /// `us`, as a place of inference.
+    Us,
+    /// `fast`, as a speed.
+    Fast,
 }
 
 /// What the provider ran beside the answer and counts apart: the sum over the compactions and the
@@ -119,6 +135,9 @@ impl WireUsage {
                     let web_search_requests = Count::inside(tools, "web_search_requests");
                     counts.server_tool_use = Some(ServerToolUse { web_search_requests });
                 }
+                "service_tier" => counts.service_tier = Word::of(value),
+                "inference_geo" => counts.inference_geo = Word::of(value),
+                "speed" => counts.speed = Word::of(value),
                 "iterations" => return None,
                 _ => {}
             }
@@ -140,6 +159,11 @@ impl WireUsage {
             server.web_search_requests.set(&mut usage.web_searches);
         }
         self.apply_cache_writes(usage);
+        if let Word::Tier(tier) = self.service_tier {
+            usage.served.tier = tier;
+        }
+        usage.served.in_us |= self.inference_geo == Word::Us;
+        usage.served.fast |= self.speed == Word::Fast;
     }
 
     /// `cache_creation_input_tokens` is the sum of both lifetimes; the split comes in a field of its own,
@@ -158,6 +182,24 @@ impl WireUsage {
         }
         usage.cache_write = usage.cache_write.saturating_add(short);
         usage.cache_write_1h = usage.cache_write_1h.saturating_add(hour);
+    }
+}
+
+impl Word {
+    fn of(value: &Json<'_>) -> Self {
+        Self::deserialize(value.look()).unwrap_or_default()
+    }
+}
+
+/// Never an error, as the counts.
+impl<'de> Deserialize<'de> for Word {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(match Value::deserialize(deserializer)?.as_str() {
+            Some("us") => Self::Us,
+            Some("fast") => Self::Fast,
+            Some(word @ ("standard" | "priority" | "batch" | "flex")) => Self::Tier(ServiceTier::named(word)),
+            _ => Self::Silent,
+        })
     }
 }
 

@@ -69,7 +69,7 @@ pub(super) fn response(body: &[u8]) -> Result<Observation, BadResponse> {
         note_stop(&word.0, &mut seen);
     }
     if let Some(usage) = view.usage {
-        seen.usage = Some(usage.sorted());
+        seen.usage = Some(usage.sorted().in_tier(tier_word(view.service_tier.as_ref())));
     }
     seen.done = true;
     Ok(seen)
@@ -100,8 +100,13 @@ fn note_stop(word: &str, seen: &mut Observation) {
 
 fn note_metadata(view: MetadataFrame, seen: &mut Observation) {
     if let Some(usage) = view.usage {
-        seen.usage = Some(usage.sorted());
+        seen.usage = Some(usage.sorted().in_tier(tier_word(view.service_tier.as_ref())));
     }
+}
+
+/// The word in `serviceTier`, whatever else that is.
+fn tier_word(tier: Option<&serde_json::Value>) -> &str {
+    tier.and_then(|tier| tier.get("type")?.as_str()).unwrap_or_default()
 }
 
 fn chars(text: Option<&Name<'_>>) -> u64 {
@@ -172,6 +177,8 @@ struct StopFrame<'a> {
 #[derive(Deserialize)]
 struct MetadataFrame {
     usage: Option<WireUsage>,
+    #[serde(default, rename = "serviceTier")]
+    service_tier: Option<serde_json::Value>,
 }
 
 #[derive(Deserialize)]
@@ -182,6 +189,7 @@ struct AnswerView<'a> {
     #[serde(borrow)]
     stop_reason: Option<Name<'a>>,
     usage: Option<WireUsage>,
+    service_tier: Option<serde_json::Value>,
     message: Option<IgnoredAny>,
     input_tokens: Option<u64>,
 }

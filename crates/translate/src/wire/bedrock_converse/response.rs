@@ -29,6 +29,7 @@ pub(super) fn decode(body: &[u8]) -> Result<Response, BadResponse> {
     let finish = take_finish(&mut fields).map_err(wrong_shape)?;
     let usage = take_usage(&mut fields).map_err(wrong_shape)?;
     let service_tier = take_tier(&mut fields).map_err(wrong_shape)?;
+    let usage = usage.map(|usage| usage.in_tier(service_tier.as_deref().unwrap_or_default()));
     drop_latency(&mut fields);
     let choice = Choice { parts, finish, logprobs: None, extra: Extra::default() };
     let mut rest = fields.rest();

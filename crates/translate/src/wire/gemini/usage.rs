@@ -57,17 +57,25 @@ impl<'a> WireUsage<'a> {
     pub(super) fn usage(&self) -> Usage {
         let cache_read = self.cached_content_token_count.get();
         let prompt = self.prompt_token_count.get().saturating_sub(cache_read);
-        let audio = audio_of(self.prompt_tokens_details.as_deref());
-        let audio_cached = audio_of(self.cache_tokens_details.as_deref());
+        let audio = of_kind("AUDIO", self.prompt_tokens_details.as_deref());
+        let audio_cached = of_kind("AUDIO", self.cache_tokens_details.as_deref());
+        let image = of_kind("IMAGE", self.prompt_tokens_details.as_deref());
+        let image_cached = of_kind("IMAGE", self.cache_tokens_details.as_deref());
+        // Vertex says it in the one, Google AI Studio in the other.
+        let tier = [&self.traffic_type, &self.service_tier].into_iter().flatten().next();
         Usage {
             input_uncached: prompt.saturating_add(self.tool_use_prompt_token_count.get()),
             cache_read,
             output: self.candidates_token_count.get().saturating_add(self.thoughts_token_count.get()),
             reasoning: self.thoughts_token_count.get(),
             audio_input: audio.saturating_sub(audio_cached),
-            audio_output: audio_of(self.candidates_tokens_details.as_deref()),
+            audio_output: of_kind("AUDIO", self.candidates_tokens_details.as_deref()),
+            audio_cached,
+            image_input: image.saturating_sub(image_cached),
+            image_output: of_kind("IMAGE", self.candidates_tokens_details.as_deref()),
             ..Usage::default()
         }
+        .in_tier(tier.map_or("", |tier| &tier.0))
     }
 }
 
@@ -86,25 +94,32 @@ pub(super) fn write(usage: &Usage) -> Object<'static> {
     if thoughts > 0 {
         object.put("thoughtsTokenCount", thoughts);
     }
-    if usage.audio_input > 0 {
-        object.put("promptTokensDetails", by_modality(usage.input_total(), usage.audio_input));
+    let audio_input = usage.audio_input.saturating_add(usage.audio_cached);
+    if audio_input > 0 || usage.image_input > 0 {
+        let details = by_modality(usage.input_total(), audio_input, usage.image_input);
+        object.put("promptTokensDetails", details);
     }
-    if usage.audio_output > 0 {
-        object.put("candidatesTokensDetails", by_modality(shown, usage.audio_output));
+    if usage.audio_cached > 0 {
+        object.put("cacheTokensDetails", by_modality(usage.cache_read, usage.audio_cached, 0));
+    }
+    if usage.audio_output > 0 || usage.image_output > 0 {
+        object.put("candidatesTokensDetails", by_modality(shown, usage.audio_output, usage.image_output));
     }
     object
 }
 
-fn by_modality(total: u64, audio: u64) -> Vec<Node<'static>> {
+fn by_modality(total: u64, audio: u64, image: u64) -> Vec<Node<'static>> {
     let entry = |modality, count: u64| Object::new().with("modality", modality).with("tokenCount", count);
-    vec![entry("TEXT", total.saturating_sub(audio)).into(), entry("AUDIO", audio).into()]
+    let text = total.saturating_sub(audio).saturating_sub(image);
+    let others = [("AUDIO", audio), ("IMAGE", image)].into_iter().filter(|(_, count)| *count > 0);
+    [("TEXT", text)].into_iter().chain(others).map(|(kind, count)| entry(kind, count).into()).collect()
 }
 
-fn audio_of(list: Option<&[Modality<'_>]>) -> u64 {
-    let is_audio =
-        |entry: &&Modality<'_>| entry.modality.as_ref().is_some_and(|modality| modality.0 == "AUDIO");
+/// Tokens of a kind of content.
+fn of_kind(kind: &str, list: Option<&[Modality<'_>]>) -> u64 {
+    let is_meant = |entry: &&Modality<'_>| entry.modality.as_ref().is_some_and(|modality| modality.0 == kind);
     list.unwrap_or_default()
         .iter()
-        .filter(is_audio)
+        .filter(is_meant)
         .fold(0, |sum, entry| sum.saturating_add(entry.token_count.get()))
 }

@@ -32,6 +32,7 @@ pub(super) fn frame(frame: &Frame<'_>, seen: &mut Observation) -> FrameVerdict {
         return odd(frame, seen);
     }
     let counts = raw.and_then(|raw| usage::read(raw.get()));
+    let counts = counts.map(|counts| counts.in_tier(chunk.service_tier.get()));
     note(&chunk, seen);
     if counts.is_some() {
         seen.usage = counts;
@@ -58,7 +59,7 @@ pub(super) fn response(body: &[u8]) -> Result<Observation, BadResponse> {
         content: true,
         tool_call: answer.finish == "tool_calls",
         finish: finish_word(answer.finish, "", false).map(|finish| finish.reason),
-        usage: Some(usage),
+        usage: Some(usage.in_tier(answer.tier)),
         model: (!answer.model.is_empty()).then(|| answer.model.to_owned()),
         done: true,
         ..Observation::default()
@@ -69,6 +70,7 @@ pub(super) fn response(body: &[u8]) -> Result<Observation, BadResponse> {
 #[derive(Default)]
 struct Outline<'a> {
     model: &'a str,
+    tier: &'a str,
     object: &'a str,
     /// A list of choices is there.
     choices: bool,
@@ -87,6 +89,7 @@ impl<'a> Outline<'a> {
         scanner.object(|scanner, name| {
             match name {
                 "model" => outline.model = text(scanner)?,
+                "service_tier" => outline.tier = text(scanner)?,
                 "object" => outline.object = text(scanner)?,
                 "choices" => {
                     outline.choices = true;
@@ -138,7 +141,8 @@ fn read_whole(body: &[u8]) -> Result<Observation, BadResponse> {
     }
     let mut seen = Observation::default();
     note(&answer, &mut seen);
-    seen.usage = answer.usage.and_then(|raw| usage::read(raw.get()));
+    let counts = answer.usage.and_then(|raw| usage::read(raw.get()));
+    seen.usage = counts.map(|counts| counts.in_tier(answer.service_tier.get()));
     seen.content |= embeddings || seen.usage.is_some();
     seen.done = true;
     Ok(seen)

@@ -58,6 +58,7 @@ fn sort(counts: Counts<'_>) -> Usage {
         rejected_prediction: first([output.rejected_prediction_tokens]),
         web_searches: first([searches, counts.num_search_queries]),
         provider_cost_nanos: counts.cost.and_then(cost_nanos),
+        ..Usage::default()
     }
 }
 

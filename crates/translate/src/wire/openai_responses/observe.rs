@@ -168,7 +168,7 @@ fn note_answer(answer: &Outline<'_>, seen: &mut Observation) {
 
 fn note_end(answer: &Outline<'_>, seen: &mut Observation) {
     let usage = answer.usage.and_then(|raw| usage::read(raw, answer.searches()));
-    seen.usage = usage.or(seen.usage);
+    seen.usage = usage.map(|usage| usage.in_tier(answer.service_tier.get())).or(seen.usage);
     let ended = finish(answer.status.get(), &answer.reason(), seen.tool_call);
     if let Some(ended) = ended {
         seen.choices_finished = seen.choices_open;

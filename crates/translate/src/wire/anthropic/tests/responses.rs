@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::echo;
 use crate::Wire;
-use crate::ir::{Choice, Extra, Finish, FinishReason, Part, Response, Thinking, ToolCall, Usage};
+use crate::ir::{Choice, Extra, Finish, FinishReason, Part, Response, Served, Thinking, ToolCall, Usage};
 use crate::loss::Losses;
 use crate::wire::anthropic::Anthropic;
 use crate::wire::{BadResponse, Codec, Dialect, Echo};
@@ -83,6 +83,7 @@ fn counts_fall_into_disjoint_buckets() {
         output: 13,
         reasoning: 4,
         web_searches: 1,
+        served: Served { in_us: true, ..Served::default() },
         ..Usage::default()
     };
     assert_eq!(found, expected);

@@ -256,11 +256,12 @@ impl Decoder {
 
     /// Comes once, behind the stop: the end.
     fn metadata(&mut self, event: WireEvent<'_>, data: &[u8], out: &mut Vec<Event>) {
+        let mut fields: Map<String, Value> = serde_json::from_slice(data).unwrap_or_default();
         if let Some(usage) = event.usage {
-            out.push(Event::Usage(WireUsage::read(&usage).sorted()));
+            let tier = fields.get("serviceTier").and_then(|tier| tier.get("type")?.as_str());
+            out.push(Event::Usage(WireUsage::read(&usage).sorted().in_tier(tier.unwrap_or_default())));
             self.lose_map("usage", "usage", &usage::leftovers(usage), out);
         }
-        let mut fields: Map<String, Value> = serde_json::from_slice(data).unwrap_or_default();
         // `p` is padding; how long the provider took is measured anyway.
         fields.retain(|name, _| !matches!(name.as_str(), "usage" | "p" | "metrics"));
         self.lose_map("metadata", "", &fields, out);

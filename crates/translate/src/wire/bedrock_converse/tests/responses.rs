@@ -46,6 +46,7 @@ fn an_answer_is_read_whole_and_written_the_same() {
         cache_write_1h: 40,
         ..Usage::default()
     };
+    let usage = usage.in_tier("flex");
     assert_eq!(response.usage, Some(usage));
     assert_eq!(response.service_tier.as_deref(), Some("flex"));
     let finish = response.choices[0].finish.as_ref().unwrap();

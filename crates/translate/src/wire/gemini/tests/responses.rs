@@ -44,6 +44,7 @@ fn counts_are_sorted_into_disjoint_buckets() {
         reasoning: 70,
         audio_input: 200,
         audio_output: 40,
+        audio_cached: 100,
         ..Usage::default()
     };
     assert_eq!(usage, expected);

@@ -161,13 +161,14 @@ fn read(
     if fields.peek("object").and_then(Value::as_str) == Some("chat.completion") {
         fields.take("object");
     }
+    let service_tier = fields.text("service_tier")?;
     let mut response = Response {
         id: loose_text(&mut fields, "id"),
         model: loose_text(&mut fields, "model"),
         created: fields.take("created").and_then(|value| value.as_u64()),
         choices: choices.into_iter().map(|(_, choice)| choice).collect(),
-        usage,
-        service_tier: fields.text("service_tier")?,
+        usage: usage.map(|usage| usage.in_tier(service_tier.as_deref().unwrap_or_default())),
+        service_tier,
         ..Response::default()
     };
     if let Some(left) = uncounted {

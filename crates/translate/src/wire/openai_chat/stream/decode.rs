@@ -92,7 +92,8 @@ impl StreamDecoder for Decoder {
         if chunk.choices.is_none() && usage.is_none() && chunk.object.get() != "chat.completion.chunk" {
             return self.unreadable(frame, "it has no `choices`", out);
         }
-        self.chunk(&chunk, usage.and_then(|raw| usage::read(raw.get())), out);
+        let usage = usage.and_then(|raw| usage::read(raw.get()));
+        self.chunk(&chunk, usage.map(|usage| usage.in_tier(chunk.service_tier.get())), out);
         Ok(())
     }
 

@@ -41,7 +41,10 @@ pub(in crate::wire::openai_responses) fn decode(body: &[u8]) -> Result<Response,
         model: answer.model.get().to_owned(),
         created: answer.created_at.0.filter(|created| *created > 0),
         choices: vec![choice.with_logprobs()],
-        usage: answer.usage.and_then(|raw| usage::read(raw, answer.searches())),
+        usage: answer
+            .usage
+            .and_then(|raw| usage::read(raw, answer.searches()))
+            .map(|usage| usage.in_tier(answer.service_tier.get())),
         service_tier: answer.service_tier.0.as_deref().map(str::to_owned),
         extra: leftovers(&answer, body),
     })

@@ -275,7 +275,8 @@ impl Decoder {
         if let Some(finish) = finish(answer.status.get(), &answer.reason(), self.items.calls) {
             out.push(Event::Finish { choice: 0, finish });
         }
-        out.extend(answer.usage.and_then(|raw| usage::read(raw, answer.searches())).map(Event::Usage));
+        let usage = answer.usage.and_then(|raw| usage::read(raw, answer.searches()));
+        out.extend(usage.map(|usage| Event::Usage(usage.in_tier(answer.service_tier.get()))));
         out.push(Event::End);
         self.done = true;
     }
