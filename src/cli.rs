@@ -1,5 +1,7 @@
 //! What was typed, and what it means.
 
+mod care;
+
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,6 +10,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::account::prices::Prices;
 use crate::account::show;
+use crate::auth;
 use crate::config::{self, ConfigHolder, Environment, Problem};
 use crate::server;
 use crate::telemetry::logger::{self, Style};
@@ -56,6 +59,18 @@ enum Command {
         #[arg(long, value_name = "FILE", env = "BIFROST_CONFIG")]
         config: Option<PathBuf>,
     },
+    /// Virtual keys
+    #[command(subcommand)]
+    Keys(Keys),
+    /// Logins and tokens of those who look after the gateway
+    #[command(subcommand)]
+    Admin(care::Admin),
+    /// The log of what they did
+    #[command(subcommand)]
+    Audit(care::Audit),
+    /// Secrets in the store
+    #[command(subcommand)]
+    Secrets(care::Secrets),
     /// A step of an upgrade: starts a program and ends
     #[command(name = server::successor::DETACH, hide = true)]
     Detach {
@@ -66,13 +81,25 @@ enum Command {
     Upgrade(Upgrade),
 }
 
+#[derive(Debug, Subcommand)]
+enum Keys {
+    /// Make a virtual key: the key for whoever calls, and its hash for the configuration
+    #[command(
+        after_help = "The key is printed once and kept nowhere. `governance.virtual_keys[].value_hash` takes the hash, \
+        so that the configuration holds nothing that opens anything."
+    )]
+    New,
+    /// Print the hash of a virtual key, which is read from standard input
+    Hash,
+}
+
 /// How to run.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Serve {
     /// Configuration file, JSON or YAML [default: config.json in the app dir, if there is one]
     #[arg(long, value_name = "FILE", env = "BIFROST_CONFIG")]
     pub config: Option<PathBuf>,
-    /// Where config.json is looked for [default: ~/.config/bifrost]
+    /// Where config.json is looked for, and where the database is kept [default: ~/.config/bifrost]
     #[arg(long, value_name = "DIR", env = "BIFROST_APP_DIR")]
     pub app_dir: Option<PathBuf>,
     /// Address to listen on, 0.0.0.0 for all [default: localhost]
@@ -140,6 +167,10 @@ pub fn run() -> ExitCode {
         // Clap has seen to it that there is one.
         Some(Command::Check { file, config }) => check(&file.or(config).unwrap_or_default()),
         Some(Command::Prices { model, config }) => prices(model.as_deref(), config.as_deref()),
+        Some(Command::Keys(what)) => keys(&what),
+        Some(Command::Admin(what)) => care::admin(&what),
+        Some(Command::Audit(what)) => care::audit(&what),
+        Some(Command::Secrets(what)) => care::secrets(&what),
         Some(Command::Schema) => print(&config::schema::text()),
         Some(Command::Detach { words }) => match server::successor::detach(&words) {
             Ok(()) => ExitCode::SUCCESS,
@@ -213,6 +244,20 @@ fn prices(model: Option<&str>, file: Option<&std::path::Path>) -> ExitCode {
             model.unwrap_or("any model"),
             show::origin(&loaded.snapshot).trim_end()
         )),
+    }
+}
+
+fn keys(what: &Keys) -> ExitCode {
+    match what {
+        Keys::New => match auth::generate() {
+            Ok(key) => print(&format!("key         {key}\nvalue_hash  {}", auth::hash(&key))),
+            Err(error) => unusable(&error.to_string()),
+        },
+        Keys::Hash => match std::io::read_to_string(std::io::stdin()) {
+            Ok(text) if !text.trim().is_empty() => print(&auth::hash(text.trim()).to_string()),
+            Ok(_) => unusable("no key came on standard input"),
+            Err(error) => unusable(&format!("standard input cannot be read: {error}")),
+        },
     }
 }
 

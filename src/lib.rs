@@ -6,7 +6,10 @@
 
 pub mod account;
 pub mod admin;
+pub mod auth;
+pub mod background;
 pub mod cli;
+pub mod cluster;
 pub mod config;
 pub mod credential;
 pub mod egress;
@@ -14,5 +17,6 @@ pub mod mock;
 pub mod proxy;
 pub mod route;
 pub mod server;
+pub mod store;
 pub mod telemetry;
 pub mod upstream;

@@ -4,6 +4,7 @@ mod control;
 mod descriptors;
 mod drain;
 mod handover;
+mod keep;
 mod life;
 mod linger;
 mod neighbour;
@@ -40,10 +41,17 @@ use self::signals::{Limits, Signals};
 use self::sockets::{Kept, Listening, OnSockets};
 use self::successor::Launch;
 use self::tls::Certificate;
-use crate::account::refresh;
+use crate::account::meters::Meters;
+use crate::account::{refresh, upkeep};
+use crate::admin::access::{Access, setup};
+use crate::admin::api::{self, AdminState};
+use crate::admin::door::Door;
+use crate::auth;
+use crate::background;
 use crate::cli::Serve;
+use crate::cluster::Cluster;
 use crate::config::raw::{self, Tls};
-use crate::config::{ConfigHolder, Origin, Snapshot, summary};
+use crate::config::{ConfigHolder, Environment, Origin, Snapshot, default_app_dir, summary};
 use crate::mock::Mock;
 use crate::proxy::front::{Farewell, Front};
 use crate::proxy::{Gateway, Mirrors, Proxy};
@@ -87,7 +95,7 @@ pub fn run(holder: ConfigHolder, options: &Serve, log: Arc<Sink>) -> io::Result<
     let plain = sockets::listen(&host, port, &mut inherited)?;
     let addresses: Vec<SocketAddr> = plain.iter().map(|one| one.address).collect();
     let shared = Shared {
-        gateway: gateway(&holder, &log)?,
+        gateway: gateway(&holder, options, &log)?,
         life: Arc::default(),
         farewell: Arc::default(),
         pid_file: PidFile(settings.pid_file.as_ref().map(PathBuf::from)),
@@ -140,16 +148,36 @@ impl Shared {
     }
 }
 
-fn gateway(holder: &Arc<ConfigHolder>, log: &Arc<Sink>) -> io::Result<Arc<Gateway>> {
+/// The gateway, with its administration behind the door.
+fn gateway(holder: &Arc<ConfigHolder>, options: &Serve, log: &Arc<Sink>) -> io::Result<Arc<Gateway>> {
+    let gateway = parts(holder, options, log)?;
+    gateway.background.spawn(upkeep::run(Arc::clone(&gateway.meters), Arc::clone(&gateway.books)));
+    let access = Arc::new(Access::of(&gateway).map_err(io::Error::other)?);
+    gateway.background.spawn(setup::announce(Arc::clone(&access)));
+    let state = AdminState::new(Arc::clone(&gateway), access);
+    api::follow::start(&state);
+    keep::keep(&gateway);
+    gateway.door.open(&gateway.background, api::router(state));
+    Ok(gateway)
+}
+
+fn parts(holder: &Arc<ConfigHolder>, options: &Serve, log: &Arc<Sink>) -> io::Result<Arc<Gateway>> {
     let resolver = Arc::new(Resolver::default());
     let asker = Arc::new(Asker::new(Arc::clone(&resolver)));
     let groups = Arc::new(Groups::new(Arc::clone(&asker)));
+    let background = background::start()?;
+    let (meters, health) = (Arc::default(), Arc::new(Registry::default()));
+    let app_dir = options.app_dir.clone().or_else(|| default_app_dir(&Environment::Real));
+    let (store, kept) = keep::open(&holder.load_full(), app_dir.as_deref(), &background);
     Ok(Arc::new(Gateway {
         config: Arc::clone(holder),
         catalog: &govern::catalog::EMBEDDED,
         prices: refresh::start(holder),
+        meters: Arc::clone(&meters),
+        books: Arc::default(),
         routes: Routes::default(),
-        health: Registry::default(),
+        cluster: join(holder, (&meters, &health), &background)?,
+        health,
         capacity: Arc::new(Capacity::default()),
         hedging: Hedging::default(),
         asker,
@@ -158,10 +186,27 @@ fn gateway(holder: &Arc<ConfigHolder>, log: &Arc<Sink>) -> io::Result<Arc<Gatewa
         metrics: Metrics::new().map_err(io::Error::other)?,
         log: Arc::clone(log),
         mirrors: Mirrors::default(),
+        door: Door::default(),
+        directory: auth::start(holder, &background),
+        store,
+        kept,
+        background,
         mock: Mock::default(),
         started: Instant::now(),
         draining: AtomicBool::new(false),
     }))
+}
+
+/// With others, if the configuration says so. Nobody waits for them.
+fn join(
+    holder: &Arc<ConfigHolder>,
+    (meters, health): (&Arc<Meters>, &Arc<Registry>),
+    background: &tokio::runtime::Handle,
+) -> io::Result<Option<Cluster>> {
+    let snapshot = holder.load_full();
+    let Some(settings) = &snapshot.cluster else { return Ok(None) };
+    let joined = Cluster::join(settings, meters, health, background);
+    joined.map(Some).map_err(|error| io::Error::other(format!("cluster.redis: {error}")))
 }
 
 fn pingora_conf(settings: &raw::Server, options: &Serve) -> ServerConf {
@@ -280,8 +325,9 @@ fn greet(holder: &ConfigHolder, addresses: &[SocketAddr], host: &str) {
     };
     let lines: Vec<String> = summary(&snapshot).into_iter().map(|line| format!("  {line}")).collect();
     let (model, say) = try_model(&snapshot);
+    let key = if snapshot.governance.enforced { " -H 'Authorization: Bearer <virtual key>'" } else { "" };
     let text = format!(
-        "bifrost {} listens on {base}\nConfigured from {source}:\n{}\n\nTry:\n  curl -N {base}/v1/chat/completions -H 'Content-Type: application/json' \\\n    -d '{{\"model\": \"{model}\", \"stream\": true, \"messages\": [{{\"role\": \"user\", \"content\": \"{say}\"}}]}}'\n\nOr point an SDK there: base_url=\"{base}/openai\" (OpenAI), \"{base}/anthropic\" (Anthropic). Health: {base}/health, metrics: {base}/metrics\n",
+        "bifrost {} listens on {base}\nConfigured from {source}:\n{}\n\nTry:\n  curl -N {base}/v1/chat/completions -H 'Content-Type: application/json'{key} \\\n    -d '{{\"model\": \"{model}\", \"stream\": true, \"messages\": [{{\"role\": \"user\", \"content\": \"{say}\"}}]}}'\n\nOr point an SDK there: base_url=\"{base}/openai\" (OpenAI), \"{base}/anthropic\" (Anthropic). Health: {base}/health, metrics: {base}/metrics\n",
         env!("CARGO_PKG_VERSION"),
         lines.join("\n"),
     );

@@ -29,7 +29,8 @@ pub fn health(gateway: &Gateway, snapshot: &Snapshot) -> Reply {
     let backends = super::backends::list(gateway, snapshot);
     let mut body = json!({
         "status": "ok",
-        "components": { "db_pings": "disabled" },
+        "components": { "db_pings": super::stores::word(gateway.store.as_deref()) },
+        "stores": super::stores::details(gateway),
         "version": env!("CARGO_PKG_VERSION"),
         "uptime_seconds": gateway.started.elapsed().as_secs(),
         "config": config,
@@ -38,6 +39,9 @@ pub fn health(gateway: &Gateway, snapshot: &Snapshot) -> Reply {
     });
     if let (false, Some(fields)) = (backends.is_empty(), body.as_object_mut()) {
         fields.insert("backends".to_owned(), json!(backends));
+    }
+    if let (Some(details), Some(fields)) = (super::cluster::details(gateway), body.as_object_mut()) {
+        fields.insert("cluster".to_owned(), details);
     }
     Reply::json(200, body.to_string())
 }

@@ -1,10 +1,17 @@
 //! What the gateway answers itself: one file per resource.
 
+pub mod access;
+pub mod api;
 mod backends;
+mod cluster;
+pub mod door;
 mod health;
+mod limits;
 mod models;
 mod root;
+mod stores;
 mod targets;
+pub mod who;
 
 use std::sync::{Mutex, PoisonError};
 
@@ -13,6 +20,7 @@ use pingora_proxy::Session;
 
 use crate::config::snapshot::Snapshot;
 use crate::proxy::Gateway;
+use crate::proxy::exchange::Exchange;
 use crate::proxy::respond::Reply;
 use crate::route::endpoint::Local;
 
@@ -22,7 +30,7 @@ pub fn answer(
     gateway: &Gateway,
     session: &Session,
     snapshot: &Snapshot,
-    (local, request_id): (Local, &str),
+    (local, exchange): (Local, &Exchange),
 ) -> Reply {
     let request = session.req_header();
     match local {
@@ -32,13 +40,13 @@ pub fn answer(
         Local::Metrics => metrics(gateway, snapshot),
         Local::Model(family) => {
             let family = models::shape(family, &request.headers);
-            models::one(gateway, snapshot, family, (request.uri.path(), request_id))
+            models::one(gateway, snapshot, family, (request.uri.path(), exchange))
         }
         Local::Models(family) => {
             let family = models::shape(family, &request.headers);
-            models::list(gateway, snapshot, family, request.uri.query().unwrap_or_default())
+            let query = request.uri.query().unwrap_or_default();
+            models::list(gateway, snapshot, family, (query, exchange.caller.as_ref()))
         }
-        Local::Targets => targets::list(gateway, snapshot),
         Local::Root => root::start_page(snapshot),
     }
 }
@@ -52,6 +60,9 @@ fn metrics(gateway: &Gateway, snapshot: &Snapshot) -> Reply {
     health::note_targets(gateway, snapshot);
     targets::note_providers(gateway, snapshot);
     backends::note(gateway, snapshot);
+    limits::note(gateway);
+    cluster::note(gateway);
+    stores::note(gateway);
     let status = gateway.config.status();
     let metrics = &gateway.metrics;
     for (result, count) in [("success", status.reloads_ok), ("failure", status.reloads_failed)] {

@@ -4,11 +4,14 @@ use http::HeaderMap;
 use serde_json::{Value, json};
 use translate::Wire;
 
+use crate::auth::Caller;
 use crate::config::snapshot::{ModelRef, Snapshot};
-use crate::proxy::Gateway;
+use crate::proxy::exchange::Exchange;
 use crate::proxy::request_filter::model_not_found;
 use crate::proxy::respond::{Reply, failure_reply};
+use crate::proxy::{Gateway, grants};
 use crate::route::endpoint::{self, Family};
+use crate::route::lead::Names;
 use crate::route::model::{UnknownModel, find, known, near};
 
 /// Whose list is meant: `/v1/models` is a path of three dialects, told apart by what their SDKs send.
@@ -24,11 +27,18 @@ pub fn shape(family: Family, headers: &HeaderMap) -> Family {
 
 /// The list, in a family's shape. Query: `provider` keeps one provider's models.
 #[must_use]
-pub fn list(gateway: &Gateway, snapshot: &Snapshot, family: Family, query: &str) -> Reply {
+pub fn list(
+    gateway: &Gateway,
+    snapshot: &Snapshot,
+    family: Family,
+    (query, caller): (&str, Option<&Caller>),
+) -> Reply {
+    let names = Names { family, snapshot, catalog: gateway.catalog };
     let wanted = parameter(query, "provider");
     let models: Vec<ModelRef> = known(snapshot, gateway.catalog)
         .into_iter()
         .filter(|model| wanted.is_none_or(|wanted| &*model.provider == wanted))
+        .filter(|model| grants::may_see(caller, model, &names))
         .collect();
     let entries: Vec<Value> = models.iter().map(|model| entry(model, family)).collect();
     // All on one page: page sizes are a wish, and no token means that there is no next page.
@@ -52,8 +62,8 @@ pub fn list(gateway: &Gateway, snapshot: &Snapshot, family: Family, query: &str)
 
 /// The model that `path` names, in a family's shape; a 404 in its words when no key serves it.
 #[must_use]
-pub fn one(gateway: &Gateway, snapshot: &Snapshot, family: Family, asked: (&str, &str)) -> Reply {
-    let (path, request_id) = asked;
+pub fn one(gateway: &Gateway, snapshot: &Snapshot, family: Family, asked: (&str, &Exchange)) -> Reply {
+    let (path, exchange) = asked;
     let name = endpoint::model_named(path).map(|(_, name)| name).unwrap_or_default();
     let full = |model: &ModelRef| {
         !model.provider.is_empty() && format!("{}/{}", model.provider, model.model) == name
@@ -66,10 +76,12 @@ pub fn one(gateway: &Gateway, snapshot: &Snapshot, family: Family, asked: (&str,
         .map(|at| models.swap_remove(at));
     // Lists cannot name what a key without a list serves: who asks for it by name may have it.
     let served = || find(&name, family, snapshot, gateway.catalog).filter(|model| serves(snapshot, model));
-    let Some(model) = listed.or_else(served) else {
+    let names = Names { family, snapshot, catalog: gateway.catalog };
+    let seen = |model: &ModelRef| grants::may_see(exchange.caller.as_ref(), model, &names);
+    let Some(model) = listed.or_else(served).filter(seen) else {
         let near = near(&name, snapshot, gateway.catalog);
         let fault = model_not_found(&name, &UnknownModel::NoSuchModel { near });
-        return failure_reply(&fault, wire(family), request_id);
+        return failure_reply(&fault, wire(family), &exchange.request_id);
     };
     let entry = entry(&model, family);
     let body = if family == Family::Bedrock { json!({ "modelDetails": entry }) } else { entry };

@@ -11,7 +11,6 @@ use serde_json::{Map, Value, json};
 use super::health::{circuit, state};
 use crate::config::snapshot::{Key, Provider, Snapshot};
 use crate::proxy::Gateway;
-use crate::proxy::respond::Reply;
 use crate::upstream::capacity::{Crowd, target};
 use crate::upstream::health::{Registry, Standing};
 
@@ -37,7 +36,7 @@ pub fn by_key(standings: &[Standing]) -> ByKey<'_, Standing> {
 
 /// The list, by provider.
 #[must_use]
-pub fn list(gateway: &Gateway, snapshot: &Snapshot) -> Reply {
+pub fn list(gateway: &Gateway, snapshot: &Snapshot) -> Value {
     let (standings, cooling) = (gateway.health.standings(), gateway.health.cooling());
     let (standings, cooling) = (by_key(&standings), ByKey::new(&cooling, |cooling| &cooling.key));
     let providers = each(gateway, snapshot, &standings).map(|(provider, mut entry)| {
@@ -59,8 +58,7 @@ pub fn list(gateway: &Gateway, snapshot: &Snapshot) -> Reply {
         entry.insert("targets".to_owned(), json!(targets));
         Value::Object(entry)
     });
-    let body = json!({ "providers": providers.collect::<Vec<Value>>() });
-    Reply::json(200, body.to_string())
+    json!({ "providers": providers.collect::<Vec<Value>>() })
 }
 
 /// How each provider does, without its targets: for `/health`.

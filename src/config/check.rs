@@ -47,6 +47,7 @@ pub fn summary(snapshot: &Snapshot) -> Vec<String> {
         lines.push(format!("fallbacks: {}", order.join(", ")));
     }
     lines.extend(of_routing(snapshot));
+    lines.extend(of_governance(snapshot));
     if snapshot.mock_only {
         lines.push("no provider is configured: only the built-in mock answers".to_owned());
     }
@@ -55,17 +56,32 @@ pub fn summary(snapshot: &Snapshot) -> Vec<String> {
 
 fn of_routing(snapshot: &Snapshot) -> Option<String> {
     let routing = &snapshot.routing;
-    let counted = [
+    let parts = counted([
         (routing.aliases.len(), "alias", "aliases"),
         (routing.groups.len(), "group", "groups"),
         (routing.rules.len(), "rule", "rules"),
-    ];
-    let parts: Vec<String> = counted
-        .into_iter()
-        .filter(|(count, ..)| *count > 0)
-        .map(|(count, one, many)| format!("{count} {}", if count == 1 { one } else { many }))
-        .collect();
+    ]);
     (!parts.is_empty()).then(|| format!("routing: {}", parts.join(", ")))
+}
+
+fn of_governance(snapshot: &Snapshot) -> Option<String> {
+    let governance = &snapshot.governance;
+    let mut parts = counted([
+        (governance.virtual_keys.len(), "virtual key", "virtual keys"),
+        (governance.teams.len(), "team", "teams"),
+        (governance.customers.len(), "customer", "customers"),
+    ]);
+    match (governance.enforced, governance.virtual_keys.is_empty()) {
+        (true, _) => parts.push("requests without a virtual key are refused".to_owned()),
+        (false, false) => parts.push("requests without a virtual key are taken".to_owned()),
+        (false, true) => {}
+    }
+    (!parts.is_empty()).then(|| format!("governance: {}", parts.join(", ")))
+}
+
+fn counted(counts: [(usize, &str, &str); 3]) -> Vec<String> {
+    let there = counts.into_iter().filter(|(count, ..)| *count > 0);
+    there.map(|(count, one, many)| format!("{count} {}", if count == 1 { one } else { many })).collect()
 }
 
 fn of_provider(provider: &Provider) -> Vec<String> {

@@ -5,12 +5,15 @@
 //! meaning and makes types that cannot be wrong. [`ConfigHolder`] keeps the current snapshot, reloads it
 //! from its [`Origin`] and keeps the old one when the new text is wrong. Nothing here opens a socket.
 
+pub mod access;
 pub mod backend;
 mod check;
+pub mod cluster;
 mod compile;
 mod document;
 mod environment;
 pub mod expression;
+pub mod governance;
 pub mod policy;
 pub mod prices;
 mod problem;
@@ -19,19 +22,23 @@ mod reference;
 mod reload;
 pub mod routing;
 pub mod schema;
+pub mod secrets;
 pub mod snapshot;
 mod source;
+pub mod stores;
 mod validate;
 mod watch;
 
 pub use check::{Report, check, summary};
+pub use compile::governance::{Known, compile_customer, compile_team, compile_virtual_key, virtual_key_of};
 pub use compile::{Loaded, compile, compile_environment};
 pub use document::{At, Document, Format};
 pub use environment::Environment;
-pub use problem::{Position, Problem, did_you_mean};
-pub use reload::{ConfigHolder, ReloadStatus};
+pub use problem::{Position, Problem, did_you_mean, dotted as problem_path};
+pub use reference::is_whole as is_reference;
+pub use reload::{ConfigHolder, Prepared, ReloadStatus, Text};
 pub use snapshot::*;
-pub use source::{default_app_dir, discover, load};
+pub use source::{Layer, Merged, Overlay, Place, Slot, Source, default_app_dir, discover, load, overlay};
 pub use watch::WatchGuard;
 
 #[cfg(test)]

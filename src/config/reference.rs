@@ -34,6 +34,13 @@ pub fn resolve(text: &str, directory: &Path, from: &Environment) -> Result<Optio
     embedded(text, from)
 }
 
+/// The whole text is a reference.
+#[must_use]
+pub fn is_whole(text: &str) -> bool {
+    let embedded = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).is_some_and(is_name);
+    embedded || whole_name(text).is_some() || text.strip_prefix("file:").is_some_and(|path| !path.is_empty())
+}
+
 /// The variable a whole value names.
 fn whole_name(text: &str) -> Option<&str> {
     let name = text

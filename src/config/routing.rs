@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use govern::balance::Strategy;
 
-use super::expression::Expression;
+use super::expression::{Expression, Who};
 use super::policy::{Hedge, Limits, Policy, Priority, Recovery};
 
 /// Models one request is tried with, at most.
@@ -50,6 +50,7 @@ pub struct RouteTarget {
 #[derive(Debug)]
 pub struct Rule {
     pub name: Arc<str>,
+    pub scope: Scope,
     /// `None`: every request.
     pub when: Option<Expression>,
     /// Empty: where the request would go anyhow.
@@ -59,6 +60,29 @@ pub struct Rule {
     pub mirror: Option<Mirror>,
     /// It failed once to say whether it matches.
     pub complained: AtomicBool,
+}
+
+/// For whom a rule is: ids.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Scope {
+    #[default]
+    Global,
+    Customer(Arc<str>),
+    Team(Arc<str>),
+    VirtualKey(Arc<str>),
+}
+
+impl Scope {
+    /// It is for this caller too.
+    #[must_use]
+    pub fn takes(&self, who: &Who<'_>) -> bool {
+        match self {
+            Self::Global => true,
+            Self::Customer(id) => **id == *who.customer_id,
+            Self::Team(id) => **id == *who.team_id,
+            Self::VirtualKey(id) => **id == *who.virtual_key_id,
+        }
+    }
 }
 
 /// What is tried when a rule's target fails. What the request itself names comes behind it.

@@ -14,10 +14,14 @@ use govern::queue;
 use translate::Wire;
 use translate::provider::{CredentialScheme, ProviderSpec};
 
+use super::access::Access;
 use super::backend::{Affinity, Backends};
+use super::cluster::Cluster;
+use super::governance::Governance;
 use super::policy::{Policy, Priority, Recovery};
 use super::prices::{PriceRule, Pricing};
 use super::routing::Routing;
+use super::stores::Stores;
 use crate::credential::Credential;
 use crate::egress::fetch;
 
@@ -73,12 +77,20 @@ pub struct Snapshot {
     pub by_name: HashMap<Arc<str>, usize>,
     /// Aliases, groups and rules.
     pub routing: Routing,
+    /// Read at start only.
+    pub cluster: Option<Cluster>,
     /// The seed's top-level `fallbacks.order`, when enabled.
     pub fallbacks: Vec<ModelRef>,
+    /// Who may use what, for how much.
+    pub governance: Governance,
+    /// Who looks after the gateway.
+    pub access: Arc<Access>,
     /// For every request that no rule says otherwise of.
     pub policy: Policy,
     /// Where prices come from.
     pub pricing: Pricing,
+    /// Read at start only.
+    pub stores: Stores,
     /// Problems that do not stop the start: unset variables, features that are not active yet.
     pub warnings: Vec<String>,
     /// No provider was configured: the built-in mock answers.

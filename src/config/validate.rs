@@ -25,6 +25,14 @@ pub(super) fn validate(document: &Document, schema: &Value) -> Vec<Found> {
     walker.problems
 }
 
+/// Every structural problem of a document that is one entity: `shape` is its part of the schema `root`.
+#[must_use]
+pub(super) fn validate_as(document: &Document, root: &Value, shape: &Value) -> Vec<Found> {
+    let mut walker = Walker { document, root, problems: Vec::new() };
+    walker.value(&document.root, shape, "");
+    walker.problems
+}
+
 struct Walker<'a> {
     document: &'a Document,
     root: &'a Value,

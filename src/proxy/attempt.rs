@@ -20,8 +20,10 @@ use super::closing::Closing;
 use super::coding::Inflater;
 use super::exchange::Call;
 use super::prediction::{Place, Running};
+use super::unread::Unread;
 use super::{recovery, tasks};
 use crate::account::charge::Charge;
+use crate::account::settle::Stake;
 use crate::config::backend::Backend;
 use crate::config::policy::{Limits, Timeouts};
 use crate::config::snapshot::{BaseUrl, Key, Provider};
@@ -43,6 +45,8 @@ pub struct Attempt {
     pub clock: Clock,
     /// Status of the provider's answer; 0 before it came.
     pub status: u16,
+    /// Its whole request was on its way: from there on the provider may bill it.
+    pub asked: bool,
     pub upstream_request_id: Option<Box<str>>,
     /// What the answer's headers ask us to wait, in milliseconds.
     pub retry_after_ms: Option<u64>,
@@ -68,6 +72,8 @@ pub struct Attempt {
     /// The answer came compressed.
     pub coding: Option<Box<Inflater>>,
     pub answer: Answer,
+    /// Looks at one that goes through unread.
+    pub unread: Option<Box<Unread>>,
     /// The answer is fetched from where the provider made it: a prediction's, or its stream's.
     pub turned: bool,
     /// The other server where it is.
@@ -76,6 +82,8 @@ pub struct Attempt {
     pub running: Option<Running>,
     /// What its answer cost, once that is complete.
     pub charge: Option<Box<Charge>>,
+    /// What it holds of budgets and limits, until it is known what it used.
+    pub stake: Option<Arc<Stake>>,
     /// Its request was sent by another task: what Pingora sends goes nowhere.
     pub handed: bool,
 }
@@ -222,6 +230,7 @@ impl Attempt {
             upstream,
             clock: Clock { began: Instant::now(), first_token: None },
             status: 0,
+            asked: false,
             upstream_request_id: None,
             retry_after_ms: None,
             told_usage: None,
@@ -236,10 +245,12 @@ impl Attempt {
             pace: Pace::default(),
             coding: None,
             answer: Answer::Awaited,
+            unread: None,
             turned: false,
             place: None,
             running: None,
             charge: None,
+            stake: None,
             handed: false,
         }
     }

@@ -16,7 +16,16 @@ use crate::config::snapshot::Client;
 /// 413 when it is, or says it is, larger than allowed (before anything is read); 408 when it stalls;
 /// 415 for a coding we do not take; 400 when the connection ends early.
 pub async fn read(session: &mut Session, limits: &Client) -> Result<Bytes, Fault> {
-    let declared = check_declared(session, limits)?;
+    read_at_most(session, limits, limits.max_request_body_bytes).await
+}
+
+/// The same with another bound of its size, where that is nearer.
+///
+/// # Errors
+/// As [`read`].
+pub async fn read_at_most(session: &mut Session, limits: &Client, bytes: u64) -> Result<Bytes, Fault> {
+    let bytes = bytes.min(limits.max_request_body_bytes);
+    let declared = check_declared(session, bytes)?;
     if expects_continue(session) {
         // Pingora ends a connection that was written to before its request was read: not for a 100.
         let keepalive = session.get_keepalive();
@@ -25,13 +34,13 @@ pub async fn read(session: &mut Session, limits: &Client) -> Result<Bytes, Fault
     }
     session.set_read_timeout(Some(limits.request_read_timeout));
     let deadline = Instant::now() + limits.request_body_timeout;
-    let result = tokio::time::timeout_at(deadline.into(), gather(session, limits, declared)).await;
+    let result = tokio::time::timeout_at(deadline.into(), gather(session, bytes, declared)).await;
     // Back to the server's own limit for the next request on this connection.
     session.set_read_timeout(None);
     result.unwrap_or_else(|_| Err(too_slow()))
 }
 
-fn check_declared(session: &Session, limits: &Client) -> Result<usize, Fault> {
+fn check_declared(session: &Session, most: u64) -> Result<usize, Fault> {
     let headers = &session.req_header().headers;
     if let Some(coding) = headers.get(header::CONTENT_ENCODING)
         && coding.as_bytes() != b"identity"
@@ -48,8 +57,8 @@ fn check_declared(session: &Session, limits: &Client) -> Result<usize, Fault> {
         .and_then(|value| value.to_str().ok())
         .and_then(|text| text.parse::<u64>().ok())
         .unwrap_or(0);
-    if declared > limits.max_request_body_bytes {
-        return Err(too_large(limits));
+    if declared > most {
+        return Err(too_large(most));
     }
     Ok(usize::try_from(declared).unwrap_or(0))
 }
@@ -62,7 +71,7 @@ fn expects_continue(session: &Session) -> bool {
         .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
-async fn gather(session: &mut Session, limits: &Client, declared: usize) -> Result<Bytes, Fault> {
+async fn gather(session: &mut Session, most: u64, declared: usize) -> Result<Bytes, Fault> {
     // Most bodies come in one piece: no copy then.
     let Some(first) = next(session).await? else { return Ok(Bytes::new()) };
     if first.len() >= declared && declared > 0 {
@@ -74,8 +83,8 @@ async fn gather(session: &mut Session, limits: &Client, declared: usize) -> Resu
     body.extend_from_slice(&first);
     while let Some(chunk) = next(session).await? {
         let size = body.len().saturating_add(chunk.len());
-        if u64::try_from(size).unwrap_or(u64::MAX) > limits.max_request_body_bytes {
-            return Err(too_large(limits));
+        if u64::try_from(size).unwrap_or(u64::MAX) > most {
+            return Err(too_large(most));
         }
         body.extend_from_slice(&chunk);
     }
@@ -101,8 +110,8 @@ fn too_slow() -> Fault {
     Fault::request(FailureKind::Timeout, 408, "the request body did not arrive in time")
 }
 
-fn too_large(limits: &Client) -> Fault {
-    let megabytes = limits.max_request_body_bytes / (1024 * 1024);
+fn too_large(most: u64) -> Fault {
+    let megabytes = most / (1024 * 1024);
     Fault::request(
         FailureKind::TooLarge,
         413,

@@ -10,22 +10,74 @@ use govern::price;
 use http::HeaderValue;
 use translate::ir::{FailureKind, Usage};
 
-use super::Gateway;
-use super::attempt::Attempt;
+use super::attempt::{Answer, Attempt};
 use super::exchange::Exchange;
 use super::fault::Fault;
+use super::{Gateway, logging};
 use crate::account::charge::{Charge, Shown};
 use crate::account::prices::{Prices, Quote, Served};
+use crate::account::settle::Spend;
 use crate::config::prices::Unpriced;
 use crate::config::snapshot::{Key, Provider, Snapshot};
 use crate::route::endpoint::{Endpoint, Operation};
 use crate::route::plan::{Plan, Step};
-use crate::telemetry::access_log::AttemptRecord;
+use crate::telemetry::access_log::{AttemptRecord, Spent};
 
 /// Notes the cost of a complete answer at its attempt.
 pub fn note(exchange: &Exchange, attempt: &mut Attempt) {
     let usage = Attempt::usage_in(&attempt.answer, attempt.told_usage);
     attempt.charge = usage.and_then(|usage| of(exchange, attempt, &usage)).map(Box::new);
+}
+
+/// An answer was no good, and the provider bills it all the same: notes in the attempt list what it says it costs.
+pub fn note_unfit(gateway: &Gateway, exchange: &mut Exchange) {
+    let Some(attempt) = exchange.attempt.take() else { return };
+    if let (Answer::Whole(_), Some(usage)) = (&attempt.answer, attempt.told_usage) {
+        let charge = of(exchange, &attempt, &usage);
+        let cost_nanos = charge.as_ref().map(|charge| charge.nanos);
+        attempt.stake.iter().for_each(|stake| stake.spent(&spend(&usage, cost_nanos, false)));
+        let series = gateway.metrics.series(&attempt.provider.name, &attempt.model, true);
+        logging::tally(&series, Some(&usage), cost_nanos);
+        let unpriced = is_unpriced(exchange, &attempt, charge.as_ref());
+        if let Some(last) = exchange.attempts.last_mut() {
+            let (input_tokens, output_tokens) = (usage.input_total(), usage.output);
+            last.spent = Some(Spent { input_tokens, output_tokens, cost_nanos, unpriced });
+        }
+    }
+    exchange.attempt = Some(attempt);
+}
+
+/// An attempt has said its last: what it used is counted and written down, before its caller has the last byte. Nothing
+/// where that was done already.
+pub fn settle(exchange: &Exchange, attempt: &Attempt) {
+    if let Some(stake) = attempt.stake.as_ref().filter(|stake| !stake.is_settled()) {
+        match logging::consumed_in_all(exchange, attempt) {
+            Some((usage, estimated)) => {
+                let charge = charged(exchange, attempt, (&usage, estimated));
+                stake.spent(&spend(&usage, charge.map(|charge| charge.nanos), estimated));
+            }
+            None => stake.failed(),
+        }
+    }
+    if let Some(tab) = exchange.call.as_ref().and_then(|call| call.tab.as_ref()) {
+        tab.finish();
+    }
+}
+
+/// What an attempt's usage costs: as it was told, or at what is known now.
+#[must_use]
+pub fn charged(exchange: &Exchange, attempt: &Attempt, (usage, estimated): (&Usage, bool)) -> Option<Charge> {
+    match &attempt.charge {
+        Some(charge) if !estimated => Some(Charge::clone(charge)),
+        _ => of(exchange, attempt, usage),
+    }
+}
+
+/// A usage as it is counted.
+#[must_use]
+pub fn spend(usage: &Usage, cost_nanos: Option<u64>, estimated: bool) -> Spend {
+    let (input_tokens, output_tokens) = (usage.input_total(), usage.output);
+    Spend { cost: cost_nanos.unwrap_or(0), input_tokens, output_tokens, estimated }
 }
 
 /// What `usage` costs at the attempt's target; `None` when nobody knows, or nothing is billed.
@@ -35,10 +87,12 @@ pub fn of(exchange: &Exchange, attempt: &Attempt, usage: &Usage) -> Option<Charg
     if !bills(call.endpoint, attempt) {
         return None;
     }
+    // Of what goes through unread only the answer says which model it was.
+    let told = attempt.unread.as_ref().and_then(|unread| unread.model());
     let served = Served {
         provider: &attempt.provider,
         key: &attempt.key,
-        model: &attempt.model,
+        model: told.unwrap_or(&attempt.model),
         request: call.endpoint.request_type(call.stream),
     };
     let quote = exchange.prices.as_ref()?.quote(&served, snapshot);

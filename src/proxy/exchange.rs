@@ -10,9 +10,13 @@ use translate::relay::Peek;
 use super::attempt::Attempt;
 use super::fault::Fault;
 use super::hedge::Rival;
+use super::lease::Lease;
 use super::queue::Granted;
 use super::replay::Stage;
+use crate::account::estimate::Size;
 use crate::account::prices::Prices;
+use crate::account::settle::Tab;
+use crate::auth::Caller;
 use crate::config::snapshot::{Key, Snapshot};
 use crate::route::endpoint::Endpoint;
 use crate::route::plan::{Plan, Step};
@@ -29,6 +33,8 @@ pub struct Exchange {
     pub snapshot: Option<Arc<Snapshot>>,
     /// What answers cost.
     pub prices: Option<Arc<Prices>>,
+    /// Who calls, where a virtual key was shown.
+    pub caller: Option<Caller>,
     /// Set once the request is known to go to a provider.
     pub call: Option<Box<Call>>,
     /// The attempt that is running, or that answered.
@@ -91,6 +97,12 @@ pub struct Call {
     pub forward: super::headers::Forward,
     /// Streams that broke, and what becomes of them.
     pub recovery: super::recovery::Recovery,
+    /// What it holds of budgets and limits, and what it has spent.
+    pub tab: Option<Arc<Tab>>,
+    /// Where that is shared with other gateways: what it waits for.
+    pub lease: Lease,
+    /// How large it is, once that was asked.
+    pub size: Option<Size>,
 }
 
 impl Call {
@@ -110,6 +122,7 @@ impl Exchange {
             request_id: Box::default(),
             snapshot: None,
             prices: None,
+            caller: None,
             call: None,
             attempt: None,
             granted: None,

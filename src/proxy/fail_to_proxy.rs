@@ -65,6 +65,10 @@ async fn answer(session: &mut Session, error: &Error, exchange: &mut Exchange) {
         (None, Some(fault)) => respond::fault_reply(fault, exchange, session.req_header().uri.path()),
         (None, None) => return,
     };
+    // Whoever asks again with this answer in hand finds nothing of it held.
+    if let Some(tab) = exchange.call.as_ref().and_then(|call| call.tab.as_ref()) {
+        tab.close();
+    }
     // Pingora closes after a failed proxy run: say so, or the client's next request meets a reset.
     session.set_keepalive(None);
     if let Err(error) = respond::send(session, exchange, reply).await {
@@ -117,6 +121,7 @@ fn last_bytes(exchange: &mut Exchange) -> Bytes {
         }
         out = streaming.outgoing(out);
     }
+    cost::settle(exchange, &attempt);
     exchange.attempt = Some(attempt);
     out.into()
 }

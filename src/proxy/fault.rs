@@ -3,10 +3,13 @@
 //! A fault carries the class that decides (retry, fail over, stop), the failure as the caller will
 //! read it, and nothing of a provider's secrets. Each dialect spells the failure in its own words.
 
+mod refusal;
+
 use govern::verdict::{FaultClass, Verdict};
 use http::{HeaderName, HeaderValue};
 use translate::ir::{Failure, FailureKind};
 
+pub use self::refusal::{REFUSALS, Refusal};
 use super::replay::Limit;
 
 /// One fault, of an attempt or of the request itself.
@@ -95,7 +98,7 @@ impl Fault {
     /// The label of this fault in metrics and logs.
     #[must_use]
     pub fn label(&self) -> &'static str {
-        row(self.class).label
+        self.failure.own_word().unwrap_or_else(|| row(self.class).label)
     }
 
     /// What to do about it.

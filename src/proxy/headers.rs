@@ -7,6 +7,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use pingora_http::RequestHeader;
 use translate::Wire;
 
+use crate::config::governance::KeyHash;
+
 /// Caller headers that go upstream.
 #[derive(Debug, Clone, Default)]
 pub struct Forward {
@@ -80,7 +82,7 @@ pub fn betas(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     BETAS.iter().flat_map(|name| headers.get_all(*name)).filter_map(|value| value.to_str().ok())
 }
 
-/// The caller's credential: `Authorization: Bearer`, `x-api-key`, `api-key` or `x-goog-api-key`, else `key` in the
+/// The caller's own credential for a provider, beside its virtual key or without one: `Authorization: Bearer`, `x-api-key`, `api-key` or `x-goog-api-key`, else `key` in the
 /// query, as Google's clients write it.
 #[must_use]
 pub fn credential(request: &RequestHeader) -> Option<&str> {
@@ -89,16 +91,15 @@ pub fn credential(request: &RequestHeader) -> Option<&str> {
         let (scheme, token) = text.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
     });
-    let named = || {
-        ["x-api-key", "api-key", "x-goog-api-key"]
-            .iter()
-            .find_map(|name| headers.get(*name).and_then(|value| value.to_str().ok()))
-    };
+    let named = ["x-api-key", "api-key", "x-goog-api-key"]
+        .iter()
+        .filter_map(|name| headers.get(*name).and_then(|value| value.to_str().ok()));
     let queried = || {
         let pairs = request.uri.query().unwrap_or_default().split('&');
         pairs.filter_map(|pair| pair.strip_prefix("key=")).find(|key| !key.contains('%'))
     };
-    bearer.or_else(named).or_else(queried).filter(|key| !key.is_empty())
+    let provider_key = |key: &&str| !key.is_empty() && !key.starts_with(KeyHash::PREFIX);
+    bearer.into_iter().chain(named).chain(queried()).find(provider_key)
 }
 
 /// A header of the provider's answer that the caller gets too: request ids, rate limits, whatever the

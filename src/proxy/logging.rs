@@ -12,7 +12,7 @@ use translate::ir::Usage;
 use super::attempt::{Answer, Attempt, Upstream, millis};
 use super::exchange::Exchange;
 use super::{Gateway, cost, hedge, queue, recovery, replay};
-use crate::account::charge::Charge;
+use crate::auth::Caller;
 use crate::telemetry::access_log::{ErrorField, RequestLine};
 use crate::telemetry::metrics::Series;
 
@@ -39,6 +39,7 @@ pub fn run(gateway: &Gateway, session: &mut Session, _error: Option<&Error>, exc
             series(gateway, exchange).requests.inc();
         }
         line(gateway, session, exchange, None);
+        by_caller(gateway, exchange, None);
     } else if exchange.call.is_some() {
         let series = series(gateway, exchange);
         let settled = settle(exchange);
@@ -46,12 +47,24 @@ pub fn run(gateway: &Gateway, session: &mut Session, _error: Option<&Error>, exc
         recovery::count(gateway, exchange);
         gateway.metrics.overhead.observe(overhead.as_secs_f64());
         let settled = with_spent(exchange, settled);
+        by_caller(gateway, exchange, settled.as_ref());
         line(gateway, session, exchange, settled.as_ref());
     } else if exchange.fault.is_some() {
         gateway.metrics.errors.with_label_values(&["none", error_label(exchange)]).inc();
         line(gateway, session, exchange, None);
+        by_caller(gateway, exchange, None);
     }
+    close(exchange);
     exchange.in_flight = None;
+}
+
+/// Nothing is held any more, and what was used is written down.
+fn close(exchange: &Exchange) {
+    let stake = exchange.attempt.as_ref().and_then(|attempt| attempt.stake.as_ref());
+    stake.into_iter().for_each(|stake| stake.failed());
+    if let Some(tab) = exchange.call.as_ref().and_then(|call| call.tab.as_ref()) {
+        tab.close();
+    }
 }
 
 /// What the answering attempt consumed.
@@ -83,7 +96,8 @@ fn settle(exchange: &mut Exchange) -> Option<Settled> {
     let slot = exchange.attempt.as_mut()?.slot.take().filter(|_| answered);
     super::servers::ended(exchange.attempt.as_mut()?, answered);
     let attempt = exchange.attempt.as_ref()?;
-    let consumed = consumed(&attempt.upstream, &attempt.answer, attempt.told_usage);
+    cost::settle(exchange, attempt);
+    let consumed = consumed_in_all(exchange, attempt);
     let (usage, estimated) = (consumed.map(|(usage, _)| usage), consumed.is_some_and(|(_, guess)| guess));
     if let Some(slot) = slot {
         let refused = matches!(attempt.answer, Answer::Passed { .. }) && attempt.status >= 400;
@@ -100,10 +114,7 @@ fn settle(exchange: &mut Exchange) -> Option<Settled> {
             _ => ticket.succeeded(whole, tokens),
         }
     }
-    let charge = match &attempt.charge {
-        Some(charge) if !estimated => Some(Charge::clone(charge)),
-        _ => usage.and_then(|usage| cost::of(exchange, attempt, &usage)),
-    };
+    let charge = usage.and_then(|usage| cost::charged(exchange, attempt, (&usage, estimated)));
     let unpriced = answered && usage.is_some() && cost::is_unpriced(exchange, attempt, charge.as_ref());
     if answered {
         exchange.attempts.push(attempt.record("success", None));
@@ -132,6 +143,11 @@ fn with_spent(exchange: &Exchange, settled: Option<Settled>) -> Option<Settled> 
     Some(Settled { usage: Some(usage), estimated: true, ..settled })
 }
 
+/// What an attempt consumed that is over, and whether that is an estimate.
+pub fn consumed_in_all(exchange: &Exchange, attempt: &Attempt) -> Option<(Usage, bool)> {
+    consumed(&attempt.upstream, &attempt.answer, attempt.told_usage).or_else(|| unknown(exchange, attempt))
+}
+
 /// What an attempt consumed so far, and whether that is an estimate.
 pub fn consumed(upstream: &Upstream, answer: &Answer, told: Option<Usage>) -> Option<(Usage, bool)> {
     let seen = Attempt::seen_in(answer);
@@ -141,8 +157,23 @@ pub fn consumed(upstream: &Upstream, answer: &Answer, told: Option<Usage>) -> Op
         // Counts that came at the start of a stream do not know how far it went.
         Some(usage) if cut => Some((Usage { output: usage.output.max(chars.div_ceil(4)), ..usage }, true)),
         Some(usage) => Some((usage, false)),
-        None => (chars > 0).then(|| (estimate(upstream, chars), true)),
+        None => {
+            // An answer without counts is not free; a count of tokens is.
+            let answered = matches!(answer, Answer::Sent(_)) && upstream.target.count.is_none();
+            (chars > 0 || answered).then(|| (estimate(upstream, chars), true))
+        }
     }
+}
+
+/// What an attempt is taken to have consumed of which nobody told anything, and that is not free.
+fn unknown(exchange: &Exchange, attempt: &Attempt) -> Option<(Usage, bool)> {
+    let chars = attempt.unread.as_ref().map_or(0, |unread| unread.chars());
+    let gone = exchange.fault.as_ref().is_some_and(|fault| fault.class == FaultClass::CallerGone);
+    let working = matches!(attempt.answer, Answer::Awaited | Answer::Whole(_) | Answer::Stream(_));
+    let raw = exchange.call.as_ref().is_none_or(|call| call.raw.is_some());
+    // The caller left while the provider was at work.
+    let left = gone && attempt.asked && working && !raw && attempt.upstream.target.count.is_none();
+    (left || chars > 0).then(|| (estimate(&attempt.upstream, chars), true))
 }
 
 /// No count came (the caller left, the stream was cut): about four characters make a token.
@@ -181,6 +212,24 @@ fn observe(gateway: &Gateway, exchange: &Exchange, series: &Series, settled: Opt
     if settled.unpriced {
         series.unpriced.inc();
     }
+}
+
+/// The same for whoever called, over all attempts.
+fn by_caller(gateway: &Gateway, exchange: &Exchange, settled: Option<&Settled>) {
+    let Some(caller) = &exchange.caller else { return };
+    let series = gateway.metrics.callers.of(&caller.who());
+    series.requests.inc();
+    if exchange.fault.is_some() {
+        series.errors.inc();
+    }
+    if let Some(usage) = settled.and_then(|settled| settled.usage) {
+        series.input_tokens.inc_by(usage.input_total());
+        series.output_tokens.inc_by(usage.output);
+    }
+    let nanos = cost::total(&exchange.attempts, settled.and_then(|settled| settled.cost_nanos));
+    // For dashboards: the exact amount is in the log line.
+    #[expect(clippy::cast_precision_loss, reason = "Prometheus values are floats")]
+    series.cost.inc_by(nanos.unwrap_or(0) as f64 / 1e9);
 }
 
 /// When the caller had the first token, whichever attempt it was of.
@@ -243,6 +292,7 @@ fn line(gateway: &Gateway, session: &Session, exchange: &Exchange, settled: Opti
             .as_ref()
             .map(|fault| ErrorField { kind: fault.label(), message: &fault.failure.message }),
         rule: call.and_then(|call| call.plan.policy.rule.as_deref()),
+        caller: exchange.caller.as_ref().map(Caller::who),
         mirror_of: None,
     }
     .write(&gateway.log);

@@ -21,6 +21,7 @@ use super::cost::Rates;
 use super::exchange::{Call, Exchange};
 use super::fault::Fault;
 use super::headers::Forward;
+use super::lease::Lease;
 use super::recovery::Recovery;
 use super::replay::{Limit, Stage};
 use super::request_filter::random_id;
@@ -31,6 +32,7 @@ use super::{
 };
 use crate::account::charge::Charge;
 use crate::account::prices::Prices;
+use crate::account::settle::Tab;
 use crate::config::snapshot::{Key, Snapshot};
 use crate::route::plan::{Copied, Keys, Plan, Step};
 use crate::telemetry::access_log::{ErrorField, RequestLine};
@@ -81,6 +83,8 @@ pub fn begin(gateway: &Gateway, exchange: &Exchange, call: &Call, path: &str) {
         log: Arc::clone(&gateway.log),
         metrics: gateway.metrics.rules.clone(),
         prices: Arc::clone(&gateway.prices),
+        // Nobody asked for it: it counts for the provider and the model only.
+        tab: Tab::new(&gateway.meters, &gateway.books, snapshot, None),
         _place: place,
         _slot: slot,
     };
@@ -110,6 +114,9 @@ fn copy(call: &Call, copied: &Copied, snapshot: &Snapshot) -> Call {
         stage: Stage::new(Instant::now()),
         direct_key: None,
         recovery: Recovery::default(),
+        tab: None,
+        lease: Lease::default(),
+        size: None,
         forward,
     }
 }
@@ -137,6 +144,7 @@ struct Shadow {
     log: Arc<Sink>,
     metrics: Rules,
     prices: Arc<Prices>,
+    tab: Tab,
     _place: OwnedSemaphorePermit,
     _slot: Slot,
 }
@@ -214,6 +222,10 @@ impl Shadow {
             #[expect(clippy::cast_precision_loss, reason = "Prometheus values are floats")]
             self.metrics.mirror_cost.with_label_values(&[&*self.rule]).inc_by(nanos as f64 / 1e9);
         }
+        if let Some((attempt, usage)) = consumed {
+            let spend = cost::spend(&usage, cost_nanos, false);
+            self.tab.spent((&attempt.provider.name, &attempt.model), &spend);
+        }
         let label = exchange.fault.as_ref().map_or("success", Fault::label);
         let reason = exchange.fault.as_ref().map(|fault| fault.failure.message.as_str());
         let attempts: Vec<_> = attempt.map(|attempt| attempt.record(label, reason)).into_iter().collect();
@@ -245,6 +257,7 @@ impl Shadow {
                 .as_ref()
                 .map(|fault| ErrorField { kind: fault.label(), message: &fault.failure.message }),
             rule: Some(&self.rule),
+            caller: None,
             mirror_of: Some(&self.of),
         }
         .write(&self.log);

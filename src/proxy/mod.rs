@@ -2,6 +2,8 @@
 //!
 //! This file only delegates. What a request remembers is in [`exchange`], one try in [`attempt`].
 
+mod administration;
+mod admit;
 pub mod attempt;
 mod body;
 mod closing;
@@ -14,9 +16,11 @@ mod extra_fields;
 mod fail_to_proxy;
 pub mod fault;
 pub mod front;
+pub mod grants;
 pub mod headers;
 mod hedge;
 mod invoke;
+mod lease;
 mod logging;
 mod media;
 mod mirror;
@@ -27,6 +31,7 @@ mod recovery;
 mod replay;
 mod request_body_filter;
 pub mod request_filter;
+mod reserve;
 pub mod respond;
 mod response_body_filter;
 mod response_filter;
@@ -35,6 +40,7 @@ mod rules;
 mod servers;
 mod signature;
 mod tasks;
+mod unread;
 mod upstream_peer;
 mod upstream_request_filter;
 mod upstream_response_filter;
@@ -55,10 +61,17 @@ use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
 use self::exchange::Exchange;
 pub use self::mirror::Mirrors;
+use crate::account::ledger::Books;
+use crate::account::meters::Meters;
 use crate::account::prices::Prices;
+use crate::admin::door::Door;
+use crate::auth::Directory;
+use crate::cluster::Cluster;
 use crate::config::ConfigHolder;
 use crate::mock::Mock;
 use crate::route::cache::Routes;
+use crate::store::Store;
+use crate::store::keep::Kept;
 use crate::telemetry::logger::Sink;
 use crate::telemetry::metrics::Metrics;
 use crate::upstream::ask::Asker;
@@ -75,8 +88,20 @@ pub struct Gateway {
     pub catalog: &'static catalog::Lazy,
     /// What answers cost.
     pub prices: Arc<Prices>,
+    /// What owners of budgets and limits have used and hold.
+    pub meters: Arc<Meters>,
+    /// Where spends are written down.
+    pub books: Arc<Books>,
     pub routes: Routes,
-    pub health: Registry,
+    /// All virtual keys.
+    pub directory: Arc<Directory>,
+    /// Settings made at run time; `None`: the file is the whole configuration.
+    pub store: Option<Arc<Store>>,
+    /// The ledger; `None`: what was spent is forgotten with the process.
+    pub kept: Option<Kept>,
+    pub health: Arc<Registry>,
+    /// Other gateways that count with this one.
+    pub cluster: Option<Cluster>,
     pub capacity: Arc<Capacity>,
     pub hedging: Hedging,
     pub resolver: Arc<Resolver>,
@@ -87,6 +112,10 @@ pub struct Gateway {
     pub log: Arc<Sink>,
     /// Copies of requests for another model.
     pub mirrors: Mirrors,
+    /// Runs what no caller waits for.
+    pub background: tokio::runtime::Handle,
+    /// Where requests to the administration are handed over.
+    pub door: Door,
     /// The built-in mock, once it was asked for.
     pub mock: Mock,
     pub started: Instant,

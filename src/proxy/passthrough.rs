@@ -18,10 +18,13 @@ use translate::relay::{self, Peek};
 
 use super::exchange::Call;
 use super::fault::Fault;
+use super::grants;
 use super::headers::Forward;
+use super::lease::Lease;
 use super::replay::Stage;
 use super::request_filter::direct_key;
 use super::wish;
+use crate::auth::Caller;
 use crate::config::snapshot::{ModelRef, Provider, Snapshot};
 use crate::route::endpoint::Endpoint;
 use crate::route::model::{own_provider, resolve};
@@ -42,6 +45,7 @@ pub struct Asked<'a> {
     pub path: &'a str,
     pub body: Bytes,
     pub started: Instant,
+    pub caller: Option<&'a Caller>,
 }
 
 /// The call of a passthrough request.
@@ -54,18 +58,19 @@ pub fn plan(
     endpoint: Endpoint,
     asked: Asked<'_>,
 ) -> Result<Call, Fault> {
-    let Asked { provider, path, body, started } = asked;
+    let Asked { provider, path, body, started, caller } = asked;
     let head = session.req_header();
     let named = provider.is_some() || head.headers.contains_key(PROVIDER);
     let told = (endpoint.dialect == Wire::OpenAiResponses && !named)
         .then(|| model_told(&body, endpoint, snapshot, catalog))
         .flatten();
     if let Some((target, peek)) = told {
-        let plan = Plan::only(&target, Keys::OfModel, snapshot);
+        let mut plan = Plan::only(&target, Keys::OfModel, snapshot);
+        grants::apply(&mut plan, caller, direct_key(session, snapshot).is_some(), true)?;
         if let Some(step) = plan.steps.first() {
             check(&step.provider, endpoint, false, true)?;
         }
-        return call(session, snapshot, plan, (endpoint, peek), (path, body, started));
+        return call(session, snapshot, (plan, caller), (endpoint, peek), (path, body, started));
     }
     let named = head.headers.get(PROVIDER).and_then(|value| value.to_str().ok());
     let own = || own_provider(endpoint.family, "", |name| snapshot.provider(name).is_some());
@@ -79,8 +84,10 @@ pub fn plan(
     let target = ModelRef { provider: Arc::clone(&provider.name), model: NO_MODEL.into() };
     // Answers that were kept run no model.
     let reads = endpoint.dialect == Wire::OpenAiResponses && !path.ends_with("/compact");
-    let plan = Plan::only(&target, if reads { Keys::Any } else { Keys::OfAllModels }, snapshot);
-    let call = call(session, snapshot, plan, (endpoint, Peek::nothing(NO_MODEL)), (path, body, started))?;
+    let mut plan = Plan::only(&target, if reads { Keys::Any } else { Keys::OfAllModels }, snapshot);
+    grants::unread(&mut plan, caller, !reads)?;
+    let peek = Peek::nothing(NO_MODEL);
+    let call = call(session, snapshot, (plan, caller), (endpoint, peek), (path, body, started))?;
     check(provider, endpoint, call.stream, reads || call.direct_key.is_some())?;
     Ok(call)
 }
@@ -100,7 +107,7 @@ fn model_told(
 fn call(
     session: &Session,
     snapshot: &Snapshot,
-    plan: Plan,
+    (plan, caller): (Plan, Option<&Caller>),
     (endpoint, peek): (Endpoint, Peek<'static>),
     (path, body, started): (&str, Bytes, Instant),
 ) -> Result<Call, Fault> {
@@ -108,7 +115,7 @@ fn call(
     let direct_key = direct_key(session, snapshot);
     let query = head.uri.query().map(without_credentials).unwrap_or_default();
     let stream = streams(path, &body);
-    let wish = plan.steps.first().map(|step| wish::of(&head.headers, &step.provider)).transpose()?;
+    let wish = plan.steps.first().map(|step| wish::of(&head.headers, &step.provider, caller)).transpose()?;
     Ok(Call {
         endpoint,
         model_asked: peek.model.as_ref().into(),
@@ -129,6 +136,9 @@ fn call(
         stage: Stage::new(started),
         forward: Forward::everything(&head.headers, direct_key.is_some()),
         recovery: Default::default(),
+        tab: None,
+        lease: Lease::default(),
+        size: None,
         direct_key,
     })
 }

@@ -241,6 +241,7 @@ fn spend(gateway: &Gateway, exchange: &mut Exchange, attempt: &Attempt) -> Usage
     let charge = cost::of(exchange, attempt, &usage);
     let unpriced = cost::is_unpriced(exchange, attempt, charge.as_ref());
     let cost_nanos = charge.map(|Charge { nanos, .. }| nanos);
+    attempt.stake.iter().for_each(|stake| stake.spent(&cost::spend(&usage, cost_nanos, true)));
     let series = gateway.metrics.series(&attempt.provider.name, &attempt.model, true);
     logging::tally(&series, Some(&usage), cost_nanos);
     if let Some(call) = exchange.call.as_deref_mut() {

@@ -40,6 +40,9 @@ pub use stage::{Limit, Stage};
 /// The error type raised when a limit of [`Limit`] is reached.
 pub const DEADLINE: ErrorType = ErrorType::Custom("deadline");
 
+/// Longest that the counts of a complete answer are read for behind a caller that left.
+const COUNTS: Duration = Duration::from_millis(500);
+
 /// The error type raised when an answer has a header and nothing else.
 pub const EMPTY: ErrorType = ErrorType::Custom("empty body");
 
@@ -51,6 +54,7 @@ pub fn wrap(session: &mut Box<HttpSession>, body: Bytes, stage: &Arc<Stage>) {
         body,
         held: None,
         timer: None,
+        left: None,
         stage: Arc::clone(stage),
     }));
 }
@@ -86,6 +90,8 @@ struct Replay {
     /// The response header, until the first byte of the answer may go out.
     held: Option<Box<ResponseHeader>>,
     timer: Option<Pin<Box<Sleep>>>,
+    /// How the caller left, while the counts of what it had are still read, and until when that may last.
+    left: Option<(Box<Error>, Instant)>,
     stage: Arc<Stage>,
 }
 
@@ -228,10 +234,18 @@ impl CustomSession for Replay {
 
     async fn response_duplex_vec(&mut self, tasks: Vec<HttpTask>) -> Result<bool> {
         let Release { out, failed, mut ended } = self.release(tasks);
-        if !out.is_empty() {
+        if !out.is_empty() && self.left.is_none() {
             let began = Instant::now();
-            ended |= self.inner_mut().response_duplex_vec(out).await?;
+            match self.inner_mut().response_duplex_vec(out).await {
+                Ok(end) => ended |= end,
+                Err(error) if self.stage.awaits_counts() => self.left = Some((error, began + COUNTS)),
+                Err(error) => return Err(error),
+            }
             self.stage.put_off(began.elapsed());
+        }
+        let counted = ended || !self.stage.awaits_counts();
+        if let Some((error, _)) = self.left.take_if(|_| counted) {
+            return Err(error);
         }
         match failed {
             Some(error) => Err(error),
@@ -292,12 +306,17 @@ impl CustomSession for Replay {
     /// Polled beside the upstream's reads for the whole attempt: watches for the caller leaving and
     /// for the running deadline.
     async fn read_body_or_idle(&mut self, _no_body_expected: bool) -> Result<Option<Bytes>> {
-        let Self { inner, timer, stage, .. } = self;
+        let Self { inner, timer, stage, left, .. } = self;
         let Some(inner) = inner.as_mut() else { return Ok(None) };
         let mut idle = std::pin::pin!(inner.read_body_or_idle(true));
         std::future::poll_fn(|cx| {
-            if let Poll::Ready(result) = idle.as_mut().poll(cx) {
-                return Poll::Ready(result);
+            if left.is_none()
+                && let Poll::Ready(result) = idle.as_mut().poll(cx)
+            {
+                match result {
+                    Err(error) if stage.awaits_counts() => *left = Some((error, Instant::now() + COUNTS)),
+                    result => return Poll::Ready(result),
+                }
             }
             match stage.hedge.poll(cx) {
                 Poll::Ready(WatchEvent::Moment) => return Poll::Ready(Ok(Some(Bytes::new()))),
@@ -307,7 +326,8 @@ impl CustomSession for Replay {
                 Poll::Pending => {}
             }
             loop {
-                let Some(due) = stage.due() else { return Poll::Pending };
+                let until = left.as_ref().map(|(_, until)| *until);
+                let Some(due) = until.or_else(|| stage.due()) else { return Poll::Pending };
                 let sleep = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due.into())));
                 // Moved nearer: the timer must follow. Moved away: it fires early and is set again.
                 if sleep.deadline().into_std() > due {
@@ -316,7 +336,8 @@ impl CustomSession for Replay {
                 match sleep.as_mut().poll(cx) {
                     Poll::Pending => return Poll::Pending,
                     Poll::Ready(()) if Instant::now() >= due => {
-                        return Poll::Ready(Err(Error::create(DEADLINE, ErrorSource::Upstream, None, None)));
+                        let over = || Error::create(DEADLINE, ErrorSource::Upstream, None, None);
+                        return Poll::Ready(Err(left.take().map_or_else(over, |(error, _)| error)));
                     }
                     Poll::Ready(()) => sleep.as_mut().reset(due.into()),
                 }

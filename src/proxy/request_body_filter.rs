@@ -9,7 +9,9 @@ pub fn run(body: &mut Option<Bytes>, end_of_stream: bool, exchange: &mut Exchang
     if !end_of_stream {
         return;
     }
-    if let Some(attempt) = exchange.attempt.as_ref() {
+    if let Some(attempt) = exchange.attempt.as_mut() {
+        attempt.asked = true;
+        attempt.stake.iter().for_each(|stake| stake.sent());
         *body = (!attempt.handed).then(|| attempt.upstream.body.clone());
     }
     exchange.wait();

@@ -19,10 +19,13 @@ use super::fault::Fault;
 use super::front;
 use super::headers::{Forward, betas, credential};
 use super::hedge;
+use super::lease::Lease;
 use super::replay::{self, Stage};
 use super::{
-    Gateway, body, count, cursor, invoke, mirror, passthrough, recovery, respond, rules, signature, wish,
+    Gateway, administration, admit, body, count, cursor, invoke, mirror, passthrough, recovery, reserve,
+    respond, rules, signature, wish,
 };
+use crate::auth::Caller;
 use crate::config::snapshot::{Key, Secret, Snapshot};
 use crate::route::endpoint::{self, Endpoint, Operation, Route};
 use crate::route::model::UnknownModel;
@@ -47,11 +50,19 @@ pub async fn run(gateway: &Gateway, session: &mut Session, exchange: &mut Exchan
         return refuse(session, exchange, front::too_large(&message)).await;
     }
     let uri_path = session.req_header().uri.path();
-    let on_path = match endpoint::find(&session.req_header().method, uri_path) {
+    let route = endpoint::find(&session.req_header().method, uri_path);
+    if let Err(fault) = admit::run(gateway, session, &snapshot, &route, exchange) {
+        return refuse(session, exchange, fault).await;
+    }
+    let on_path = match route {
         Route::Provider(asked) => asked,
         Route::Local(local) => {
-            let reply = crate::admin::answer(gateway, session, &snapshot, (local, &exchange.request_id));
+            let reply = crate::admin::answer(gateway, session, &snapshot, (local, &*exchange));
             return finish(session, exchange, reply).await;
+        }
+        Route::Administration => {
+            administration::answer(gateway, session, exchange, &snapshot).await?;
+            return Ok(true);
         }
         Route::MethodNotAllowed { allow } => {
             let message =
@@ -81,7 +92,7 @@ pub async fn run(gateway: &Gateway, session: &mut Session, exchange: &mut Exchan
     if let Err(fault) = signature::check(session.req_header(), &body, &snapshot.client) {
         return refuse(session, exchange, fault).await;
     }
-    let asked = Asked { on_path, body, started: exchange.started };
+    let asked = Asked { on_path, body, started: exchange.started, caller: exchange.caller.as_ref() };
     match plan(gateway, session, &snapshot, asked) {
         Ok(call) => begin(gateway, session, exchange, call).await,
         Err(fault) => refuse(session, exchange, fault).await,
@@ -103,10 +114,19 @@ async fn begin(
         }
         Err(fault) => return refuse(session, exchange, fault).await,
     }
+    if let Err(fault) = reserve::enter(gateway, exchange, &mut call).await {
+        return refuse(session, exchange, fault).await;
+    }
     exchange.attempts.extend(call.plan.ignored.iter().map(|name| {
         let (nobody, name) = ("none".into(), name.as_str().into());
         AttemptRecord::skipped(&nobody, &name, "model_not_found", "no such fallback")
     }));
+    exchange.attempts.extend(
+        call.plan
+            .denied
+            .iter()
+            .map(|(provider, model, word, why)| AttemptRecord::skipped(provider, model, word, why)),
+    );
     // A caller that does not read its answer must not hold it in our memory for ever.
     let timeout = exchange.snapshot.as_ref().map(|snapshot| snapshot.client.request_read_timeout);
     session.downstream_session.set_write_timeout(timeout);
@@ -126,19 +146,21 @@ fn head_size(session: &Session) -> usize {
 }
 
 /// A request whose body is complete.
-struct Asked {
+struct Asked<'a> {
     on_path: endpoint::Asked,
     body: Bytes,
     started: Instant,
+    caller: Option<&'a Caller>,
 }
 
 /// From a complete body to a call with its plan.
-fn plan(gateway: &Gateway, session: &Session, snapshot: &Snapshot, asked: Asked) -> Result<Call, Fault> {
-    let Asked { on_path, body, started } = asked;
+fn plan(gateway: &Gateway, session: &Session, snapshot: &Snapshot, asked: Asked<'_>) -> Result<Call, Fault> {
+    let Asked { on_path, body, started, caller } = asked;
     let on_path = invoke::settled(gateway, snapshot, on_path, &body).map_err(|fault| *fault)?;
     let endpoint = on_path.endpoint;
     if let Some(path) = &on_path.raw {
-        let asked = passthrough::Asked { provider: on_path.provider.as_deref(), path, body, started };
+        let provider = on_path.provider.as_deref();
+        let asked = passthrough::Asked { provider, path, body, started, caller };
         return passthrough::plan(session, (snapshot, gateway.catalog), endpoint, asked);
     }
     let bad =
@@ -153,21 +175,20 @@ fn plan(gateway: &Gateway, session: &Session, snapshot: &Snapshot, asked: Asked)
     let named = peek.members.value(&body, "fallbacks").is_some();
     let asked = fallbacks_asked(endpoint, &peek, named);
     let headers = &session.req_header().headers;
-    let request = rules::Request { endpoint, peek: &peek, size: body.len(), headers, query };
-    let rules::Planned { mut plan, mut wish, own } =
-        rules::plan(gateway, snapshot, request, asked.as_deref())?;
-    hedge::wished(headers, &mut plan.policy)?;
-    check_operation(&plan, endpoint, peek.stream)?;
-    let rates = Rates::of(gateway, snapshot, endpoint, peek.stream);
-    let first = rates.check(&mut plan)?;
-    wish.pinned = wish.pinned.filter(|_| first);
-    rates.compare(&mut plan);
-    let direct_key = direct_key(session, snapshot).filter(|_| own && first);
+    let direct_key = direct_key(session, snapshot);
+    let request = rules::Request {
+        endpoint,
+        peek: &peek,
+        size: body.len(),
+        headers,
+        query,
+        caller,
+        direct: direct_key.is_some(),
+        names_fallbacks: named,
+    };
+    let rules::Planned { plan, wish, own } = steps(gateway, snapshot, request, (asked.as_deref(), &body))?;
+    let direct_key = direct_key.filter(|_| own);
     let forward = Forward::choose(&session.req_header().headers, endpoint.service(), direct_key.is_some());
-    let prompted = matches!(endpoint.operation, Operation::Chat | Operation::Completions);
-    if let Some(step) = plan.steps.first().filter(|_| prompted) {
-        wish::by_prompt(&mut wish, step, (&body, &peek), rates);
-    }
     let cursor = Cursor::at_start(peek.stream, wish);
     Ok(Call {
         endpoint,
@@ -190,13 +211,39 @@ fn plan(gateway: &Gateway, session: &Session, snapshot: &Snapshot, asked: Asked)
         direct_key,
         forward,
         recovery: recovery::asked(&session.req_header().headers)?,
+        tab: None,
+        lease: Lease::default(),
+        size: None,
     })
+}
+
+/// Where the request goes, once rules, prices and what the first provider can do are looked at. `fallbacks` are those that it
+/// names itself.
+fn steps(
+    gateway: &Gateway,
+    snapshot: &Snapshot,
+    request: rules::Request<'_>,
+    (fallbacks, body): (Option<&[String]>, &[u8]),
+) -> Result<rules::Planned, Fault> {
+    let rules::Request { endpoint, peek, headers, .. } = request;
+    let rules::Planned { mut plan, mut wish, own } = rules::plan(gateway, snapshot, request, fallbacks)?;
+    hedge::wished(headers, &mut plan.policy)?;
+    check_operation(&plan, endpoint, peek.stream)?;
+    let rates = Rates::of(gateway, snapshot, endpoint, peek.stream);
+    let first = rates.check(&mut plan)?;
+    wish.pinned = wish.pinned.filter(|_| first);
+    rates.compare(&mut plan);
+    let prompted = matches!(endpoint.operation, Operation::Chat | Operation::Completions);
+    if let Some(step) = plan.steps.first().filter(|_| prompted) {
+        wish::by_prompt(&mut wish, step, (body, peek), rates);
+    }
+    Ok(rules::Planned { plan, wish, own: own && first })
 }
 
 /// The caller's own key, where those are taken.
 pub fn direct_key(session: &Session, snapshot: &Snapshot) -> Option<Arc<Key>> {
     let given = snapshot.client.allow_direct_keys.then(|| credential(session.req_header())).flatten();
-    given.filter(|key| !key.starts_with("sk-bf-")).map(|key| Arc::new(Key::direct(Secret::new(key))))
+    given.map(|key| Arc::new(Key::direct(Secret::new(key))))
 }
 
 /// The fallbacks the request names. `None`: the configured order counts; it names chat models, which can

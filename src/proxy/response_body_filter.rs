@@ -10,8 +10,8 @@ use bytes::{Bytes, BytesMut};
 use govern::queue::Ended;
 use govern::verdict::FaultClass;
 use pingora_error::{Error, ErrorSource, ErrorType, Result};
-use translate::ir::{FailureKind, Part};
-use translate::relay::{Flow, splice_extra_fields};
+use translate::ir::{FailureKind, Part, Usage};
+use translate::relay::{Flow, counts_in, splice_extra_fields};
 use translate::wire::{BadResponse, Observation, retry_delay_ms};
 
 use super::attempt::{Answer, Attempt};
@@ -54,7 +54,7 @@ pub fn run(body: &mut Option<Bytes>, end_of_stream: bool, exchange: &mut Exchang
         (Answer::Whole(_) | Answer::Stream(_), Some(broken)) => give_up(exchange, &mut attempt, broken),
         (Answer::Refused(buffer), _) => refused(buffer, &chunk, end_of_stream).map(|()| None),
         (Answer::Whole(_), None) => whole(exchange, &mut attempt, &chunk, end_of_stream),
-        (Answer::Passed { .. }, _) => passed(exchange, &mut attempt, chunk),
+        (Answer::Passed { .. }, _) => passed(exchange, &mut attempt, chunk, end_of_stream),
         (Answer::Stream(_), None) => stream(exchange, &mut attempt, &chunk, end_of_stream),
         (Answer::Awaited | Answer::Sent(_), _) => Ok(None),
     };
@@ -76,6 +76,11 @@ pub fn run(body: &mut Option<Bytes>, end_of_stream: bool, exchange: &mut Exchang
     if result.is_ok() && exchange.fault.is_none() && is_whole(&attempt.answer) {
         // Before its last byte goes out: the caller's next request may be here before this one is written down.
         attempt.slot.take().into_iter().for_each(|slot| slot.end(Ended::Served));
+    }
+    let last =
+        is_whole(&attempt.answer) || (end_of_stream && matches!(attempt.answer, Answer::Passed { .. }));
+    if result.is_ok() && last {
+        cost::settle(exchange, &attempt);
     }
     exchange.attempt = Some(attempt);
     exchange.wait();
@@ -165,7 +170,16 @@ fn break_in_stream(exchange: &mut Exchange, attempt: &mut Attempt, broken: Fault
 }
 
 /// A part of an answer that is relayed unread.
-fn passed(exchange: &mut Exchange, attempt: &mut Attempt, chunk: Bytes) -> Result<Option<Bytes>, Refusal> {
+fn passed(
+    exchange: &mut Exchange,
+    attempt: &mut Attempt,
+    chunk: Bytes,
+    end: bool,
+) -> Result<Option<Bytes>, Refusal> {
+    if let Some(unread) = attempt.unread.as_mut() {
+        unread.push(&chunk, end);
+        attempt.told_usage = unread.usage();
+    }
     let Answer::Passed { bytes, meter } = &mut attempt.answer else { return Ok(None) };
     if meter.is_some() || exchange.call.as_ref().is_some_and(|call| call.raw.is_some()) {
         let idle = attempt.limits.idle;
@@ -250,10 +264,14 @@ fn whole(
         std::mem::take(buffer).freeze()
     };
     if call.stream {
+        attempt.told_usage = told_in(attempt, &answer);
         return Err(fault(no_stream(attempt, &answer)));
     }
-    let (answer, seen) =
-        check_whole(exchange, call, attempt, answer).map_err(|bad| fault(bad_answer(bad)))?;
+    let (answer, seen) = check_whole(exchange, call, attempt, answer.clone()).map_err(|bad| {
+        // Paid for all the same.
+        attempt.told_usage = told_in(attempt, &answer);
+        fault(bad_answer(bad))
+    })?;
     attempt.answer = Answer::Sent(Box::new(seen));
     cost::note(exchange, attempt);
     call.stage.tell_cost(cost::header(exchange, attempt));
@@ -302,12 +320,32 @@ fn check_whole(
         finish: response.choices.first().and_then(|c| c.finish.as_ref()).map(|f| f.reason),
         usage: response.usage,
         model: Some(response.model.clone()),
+        output_chars: parts().map(chars_of).sum(),
         done: true,
         ..Observation::default()
     };
     let echo = echo(call, &exchange.request_id);
     let out = call.endpoint.codec().encode_response(&response, &echo, &mut attempt.upstream.losses);
     Ok((out.into(), seen))
+}
+
+/// What an answer that is no good was billed with, in our counting.
+fn told_in(attempt: &Attempt, answer: &[u8]) -> Option<Usage> {
+    let target = &attempt.upstream.target;
+    let usage = counts_in(target.wire, answer)?;
+    Some(target.quirks.usage.apply(usage)).filter(|usage| usage.total() > 0)
+}
+
+/// How much somebody wrote: the base of an estimate where no counts came.
+fn chars_of(part: &Part) -> u64 {
+    let text = match part {
+        Part::Text(text) => &text.text,
+        Part::Refusal(text) => text,
+        Part::Thinking(thinking) => &thinking.text,
+        Part::ToolCall(call) => &call.arguments,
+        _ => return 0,
+    };
+    u64::try_from(text.chars().count()).unwrap_or(u64::MAX)
 }
 
 /// The fault of an answer without an end.
@@ -365,6 +403,10 @@ fn stream(
         running.ended();
     }
     let closing = streaming.closing.is_due(seen);
+    if let Some(call) = &exchange.call {
+        let said = finished && !streaming.closing.lacks_choices(seen);
+        call.stage.await_counts(said && seen.usage.is_none());
+    }
     // An end that is held back may yet turn out to be a failure.
     let begun = streaming.released || (streaming.whole && attempt.clock.first_token.is_some());
     if !begun && (seen.content || seen.finish.is_some()) && seen.failure.is_none() {

@@ -12,6 +12,7 @@ use translate::frame::Framing;
 use super::attempt::{Answer, Attempt};
 use super::exchange::{Call, Exchange};
 use super::headers::{passes_down, survives_translation};
+use super::reserve;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
@@ -58,6 +59,7 @@ pub fn run(header: &mut ResponseHeader, exchange: &mut Exchange) -> Result<()> {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
     describe(headers, exchange, attempt, call.endpoint.service());
+    reserve::tell(call, headers);
     if let Some(rule) = &call.plan.policy.rule {
         insert_text(headers, X_BF_RULE, rule);
     }

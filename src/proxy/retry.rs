@@ -91,7 +91,9 @@ pub fn digest(gateway: &Gateway, exchange: &mut Exchange, fault: Fault, seen: Se
     );
     exchange.fault = Some(fault);
     if !seen.answer_begun {
-        exchange.attempt = None;
+        super::cost::note_unfit(gateway, exchange);
+        let failed = exchange.attempt.take();
+        failed.and_then(|attempt| attempt.stake).into_iter().for_each(|stake| stake.failed());
     }
     again
 }

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use govern::allowance::Measure;
 use http::HeaderMap;
 use translate::ir::FailureKind;
 use translate::relay::Peek;
@@ -11,9 +12,12 @@ use translate::relay::Peek;
 use super::Gateway;
 use super::cost::Rates;
 use super::fault::Fault;
+use super::grants;
 use super::request_filter::model_not_found;
 use super::wish;
-use crate::config::expression::Facts;
+use crate::account::meters::now_ms;
+use crate::auth::Caller;
+use crate::config::expression::{Facts, Gauge, Used};
 use crate::config::routing::Rule;
 use crate::config::snapshot::{Key, ModelRef, Provider, Snapshot};
 use crate::route::endpoint::{Endpoint, Operation};
@@ -33,6 +37,11 @@ pub struct Request<'a> {
     pub size: usize,
     pub headers: &'a HeaderMap,
     pub query: &'a str,
+    pub caller: Option<&'a Caller>,
+    /// It brings a provider key of its own.
+    pub direct: bool,
+    /// Its body says what stands in for its model, be it nothing.
+    pub names_fallbacks: bool,
 }
 
 /// Where a request goes.
@@ -65,10 +74,19 @@ pub fn plan(
         able_first(order, members, snapshot, request)
     };
     let lead = match snapshot.routing.is_empty() {
-        true => Lead::to(resolve(gateway, &names, request.peek)?),
+        true => {
+            let (targets, asked) = asked_for(gateway, &names, request)?;
+            Lead { targets, asked, ..Lead::default() }
+        }
         false => lead(gateway, &names, request, &order)?,
     };
     let mut plan = Plan::new(&lead, fallbacks, &names, &order);
+    if plan.steps.is_empty() {
+        return Err(nobody(&lead, &names, request.peek));
+    }
+    // What the caller asked for by name, and no rule or group put in its place.
+    let one = lead.asked.is_some() && lead.rule.as_ref().is_none_or(|rule| rule.targets.is_empty());
+    grants::apply(&mut plan, request.caller, request.direct, one)?;
     plan.copied = lead.rule.as_deref().and_then(|rule| copied(rule, &names, request));
     let Some(first) = plan.steps.first() else {
         return Err(nobody(&lead, &names, request.peek));
@@ -76,8 +94,8 @@ pub fn plan(
     // What a caller names of keys is about the provider it asked for.
     let own = lead.asked.as_ref().is_some_and(|asked| *asked == first.provider.name);
     let mut wish = match own {
-        true => wish::of(request.headers, &first.provider)?,
-        false => wish::of_caller(request.headers)?,
+        true => wish::of(request.headers, &first.provider, request.caller)?,
+        false => wish::of_caller(request.headers, request.caller)?,
     };
     if first.pinned.is_some() {
         wish.pinned = None;
@@ -85,9 +103,17 @@ pub fn plan(
     Ok(Planned { plan, wish, own })
 }
 
-fn resolve(gateway: &Gateway, names: &Names<'_>, peek: &Peek<'_>) -> Result<ModelRef, Fault> {
-    let found = gateway.routes.resolve(&peek.model, names.family, names.snapshot, gateway.catalog);
-    found.map_err(|unknown| model_not_found(&peek.model, &unknown))
+/// The model asked for, and its provider; where the caller's key chooses among several, all of them.
+fn asked_for(gateway: &Gateway, names: &Names<'_>, request: Request<'_>) -> Asked {
+    let name = &request.peek.model;
+    let found = gateway.routes.resolve(name, names.family, names.snapshot, gateway.catalog);
+    let meant = names.snapshot.routing.meant(name);
+    let found = match grants::chosen(meant, names, request, found.as_ref().ok())? {
+        Some(chosen) => chosen,
+        None => vec![found.map_err(|unknown| model_not_found(name, &unknown))?],
+    };
+    let provider = found.first().map(|found| Arc::clone(&found.provider));
+    Ok((found, provider))
 }
 
 /// Nobody has what a group or a rule names; whoever asked is not to blame.
@@ -120,12 +146,10 @@ fn lead(
     let name = routing.meant(&request.peek.model);
     let asked = match routing.group(name) {
         Some(group) => Ok((names.ordered(group, order), None)),
-        None => resolve(gateway, names, request.peek).map(|found| {
-            let provider = found.provider.clone();
-            (vec![found], Some(provider))
-        }),
+        None => asked_for(gateway, names, request),
     };
     let found = asked.as_ref().ok().and_then(|(found, provider)| found.first().zip(provider.as_ref()));
+    let used = |gauge| request.caller.map_or(0.0, |caller| used(gateway, caller, gauge));
     let facts = Facts {
         model: found.map_or(name, |(found, _)| &found.model),
         model_asked: &request.peek.model,
@@ -136,6 +160,8 @@ fn lead(
         tokens: u64::try_from(request.size / 4).unwrap_or(u64::MAX),
         headers: request.headers,
         query: request.query,
+        who: request.caller.map(Caller::who).unwrap_or_default(),
+        used: Used(Some(&used)),
     };
     // What goes through unread is for the provider it was written for.
     let ruleless = request.endpoint.operation == Operation::Invoke;
@@ -152,6 +178,20 @@ fn lead(
     };
     gateway.metrics.rules.matches.with_label_values(&[&*rule.name]).inc();
     led(rule, asked, (name, names, order), request)
+}
+
+/// Percent of the fullest allowance of that kind that the caller's key, team or customer has.
+#[expect(clippy::cast_precision_loss, reason = "rules compare floats")]
+fn used(gateway: &Gateway, caller: &Caller, gauge: Gauge) -> f64 {
+    let now_ms = now_ms();
+    let levels = caller.owners().flat_map(|(owner, _)| gateway.meters.levels(&owner, now_ms));
+    let asked = levels.filter(|standing| match standing.measure {
+        Measure::Cost => gauge == Gauge::Budget,
+        Measure::Requests => gauge == Gauge::Requests,
+        Measure::Tokens | Measure::InputTokens | Measure::OutputTokens => gauge == Gauge::Tokens,
+    });
+    let percent = asked.map(|standing| standing.level.used as f64 * 100.0 / standing.level.max.max(1) as f64);
+    percent.fold(0.0, f64::max)
 }
 
 type Asked = Result<(Vec<ModelRef>, Option<Arc<str>>), Fault>;

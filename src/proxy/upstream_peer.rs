@@ -11,17 +11,12 @@ use pingora_error::{Error, ErrorSource, ErrorType, OrErr, Result};
 use pingora_proxy::Session;
 use translate::ir::FailureKind;
 
-use super::Gateway;
 use super::attempt::{Attempt, prepare};
 use super::exchange::{Call, Exchange};
 use super::fault::Fault;
-use super::hedge;
-use super::media;
 use super::prediction::{self, Ended, Limits};
-use super::queue;
-use super::recovery;
 use super::replay::Limit;
-use super::servers;
+use super::{Gateway, hedge, lease, media, queue, recovery, reserve, servers};
 use crate::config::snapshot::Snapshot;
 use crate::route::model::near;
 use crate::route::plan::Step;
@@ -48,6 +43,7 @@ pub async fn run(gateway: &Gateway, session: &mut Session, exchange: &mut Exchan
     }
     pause(session, exchange).await?;
     loop {
+        lease::rest(gateway, session, exchange).await?;
         if !inlined(session, exchange).await? {
             continue;
         }
@@ -152,6 +148,7 @@ fn open(gateway: &Gateway, exchange: &mut Exchange) -> Result<Opened, Fault> {
                     exchange.attempt = Some(Box::new(attempt));
                     return Ok(Opened::Ready);
                 }
+                Err(_) if call.lease.wanted.is_some() => return Ok(Opened::Wait(Duration::ZERO)),
                 Err(fault) => fault,
             },
             Chosen::Full => match queue::enter(gateway, exchange, &step) {
@@ -221,6 +218,7 @@ pub fn ready(
     let Some(chosen) = direct.as_ref().or_else(|| step.provider.keys.get(key)) else {
         return Err(Fault::new(FaultClass::Internal, "the chosen key does not exist"));
     };
+    let stake = reserve::stake(gateway, call, (step, chosen))?;
     let visit = servers::choose(gateway, call, step, chosen)?;
     let mut upstream = prepare(call, step, chosen)
         .map_err(|bad| Fault::request(FailureKind::InvalidRequest, 400, bad.message).param(&bad.path))?;
@@ -231,6 +229,7 @@ pub fn ready(
     attempt.direct = direct.is_some();
     attempt.backend = call.cursor.backend.clone();
     attempt.visit = visit;
+    attempt.stake = stake;
     attempt.ticket = direct.is_none().then(|| gateway.health.begin(chosen, &step.model));
     Ok(attempt)
 }

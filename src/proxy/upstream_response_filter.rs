@@ -21,6 +21,7 @@ use super::coding::Inflater;
 use super::exchange::{Call, Exchange};
 use super::headers::{passes_down, survives_translation};
 use super::replay::Limit;
+use super::unread::Unread;
 use super::{recovery, set_deadline};
 use crate::route::endpoint::Operation;
 
@@ -55,6 +56,7 @@ pub fn run(header: &mut ResponseHeader, exchange: &mut Exchange) -> Result<()> {
         if header.status.as_u16() >= 400 {
             attempt.retry_after_ms = hint(header).retry_after_ms;
         }
+        attempt.unread = Unread::of(call, attempt, header);
         Answer::Passed { bytes: 0, meter: None }
     } else if !header.status.is_success() {
         read_hints(header, attempt);
@@ -109,7 +111,8 @@ pub fn hint(response: &ResponseHeader) -> RetryHint {
     retry_hint::read(pairs.iter().copied(), unix_ms())
 }
 
-fn unix_ms() -> u64 {
+/// Milliseconds since 1970.
+pub(super) fn unix_ms() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }

@@ -8,6 +8,7 @@ use translate::relay::{Peek, prompt_prefix};
 
 use super::cost::Rates;
 use super::fault::Fault;
+use crate::auth::Caller;
 use crate::config::backend::Affinity;
 use crate::config::policy::Priority;
 use crate::config::snapshot::Provider;
@@ -22,9 +23,9 @@ const LONGEST: usize = 256;
 ///
 /// # Errors
 /// The provider has no such key, the session's name is none, or the priority.
-pub fn of(headers: &HeaderMap, provider: &Provider) -> Result<Wish, Fault> {
+pub fn of(headers: &HeaderMap, provider: &Provider, caller: Option<&Caller>) -> Result<Wish, Fault> {
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
-    let mut wish = of_caller(headers)?;
+    let mut wish = of_caller(headers, caller)?;
     for (header, what) in [("x-bf-api-key-id", "id"), ("x-bf-api-key", "name")] {
         let Some(asked) = text(header).filter(|_| wish.pinned.is_none()) else { continue };
         let mut keys = provider.keys.iter();
@@ -41,10 +42,10 @@ pub fn of(headers: &HeaderMap, provider: &Provider) -> Result<Wish, Fault> {
 ///
 /// # Errors
 /// The session's name is none, or the priority.
-pub fn of_caller(headers: &HeaderMap) -> Result<Wish, Fault> {
+pub fn of_caller(headers: &HeaderMap, caller: Option<&Caller>) -> Result<Wish, Fault> {
     let priority = headers.get("x-bf-priority").map(|value| priority(value.to_str().unwrap_or_default()));
     Ok(Wish {
-        tenant: tenant(headers),
+        tenant: caller.map_or_else(|| tenant(headers), |caller| fnv1a(caller.key.id.as_bytes())),
         priority: priority.transpose()?,
         session: session(headers)?,
         ..Wish::default()
@@ -77,7 +78,7 @@ fn priority(text: &str) -> Result<Priority, Fault> {
     }
 }
 
-/// Callers are told apart by the credential that they show; those who show none are one.
+/// Callers without a virtual key are told apart by the credential that they show; those who show none are one.
 fn tenant(headers: &HeaderMap) -> u64 {
     let shown = ["x-bf-vk", "authorization", "x-api-key", "api-key", "x-goog-api-key"];
     let shown = shown.into_iter().find_map(|name| headers.get(name));
@@ -100,5 +101,46 @@ pub fn by_prompt(wish: &mut Wish, step: &Step, (body, peek): (&[u8], &Peek<'_>),
     wish.prefix_among_keys = apart || (cheaper && provider.keys.len() > 1);
     if wish.prefix_among_keys || provider.backends.is_some() {
         wish.prefix = prompt_prefix(body, &peek.members);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use http::HeaderValue;
+
+    use super::*;
+    use crate::config::governance::{Governance, Quotas, VirtualKey};
+
+    fn caller(id: &str) -> Caller {
+        let key = VirtualKey {
+            id: id.into(),
+            name: "a name".into(),
+            hashes: Box::default(),
+            active: true,
+            expires_ms: None,
+            team: None,
+            customer: None,
+            grants: None,
+            quotas: Quotas::default(),
+        };
+        Caller::of(Arc::new(key), &Governance::default())
+    }
+
+    #[test]
+    fn requests_of_one_virtual_key_are_one_tenant_in_whatever_header_it_comes() {
+        let tenant = |name: &'static str, value: &'static str, caller: Option<&Caller>| {
+            let headers = HeaderMap::from_iter([(
+                http::HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            )]);
+            of_caller(&headers, caller).unwrap().tenant
+        };
+        let (one, other) = (caller("one"), caller("other"));
+        let first = tenant("x-bf-vk", "sk-bf-1", Some(&one));
+        assert_eq!(first, tenant("authorization", "Bearer sk-bf-rotated", Some(&one)));
+        assert_ne!(first, tenant("x-bf-vk", "sk-bf-1", Some(&other)));
+        assert_ne!(tenant("x-api-key", "a", None), tenant("x-api-key", "b", None));
     }
 }

@@ -175,8 +175,6 @@ pub enum Local {
     Readyz,
     /// `/`: what this is and where to go.
     Root,
-    /// Every target and how it does.
-    Targets,
 }
 
 /// Where a request goes.
@@ -184,6 +182,8 @@ pub enum Local {
 pub enum Route {
     Provider(Asked),
     Local(Local),
+    /// Below `/api`, and `/openapi.json`: `admin` knows what is there.
+    Administration,
     /// The path exists, the method does not fit.
     MethodNotAllowed {
         allow: &'static str,

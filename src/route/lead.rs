@@ -94,10 +94,7 @@ impl Names<'_> {
 }
 
 /// A group's models that somebody has, with their weights.
-pub(super) fn members<'a>(
-    group: &'a Group,
-    names: &'a Names<'_>,
-) -> impl Iterator<Item = (ModelRef, u32)> + 'a {
+pub fn members<'a>(group: &'a Group, names: &'a Names<'_>) -> impl Iterator<Item = (ModelRef, u32)> + 'a {
     group.targets.iter().filter_map(|target| {
         let model = target.model.as_deref()?;
         let found = match target.provider.as_deref() {
@@ -118,6 +115,9 @@ pub fn matching<'s>(
     mut unanswered: impl FnMut(&Rule, &Unanswered),
 ) -> Option<&'s Arc<Rule>> {
     rules.iter().find(|rule| {
+        if !rule.scope.takes(&facts.who) {
+            return false;
+        }
         let Some(when) = &rule.when else { return true };
         when.holds(facts).unwrap_or_else(|why| {
             unanswered(rule, &why);

@@ -10,7 +10,7 @@ use govern::catalog::Catalog;
 
 use super::endpoint::Family;
 use super::lead::Names;
-use crate::config::snapshot::{ModelRef, Provider, Snapshot};
+use crate::config::snapshot::{Key, ModelRef, Provider, Snapshot};
 
 /// A model name that leads nowhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,6 +115,15 @@ fn bare<'s>(
         .or_else(|| own.filter(|p| p.keys.iter().any(|key| key.serves(name))))
         .or_else(|| only(configured()).filter(|p| p.keys.iter().any(|key| key.serves(name))))
         .or_else(|| snapshot.provider("mock").filter(|p| snapshot.mock_only || lists(p)))
+}
+
+/// The provider is known to have the model: a key lists it, or the catalog does.
+#[must_use]
+pub fn has(provider: &Provider, model: &str, catalog: &Catalog<'_>) -> bool {
+    let listed = |key: &Arc<Key>| key.disabled.is_none() && lists(&key.models, model);
+    provider.keys.iter().any(listed)
+        || catalog.find(&provider.name, model).is_some()
+        || (provider.mock.is_some() && crate::mock::MODELS.contains(&model))
 }
 
 fn lists(models: &[Arc<str>], name: &str) -> bool {

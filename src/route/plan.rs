@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::lead::{Lead, Names, Order};
+use crate::auth::Granted;
 use crate::config::policy::Policy;
 use crate::config::routing::{After, MOST_ASKED};
 use crate::config::snapshot::{Key, ModelRef, Provider, Snapshot};
@@ -30,6 +31,8 @@ pub struct Step {
     pub prices: Option<Arc<[Option<u64>]>>,
     /// Id of the one among them that a rule wants.
     pub pinned: Option<Box<str>>,
+    /// What the caller's virtual key allows here, where it does not allow everything.
+    pub granted: Option<Granted>,
 }
 
 impl Step {
@@ -37,6 +40,9 @@ impl Step {
     #[must_use]
     pub fn served_by(&self, key: &Key) -> bool {
         if self.pinned.as_ref().is_some_and(|pinned| *key.id != **pinned) {
+            return false;
+        }
+        if self.granted.as_ref().is_some_and(|granted| !granted.opens(&key.id, &key.name)) {
             return false;
         }
         match self.keys {
@@ -53,6 +59,8 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// Fallbacks that name no model we have; shown in the attempt list.
     pub ignored: Vec<String>,
+    /// Models that the caller may not use: provider, model, the refusal's word and message.
+    pub denied: Vec<(Arc<str>, Arc<str>, &'static str, String)>,
     /// How the request is treated on its way.
     pub policy: Policy,
     /// Where a copy of the request goes.
@@ -129,6 +137,7 @@ impl Plan {
                 keys: Keys::OfModel,
                 prices: None,
                 pinned,
+                granted: None,
             });
         }
     }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::logger::{REQUEST, Sink, Style};
+use crate::config::expression::Who;
 
 /// How one attempt ended, for the log, `extra_fields.attempts` and error bodies.
 #[derive(Debug, Clone, Serialize)]
@@ -79,6 +80,8 @@ pub struct RequestLine<'a> {
     pub error: Option<ErrorField<'a>>,
     /// The rule that decided where it went.
     pub rule: Option<&'a str>,
+    /// Whose virtual key it came with.
+    pub caller: Option<Who<'a>>,
     /// The request that this one is a copy of.
     pub mirror_of: Option<&'a str>,
 }
@@ -154,6 +157,7 @@ impl RequestLine<'_> {
         line.text_if("upstream_request_id", self.upstream_request_id);
         line.text_if("rule", self.rule);
         line.text_if("mirror_of", self.mirror_of);
+        line.caller(self.caller);
         if let Some(error) = &self.error {
             line.name("error");
             line.0.extend_from_slice(b"{\"type\":");
@@ -223,6 +227,17 @@ impl Line<'_> {
     fn flag(&mut self, name: &str, flag: bool) {
         self.name(name);
         self.0.extend_from_slice(if flag { b"true" } else { b"false" });
+    }
+
+    fn caller(&mut self, caller: Option<Who<'_>>) {
+        let Some(who) = caller else { return };
+        let named = |text| Some(text).filter(|text: &&str| !text.is_empty());
+        self.text("virtual_key_id", who.virtual_key_id);
+        self.text("virtual_key_name", who.virtual_key_name);
+        self.text_if("team_id", named(who.team_id));
+        self.text_if("team_name", named(who.team_name));
+        self.text_if("customer_id", named(who.customer_id));
+        self.text_if("customer_name", named(who.customer_name));
     }
 
     fn attempts(&mut self, attempts: &[AttemptRecord]) {
@@ -358,6 +373,12 @@ mod tests {
             error: Some(ErrorField { kind: "connect", message: "a \"b\"\t" }),
             rule: Some("cheap"),
             mirror_of: Some("r"),
+            caller: Some(Who {
+                virtual_key_id: "v",
+                virtual_key_name: "key \"v\"",
+                team_id: "t",
+                ..Who::default()
+            }),
         };
         let read = |line: &RequestLine<'_>| {
             let mut out = Vec::new();
@@ -369,7 +390,7 @@ mod tests {
             "status": 502, "request_id": "r\\", "path": "/v1/é", "stream": true, "model_requested": "a/b",
             "input_tokens": u64::MAX, "usage_estimated": true, "overhead_us": 7,
             "attempts": serde_json::to_value(&attempts).unwrap(), "upstream_request_id": "u",
-            "rule": "cheap", "mirror_of": "r", "error": {"type": "connect", "message": "a \"b\"\t"}, "cost": 0.0000015, "priced": false,
+            "rule": "cheap", "mirror_of": "r", "virtual_key_id": "v", "virtual_key_name": "key \"v\"", "team_id": "t", "error": {"type": "connect", "message": "a \"b\"\t"}, "cost": 0.0000015, "priced": false,
         });
         assert_eq!(read(&line), expected);
         (line.attempts, line.error, line.cost_nanos) = (&[], None, None);

@@ -5,6 +5,13 @@ use std::cell::RefCell;
 use std::io::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// Unix milliseconds.
+#[must_use]
+pub fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// Appends `2024-01-15T10:30:00.123Z`. Times before 1970 are written as 1970.
 pub fn write_rfc3339(time: SystemTime, out: &mut Vec<u8>) {
     thread_local! {

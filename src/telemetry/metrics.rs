@@ -3,9 +3,12 @@
 //! Label values are bounded: provider and key names come from the configuration, models are counted
 //! and those beyond the bound become `other`, so that callers cannot fill the memory with names.
 
+mod callers;
+mod cluster;
 mod health;
 mod hedging;
 mod rules;
+mod stores;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -16,9 +19,12 @@ use prometheus::{
     IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
 };
 
+pub use self::callers::Callers;
+pub use self::cluster::Cluster;
 pub use self::health::Health;
 pub use self::hedging::Hedging;
 pub use self::rules::Rules;
+use super::limits::Limits;
 use super::queues::Queues;
 
 /// Distinct `model` label values; later ones become `other`.
@@ -81,7 +87,13 @@ pub struct Metrics {
     pub log_dropped: IntCounter,
     /// Of the waiting rooms.
     pub queue: Queues,
+    pub limits: Limits,
     pub rules: Rules,
+    /// Of other gateways.
+    pub cluster: Cluster,
+    pub stores: stores::Stores,
+    /// By virtual key.
+    pub callers: Callers,
 }
 
 /// The metrics of one provider and model, looked up once: a request touches most of them.
@@ -146,6 +158,7 @@ impl Metrics {
             cost: make.amounts("bifrost_cost_total", "US dollars where the price is known", model)?,
             unpriced: make.counters("bifrost_unpriced_requests_total", "Answers without a price", model)?,
             hedging: Hedging::new(&make)?,
+            cluster: Cluster::new(&make)?,
             skipped: make.counters(
                 "bifrost_stream_events_skipped_total",
                 "Unreadable events",
@@ -159,8 +172,11 @@ impl Metrics {
             reloads: make.counters("bifrost_config_reloads_total", "Configuration reloads", &["result"])?,
             config_version: make.gauge("bifrost_config_version", "The configuration in force")?,
             rules: Rules::new(&make)?,
+            stores: stores::Stores::new(&make)?,
+            callers: Callers::new(&make)?,
             log_dropped: make.counter("bifrost_log_lines_dropped_total", "Lost because the log was slow")?,
             queue: Queues::new(&registry)?,
+            limits: Limits::new(&registry)?,
             registry,
         };
         metrics.seed();

@@ -2,6 +2,7 @@
 
 pub mod access_log;
 pub mod clock;
+pub mod limits;
 pub mod logger;
 pub mod metrics;
 pub mod queues;

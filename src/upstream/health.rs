@@ -6,6 +6,8 @@
 //! attempt holds a [`Ticket`] of its target, to which it tells what it sees; a dropped ticket tells that nothing
 //! was learned.
 
+pub mod shared;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -19,6 +21,7 @@ use govern::load::Load;
 use govern::verdict::FaultClass;
 use http::HeaderMap;
 
+use self::shared::Observer;
 use crate::config::snapshot::Key;
 
 const POLICY: Policy = Policy::STANDARD;
@@ -60,6 +63,7 @@ pub struct Standing {
 pub struct Registry {
     epoch: Instant,
     keys: RwLock<HashMap<Arc<str>, Arc<KeyHealth>>>,
+    observer: Arc<Observer>,
 }
 
 #[derive(Debug, Default)]
@@ -68,6 +72,7 @@ struct KeyHealth {
     id: Arc<str>,
     /// The fingerprint of the key it was observed with: one that was replaced starts anew.
     of: u64,
+    observer: Arc<Observer>,
     key: Mutex<HealthState>,
     models: RwLock<HashMap<Arc<str>, Arc<Mutex<Target>>>>,
 }
@@ -86,7 +91,7 @@ struct Target {
 
 impl Default for Registry {
     fn default() -> Self {
-        Self { epoch: Instant::now(), keys: RwLock::default() }
+        Self { epoch: Instant::now(), keys: RwLock::default(), observer: Arc::default() }
     }
 }
 
@@ -246,6 +251,7 @@ impl Registry {
             *entry = Arc::new(KeyHealth {
                 id: Arc::clone(&key.known_as),
                 of: key.fingerprint,
+                observer: Arc::clone(&self.observer),
                 ..KeyHealth::default()
             });
         }
@@ -301,7 +307,7 @@ impl Ticket {
     pub fn succeeded(mut self, whole: bool, tokens: Option<(u64, u64)>) {
         self.told = true;
         let (latency, now_ms) = (micros(self.began), millis(self.epoch));
-        lock(&self.key.key).on_success(now_ms, self.call.no_probe());
+        self.on_key(now_ms, |key| key.on_success(now_ms, self.call.no_probe()));
         self.on_target(|target| {
             self.close_circuit(target, now_ms);
             target.load.outcome(false, now_ms);
@@ -322,14 +328,16 @@ impl Ticket {
         let call = if whole_key { self.call.no_probe() } else { self.call };
         let noted = Noted { class, retry_after_ms, call };
         if whole_key {
-            lock(&self.key.key).on_fault(&POLICY, noted, now_ms);
+            self.on_key(now_ms, |key| key.on_fault(&POLICY, noted, now_ms));
         }
         self.on_target(|target| {
             if whole_key {
                 return target.health.on_nothing(self.call);
             }
-            let before = target.health.breaker(&POLICY, now_ms);
+            let (before, seen) =
+                (target.health.breaker(&POLICY, now_ms), target.health.verdict(&POLICY, now_ms));
             target.health.on_fault(&POLICY, noted, now_ms);
+            self.key.tell(Some(&self.model), (seen, target.health.verdict(&POLICY, now_ms)), now_ms);
             match class {
                 FaultClass::CallerGone | FaultClass::TotalTimeout | FaultClass::Internal => {
                     self.waited(target)
@@ -353,8 +361,9 @@ impl Ticket {
     }
 
     fn close_circuit(&self, target: &mut Target, now_ms: u64) {
-        let before = target.health.breaker(&POLICY, now_ms);
+        let (before, seen) = (target.health.breaker(&POLICY, now_ms), target.health.verdict(&POLICY, now_ms));
         target.health.on_success(now_ms, self.call);
+        self.key.tell(Some(&self.model), (seen, target.health.verdict(&POLICY, now_ms)), now_ms);
         if before != State::Closed && target.health.breaker(&POLICY, now_ms) == State::Closed {
             self.log_closed();
         }
@@ -369,6 +378,13 @@ impl Ticket {
         if !self.heard.load(Ordering::Relaxed) {
             target.load.waited(micros(self.began), millis(self.epoch));
         }
+    }
+
+    fn on_key(&self, now_ms: u64, act: impl FnOnce(&mut HealthState)) {
+        let mut key = lock(&self.key.key);
+        let before = key.verdict(&POLICY, now_ms);
+        act(&mut key);
+        self.key.tell(None, (before, key.verdict(&POLICY, now_ms)), now_ms);
     }
 
     fn on_target(&self, act: impl FnOnce(&mut Target)) {

@@ -56,16 +56,20 @@ class Stack:
         return self.start("mock", [*command, "--log-level", "warn"], port, "/health", environment)
 
     def start_gateway(self) -> str:
-        binary = os.environ.get("BIFROST_BIN")
-        if not binary:
+        if not os.environ.get("BIFROST_BIN"):
             raise SystemExit("set BIFROST_BIN to the gateway's binary (or CONFORMANCE_BASE_URL to a running server)")
-        file = self.scratch / "config.json"
-        file.write_text(json.dumps(config(self.tap.url), indent=1))
+        return self.start_another("gateway", config(self.tap.url))
+
+    def start_another(self, name, config) -> str:
+        """A gateway with a configuration of its own."""
+        file = self.scratch / f"{name}.json"
+        file.write_text(json.dumps(config, indent=1))
         port = free_port()
-        command = [binary, "--config", file, "--app-dir", self.scratch / "app", "--host", "127.0.0.1"]
+        binary, app = os.environ["BIFROST_BIN"], self.scratch / f"{name}-app"
+        command = [binary, "--config", file, "--app-dir", app, "--host", "127.0.0.1", "--port", str(port)]
         # No provider key of the machine may slip into the configuration.
         environment = {"PATH": os.environ.get("PATH", ""), "HOME": str(self.scratch)}
-        return self.start("gateway", [*command, "--port", str(port)], port, "/health", environment)
+        return self.start(name, command, port, "/health", environment)
 
     def start(self, name, command, port, health, environment) -> str:
         log = self.scratch / f"{name}.log"

@@ -49,8 +49,9 @@ fn a_callers_own_key_goes_upstream_when_that_is_allowed() {
         let keys: Vec<String> = upstream.hits_for(&model).iter().map(|hit| hit.key().to_owned()).collect();
         assert_eq!(keys, [secret, secret], "{name}");
     }
-    // A key of the gateway's own is for the gateway; without any, the configured one is used.
-    gateway.ask(&plain_chat().header("authorization", "Bearer sk-bf-virtual"));
+    // A key of the gateway's own is for the gateway, which must know it; without any, the configured one is used.
+    let unknown = gateway.ask(&plain_chat().header("authorization", "Bearer sk-bf-virtual"));
+    assert_eq!(unknown.status(), 403);
     gateway.ask(&plain_chat());
     assert!(upstream.hits_for("m").iter().all(|hit| hit.key() == "provider-key"));
 }

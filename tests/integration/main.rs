@@ -5,8 +5,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod access;
+mod admin;
 mod answers;
 mod bedrock;
+mod budgets;
 mod clouds;
 mod command_line;
 mod counts;
@@ -27,3 +30,4 @@ mod rules;
 mod stage;
 mod tls;
 mod upgrades;
+mod virtual_keys;

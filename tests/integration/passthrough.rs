@@ -34,7 +34,10 @@ fn stage() -> (Upstream, Gateway) {
     let upstream = Upstream::start(echo);
     let openai = provider(Wire::OpenAi, &upstream.url());
     let other = provider(Wire::OpenAi, &format!("{}/base", upstream.url()));
-    let gateway = Gateway::start(&json!({"providers": {"openai": openai, "other": other}}));
+    let gateway = Gateway::start(&json!({
+        "providers": {"openai": openai, "other": other},
+        "governance": {"virtual_keys": [{"name": "caller", "value": "secret"}]},
+    }));
     (upstream, gateway)
 }
 

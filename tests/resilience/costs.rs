@@ -1,14 +1,14 @@
 //! What a request cost of which several attempts consumed something: `extra_fields`, the head, the log line and the
 //! metrics tell the same sum.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::recovery::{SAID, cut, goes_on};
 use crate::rig::request;
 use crate::support::Wire;
-use crate::support::answers::{USAGE, healthy};
+use crate::support::answers::{USAGE, chunk, end, events, healthy, open_stream};
 use crate::support::client::Request;
 use crate::support::gateway::Gateway;
 use crate::support::told::Told;
@@ -124,4 +124,42 @@ fn a_second_attempt_that_lost_is_billed_with_the_answer() {
             assert_eq!(json!(head), dollars(nanos));
         }
     }
+}
+
+/// A caller that leaves when all was said, and what is known of its request then. `rest`: what the provider says behind
+/// the finish reason, 150 ms later.
+fn left_behind_the_finish(rest: fn(&[String]) -> Script) -> Value {
+    let said = move |hit: &Hit| {
+        let events = events(Wire::OpenAi, hit.model());
+        let at = events.iter().position(|event| event.contains("\"stop\"")).unwrap() + 1;
+        let mut script = open_stream(&events[..at], Duration::ZERO);
+        script.push(Act::Pause(Duration::from_millis(150)));
+        script.extend(rest(&events[at..]));
+        script
+    };
+    let stage = Stage::new(json!({}), said, healthy);
+    let asked =
+        Request::json("/openai/chat/completions", &request(FIRST.0, true)).header("x-request-id", "left");
+    let mut connection = stage.gateway.connect();
+    connection.send(&asked).unwrap();
+    connection.read_head().unwrap();
+    connection.read_until("\"stop\"");
+    drop(connection);
+    stage.gateway.request_line("left")
+}
+
+#[test]
+fn counts_that_come_right_behind_a_caller_that_left_are_its_bill() {
+    let line = left_behind_the_finish(|counts| counts.iter().map(chunk).chain([end()]).collect());
+    assert_eq!((&line["input_tokens"], &line["output_tokens"]), (&json!(USAGE.0), &json!(USAGE.1)), "{line}");
+    assert_eq!(line["cost"], dollars(USAGE.0 * FIRST.1 + USAGE.1 * FIRST.2), "{line}");
+    assert_eq!(line["usage_estimated"], Value::Null, "{line}");
+}
+
+#[test]
+fn counts_that_do_not_come_behind_a_caller_that_left_are_estimated_soon() {
+    let line = left_behind_the_finish(|_| vec![Act::Hold]);
+    assert_eq!(line["status"], 499, "{line}");
+    assert_eq!(line["usage_estimated"], true, "{line}");
+    assert!(line["duration_ms"].as_u64().unwrap() < 5_000, "{line}");
 }

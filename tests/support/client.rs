@@ -61,7 +61,10 @@ impl Request {
 
     /// The head, with the framing of the body.
     pub fn head(&self) -> Vec<u8> {
-        let mut text = format!("{} {} HTTP/1.1\r\nhost: gateway.test\r\n", self.method, self.path);
+        let mut text = format!("{} {} HTTP/1.1\r\n", self.method, self.path);
+        if self.headers.iter().all(|(name, _)| name != "host") {
+            text.push_str("host: localhost\r\n");
+        }
         for (name, value) in &self.headers {
             text.push_str(&format!("{name}: {value}\r\n"));
         }

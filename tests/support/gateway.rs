@@ -190,13 +190,20 @@ pub fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
     (status.code(), out.join().expect("read"), err.join().expect("read"))
 }
 
-/// Writes `config` with a `server` section whose files are in `folder`, by replacing the file at once.
+/// Writes `config` with a `server` section whose files are in `folder`, by replacing the file at once. Unless it says who looks
+/// after the gateway, whoever is on this machine does.
 pub fn write_config(folder: &Path, config: &Value) {
     let mut config = config.clone();
     if let Some(fields) = config.as_object_mut() {
         let server = fields.entry("server").or_insert_with(|| serde_json::json!({}));
         server["pid_file"] = folder.join("pid").to_string_lossy().into();
         server["upgrade_socket"] = folder.join("upgrade.sock").to_string_lossy().into();
+        if !fields.contains_key("auth_config") {
+            let governance = fields.entry("governance").or_insert_with(|| serde_json::json!({}));
+            if governance.get("auth_config").is_none() {
+                governance["auth_config"] = serde_json::json!({"is_enabled": false});
+            }
+        }
     }
     write_text(folder, &config.to_string());
 }

@@ -6,6 +6,7 @@
 pub mod answers;
 pub mod client;
 pub mod gateway;
+pub mod services;
 pub mod stream;
 pub mod tls;
 pub mod told;

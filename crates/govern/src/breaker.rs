@@ -167,6 +167,25 @@ impl Breaker {
         }
     }
 
+    /// Somebody else has seen that the target fails, until `until_ms`, or that it answers again. A probe that is under
+    /// way here decides for itself.
+    pub fn told(&mut self, policy: &Policy, until_ms: Option<u64>, now_ms: u64) {
+        let probes = matches!(self.state(policy, now_ms), State::HalfOpen { probe_until_ms: Some(_) });
+        match (until_ms, self.opening) {
+            _ if probes => {}
+            (Some(until_ms), opening) => {
+                let later = opening.is_none_or(|opening| opening.until_ms < until_ms);
+                if later && until_ms > now_ms {
+                    let step = opening.map_or(0, |opening| opening.step);
+                    let opening = Some(Opening { until_ms, step, probe: None });
+                    *self = Self { opening, probes: self.probes, ..Self::default() };
+                }
+            }
+            (None, Some(_)) => *self = Self { probes: self.probes, ..Self::default() },
+            (None, None) => {}
+        }
+    }
+
     fn is_current(&self, number: u64) -> bool {
         self.opening.and_then(|opening| opening.probe).is_some_and(|probe| probe.number == number)
     }

@@ -42,7 +42,8 @@ impl Policy {
 }
 
 /// Why a target is left alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum CoolReason {
     RateLimited,
     /// The key is not accepted, or may not do this.
@@ -137,6 +138,20 @@ impl HealthState {
             (_, hint) => own.max(hint.unwrap_or(0)),
         };
         self.cool(now_ms.saturating_add(wait), why);
+    }
+
+    /// Another gateway has seen that the target rests until `until_ms`, or that it is well again.
+    pub fn told(&mut self, policy: &Policy, until_ms: Option<u64>, why: CoolReason, now_ms: u64) {
+        match (until_ms, why) {
+            (Some(until_ms), CoolReason::Faults) => self.breaker.told(&policy.faults, Some(until_ms), now_ms),
+            (Some(until_ms), _) => self.cool(until_ms, why),
+            (None, CoolReason::Faults) => self.breaker.told(&policy.faults, None, now_ms),
+            (None, _) => {
+                if self.cooling.is_some_and(|(_, present)| present == why) {
+                    (self.cooling, self.streaks) = (None, Streaks::default());
+                }
+            }
+        }
     }
 
     /// A call ended without saying anything of the target.

@@ -11,8 +11,13 @@
 //! * [`backoff`], [`retry_hint`] and [`moment`]: how long to wait, and what the provider asked for.
 //! * [`hedge`]: when a second attempt starts beside the first, and what losers may cost.
 //! * [`verdict`]: retry, another key, the next planned model, or stop.
+//! * [`allowance`], [`meter`], [`window`] and [`sliding`]: what may be used, held before and counted after.
+//! * [`lease`]: an allowance that several nodes spend from.
+//! * [`attempts`]: how often a password may be guessed.
 //! * [`price`] and [`catalog`]: what tokens cost, as integers of a nano-dollar.
 
+pub mod allowance;
+pub mod attempts;
 pub mod backoff;
 pub mod balance;
 pub mod breaker;
@@ -20,12 +25,16 @@ pub mod catalog;
 pub mod cooldown;
 pub mod headroom;
 pub mod hedge;
+pub mod lease;
 pub mod load;
+pub mod meter;
 pub mod moment;
 pub mod price;
 pub mod queue;
 pub mod retry_hint;
+pub mod sliding;
 pub mod verdict;
+pub mod window;
 
 #[cfg(test)]
 mod seeded;

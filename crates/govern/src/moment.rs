@@ -89,7 +89,8 @@ fn duration(text: &str) -> Option<u64> {
 }
 
 /// `2026-11-22T16:00:00.5+01:00` as Unix milliseconds.
-fn rfc3339(text: &str) -> Option<u64> {
+#[must_use]
+pub fn rfc3339(text: &str) -> Option<u64> {
     let (date, rest) = text.split_once(['T', 't', ' '])?;
     let mut parts = date.splitn(3, '-');
     let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);
@@ -139,7 +140,7 @@ fn seconds_of_day(clock: &str) -> Option<i64> {
 
 /// Days since 1970-01-01 in the Gregorian calendar. Years count from March here, so that the leap day
 /// is the last of its year and months have one closed form.
-fn unix_days(year: i64, month: i64, day: i64) -> Option<i64> {
+pub(crate) fn unix_days(year: i64, month: i64, day: i64) -> Option<i64> {
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let length = match month {
         2 => 28 + i64::from(leap),
@@ -153,6 +154,18 @@ fn unix_days(year: i64, month: i64, day: i64) -> Option<i64> {
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
     Some(year * 365 + leap_days + (month * 153 + 2) / 5 + day - 1 - 719_468)
+}
+
+/// The year and month (1 to 12) of a day since 1970-01-01: the way back of [`unix_days`].
+pub(crate) fn civil(days: i64) -> (i64, i64) {
+    let days = days.saturating_add(719_468);
+    let era = days.div_euclid(146_097);
+    let of_era = days.rem_euclid(146_097);
+    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    let (year, month) = (era * 400 + year, if month < 10 { month + 3 } else { month - 9 });
+    (if month <= 2 { year + 1 } else { year }, month)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ mod field;
 
 pub use bill::{Bill, CostLine, MAX_LINES};
 pub use class::{Class, SearchSize, Service, Uplift, Uplifts};
-pub use decimal::{FEMTOS_PER_NANO, femtos, millionths, write_femtos, write_nanos};
+pub use decimal::{FEMTOS_PER_NANO, femtos, millionths, nanos, write_femtos, write_nanos};
 pub use field::{Field, field};
 
 use std::sync::Arc;

@@ -59,6 +59,8 @@ fn counts(written: &BTreeMap<String, u64>) -> TokenCounts {
             "images_out" => &mut counts.images_out,
             "web_searches" => &mut counts.web_searches,
             "queries" => &mut counts.queries,
+            "images_in" => &mut counts.images_in,
+            "requests" => &mut counts.requests,
             other => panic!("no count is called {other}"),
         } = count;
     }
@@ -114,7 +116,7 @@ fn the_examples_cover_every_dimension_and_cite_their_source() {
     let examples = examples();
     assert!(examples.len() >= 60, "{}", examples.len());
     let cited = examples.iter().filter(|example| example.page.starts_with("https://")).count();
-    assert!(cited >= 50, "{cited} cite a vendor's page");
+    assert!(cited >= 70, "{cited} cite a vendor's page");
     for example in &examples {
         assert!(example.page == "table" || example.page.starts_with("https://"), "{}", example.page);
         assert!(example.date.starts_with("2026-"), "{}", example.model);
@@ -136,7 +138,9 @@ fn the_examples_cover_every_dimension_and_cite_their_source() {
         Class::Reasoning,
         Class::AudioOutput,
         Class::ImageOutput,
+        Class::ImageIn,
         Class::ImageOut,
+        Class::Request,
         Class::Query,
         Class::SearchLow,
         Class::SearchMedium,
@@ -144,7 +148,7 @@ fn the_examples_cover_every_dimension_and_cite_their_source() {
     ] {
         assert!(billed.contains(class.name()), "no example bills {}", class.name());
     }
-    for service in ["batch", "flex", "priority"] {
+    for service in ["batch", "flex", "priority", "ultrafast"] {
         assert!(examples.iter().any(|example| example.service == service), "{service}");
     }
     for uplift in ["inference_us", "processing_eu", "regional_endpoint", "fast"] {

@@ -172,6 +172,11 @@ impl Ledger {
     /// The request is over for its caller, who (`left`) went before its end. What was done to it.
     pub fn close(&self, id: u64, left: bool) -> Vec<Visit> {
         let mut book = self.book();
+        if left {
+            // Whoever is left before it has read a refusal was not told of it.
+            book.resting.retain(|_, rest| rest.told != id);
+            book.totals.early.retain(|early| early.told != id);
+        }
         let visits = book.visits.get(&id).cloned().unwrap_or_default();
         if visits.iter().any(|visit| visit.ended == Ended::Open) {
             book.over.insert(id, (Instant::now(), left));

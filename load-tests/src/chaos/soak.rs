@@ -350,7 +350,8 @@ impl Run {
                 let line = |id| {
                     self.gateway.as_ref().and_then(|gateway| lock(gateway).log().of(id).map(str::to_owned))
                 };
-                let lines = format!("told {:?}, then asked by {:?}", line(early.told), line(early.id));
+                let (told, id) = (early.told, early.id);
+                let lines = format!("told {told} {:?}, then asked by {id} {:?}", line(told), line(id));
                 report.violation("a target was not left alone", format!("{}; {lines}", early.detail));
             }
             report.returns_ms = totals.returns.values().copied().collect();

@@ -11,7 +11,13 @@ use crate::config::problem::child;
 use crate::config::raw;
 
 /// Settings of `client` that are read.
-const CLIENT_ACTIVE: [&str; 11] = [
+const CLIENT_ACTIVE: [&str; 17] = [
+    "enforce_auth_on_inference",
+    "enforce_governance_header",
+    "enforce_scim_auth",
+    "required_headers",
+    "allowed_headers",
+    "allowed_origins",
     "drop_excess_requests",
     "highest_priority",
     "aws_access_keys",
@@ -25,7 +31,10 @@ const CLIENT_ACTIVE: [&str; 11] = [
     "prometheus_labels",
 ];
 /// Sections that are read, and the one that is for editors.
-const TOP_ACTIVE: [&str; 10] = [
+const TOP_ACTIVE: [&str; 15] = [
+    "cluster",
+    "auth_config",
+    "encryption_key",
     "$schema",
     "server",
     "client",
@@ -36,6 +45,8 @@ const TOP_ACTIVE: [&str; 10] = [
     "routing",
     "governance",
     "framework",
+    "config_store",
+    "logs_store",
 ];
 
 const PROVIDER_INACTIVE: [&str; 4] =
@@ -52,10 +63,6 @@ pub(super) fn report(compiler: &mut Compiler<'_>, config: &raw::Config) {
         if plain.get(name) != Some(value) && !switched_off(value) {
             warn(compiler, &child("", name), name);
         }
-    }
-    let governance = config.governance.iter().flat_map(|governance| &governance.rest);
-    for (name, _) in governance.filter(|(_, value)| !switched_off(value)) {
-        warn(compiler, &child("/governance", name), &format!("governance.{name}"));
     }
     let plain = fields(&raw::Client::default());
     for (name, value) in fields(&config.client) {

@@ -4,11 +4,14 @@
 //! snapshot has to doubt. Warnings are for what does not stop the start: an unset variable disables
 //! its key, a feature that is not active says so.
 
+mod access;
 mod account;
 mod backend;
 mod certificate;
+mod cluster;
 mod endpoint;
 mod fallback;
+pub mod governance;
 mod inactive;
 mod key;
 mod network;
@@ -19,7 +22,10 @@ mod provider;
 mod proxy;
 mod resolve;
 mod routing;
+mod stores;
 mod treatment;
+
+pub(super) use provider::present;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -141,11 +147,16 @@ impl<'a> Compiler<'a> {
         let by_name = preset::names(&providers);
         let known = routing::Known { providers: &providers, by_name: &by_name };
         let routing = routing::compile(self, &config, &known);
+        let mut governance = governance::compile(self, &config, &known);
         let fallbacks = fallback::compile(self, config.fallbacks.as_ref(), (&by_name, &routing));
         let client = client(self, &config.client);
         let pricing = pricing::compile(self, config.framework.as_ref());
+        let stores = stores::compile(self, &config);
+        let access = access::compile(self, &config);
+        governance.enforced |= access::guards_models(self, &config);
         self.warnings.sort_by_key(|warning| warning.position);
         let warnings = self.warnings.iter().map(ToString::to_string).collect();
+        let cluster = cluster::compile(self, config.cluster.as_ref());
         let policy =
             Policy { hedge: config.hedging.as_ref().and_then(treatment::hedge), ..Policy::default() };
         let snapshot = Snapshot {
@@ -154,9 +165,13 @@ impl<'a> Compiler<'a> {
             providers,
             by_name,
             routing,
+            governance,
+            access: Arc::new(access),
+            cluster,
             fallbacks,
             policy,
             pricing,
+            stores,
             warnings,
             mock_only,
         };

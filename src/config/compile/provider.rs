@@ -8,6 +8,7 @@ use translate::provider::{self as presets, CredentialScheme, ProviderSpec};
 use super::preset::{self, MOCK};
 use super::{Compiler, account, backend, endpoint, key, network, places, pricing, treatment};
 use crate::config::document::At;
+use crate::config::environment::Environment;
 use crate::config::problem::child;
 use crate::config::raw;
 use crate::config::snapshot::{AllowedRequests, Mock, Provider};
@@ -99,14 +100,18 @@ pub(super) fn strategy(raw: raw::Strategy) -> Strategy {
 
 /// Every preset whose environment variable holds a key.
 pub(super) fn from_environment(compiler: &mut Compiler<'_>) -> Vec<Provider> {
-    let environment = compiler.environment;
+    let names = present(compiler.environment);
+    names.into_iter().filter_map(|name| compile(compiler, name, &raw::Provider::default())).collect()
+}
+
+/// The presets whose variable holds a key.
+pub fn present(environment: &Environment) -> Vec<&'static str> {
     let present = |spec: &&ProviderSpec| {
         spec.base_url.is_some()
             && spec.name != MOCK
             && spec.env.iter().any(|v| environment.filled(v).is_some())
     };
-    let names: Vec<&str> = presets::all().iter().filter(present).map(|spec| spec.name).collect();
-    names.into_iter().filter_map(|name| compile(compiler, name, &raw::Provider::default())).collect()
+    presets::all().iter().filter(present).map(|spec| spec.name).collect()
 }
 
 fn spec(

@@ -10,7 +10,19 @@ use crate::config::document::At;
 use crate::config::problem::{Problem, child};
 use crate::config::reference::{Unresolved, resolve};
 
-const ACTIVE: [&str; 6] = ["server", "client", "providers", "fallbacks", "routing", "framework"];
+const ACTIVE: [&str; 11] = [
+    "server",
+    "client",
+    "providers",
+    "fallbacks",
+    "routing",
+    "framework",
+    "auth_config",
+    "encryption_key",
+    "config_store",
+    "logs_store",
+    "cluster",
+];
 /// Fields below the active parts that are not read, patterns (a `$` in them is no reference), the one that
 /// names a variable without being a reference, and conditions of rules.
 const LEFT_ALONE: [&str; 5] = ["env_var", "pricing_overrides", "batch_s3_config", "aliases", "when"];
@@ -20,6 +32,27 @@ pub(super) fn references(compiler: &mut Compiler<'_>, root: &mut Value) {
     for name in ACTIVE {
         if let Some(value) = root.get_mut(name) {
             walk(compiler, value, &child("", name));
+        }
+    }
+    if let Some(value) = root.pointer_mut("/governance/auth_config") {
+        walk(compiler, value, "/governance/auth_config");
+    }
+    // The rest of `governance` is names, amounts and conditions.
+    let keys = root.pointer_mut("/governance/virtual_keys").and_then(Value::as_array_mut);
+    for (index, key) in keys.into_iter().flatten().enumerate() {
+        of_key(compiler, key, &format!("/governance/virtual_keys/{index}"));
+    }
+}
+
+/// Replaces the references of one virtual key.
+pub(super) fn virtual_key(compiler: &mut Compiler<'_>, root: &mut Value) {
+    of_key(compiler, root, "");
+}
+
+fn of_key(compiler: &mut Compiler<'_>, key: &mut Value, pointer: &str) {
+    for name in ["value", "value_hash"] {
+        if let Some(value) = key.get_mut(name) {
+            walk(compiler, value, &child(pointer, name));
         }
     }
 }
@@ -72,10 +105,11 @@ fn text_of(compiler: &mut Compiler<'_>, text: &str, pointer: &str) -> Option<Str
     }
 }
 
-/// `/providers/NAME/keys/N/value`, the `value` of its long form, and the settings of an account.
+/// `/governance/virtual_keys/N/value`, `/providers/NAME/keys/N/value`, the `value` of its long form, and the settings of an account.
 fn is_key_value(pointer: &str) -> bool {
     let segments: Vec<&str> = pointer.split('/').collect();
     match segments.as_slice() {
+        ["", "value"] | ["", "governance", "virtual_keys", _, "value"] => true,
         ["", "providers", _, "keys", _, "value"] | ["", "providers", _, "keys", _, "value", "value"] => true,
         ["", "providers", _, "keys", _, settings, _] => settings.ends_with("_key_config"),
         _ => false,

@@ -111,22 +111,45 @@ impl Reader<'_, '_> {
     }
 }
 
-/// Byte offsets to lines and columns.
+/// Byte offsets to lines and columns, in a time that does not grow with the length of a line: a file that a program
+/// wrote is often one line of megabytes.
 struct Lines<'a> {
     text: &'a str,
     starts: Vec<usize>,
+    /// Characters before each [`STEP`]th byte.
+    counted: Vec<usize>,
+}
+
+const STEP: usize = 1024;
+
+/// Characters begin at bytes that continue none.
+fn characters(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|byte| **byte & 0xC0 != 0x80).count()
 }
 
 impl<'a> Lines<'a> {
     fn of(text: &'a str) -> Self {
         let breaks = text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(at, _)| at + 1);
-        Self { text, starts: std::iter::once(0).chain(breaks).collect() }
+        let mut counted = vec![0];
+        let mut sum = 0;
+        for step in text.as_bytes().chunks(STEP) {
+            sum += characters(step);
+            counted.push(sum);
+        }
+        Self { text, starts: std::iter::once(0).chain(breaks).collect(), counted }
     }
 
     fn position(&self, offset: usize) -> Position {
         let line = self.starts.partition_point(|start| *start <= offset);
         let start = self.starts.get(line.saturating_sub(1)).copied().unwrap_or(0);
-        let column = self.text.get(start..offset).map_or(0, |before| before.chars().count()) + 1;
+        let column = self.before(offset).saturating_sub(self.before(start)) + 1;
         Position { line, column }
+    }
+
+    /// Characters before that byte.
+    fn before(&self, offset: usize) -> usize {
+        let step = offset / STEP;
+        let rest = self.text.as_bytes().get(step * STEP..offset).map_or(0, characters);
+        self.counted.get(step).copied().unwrap_or(0) + rest
     }
 }

@@ -6,7 +6,7 @@
 mod json;
 mod yaml;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -64,14 +64,28 @@ pub struct Document {
     /// Fields that are null are left out: null means "not set" everywhere.
     pub root: Value,
     places: HashMap<String, Place>,
+    /// Pointers of what came from elsewhere than the text.
+    replaced: HashSet<String>,
 }
+
+/// How a document differs from its text.
+#[derive(Debug, Clone, Default)]
+pub struct Amended {
+    /// Pointers of what was put in.
+    pub replaced: HashSet<String>,
+    /// Lists by their pointers: where each of their items is now; `None`: gone.
+    pub moved: HashMap<String, Vec<Option<usize>>>,
+}
+
+/// What problems of parts that came from elsewhere are said to be in.
+const ELSEWHERE: &str = "set at run time";
 
 impl Document {
     /// A document without text.
     #[must_use]
     pub fn empty() -> Self {
         let root = Value::Object(Map::new());
-        Self { file: None, directory: PathBuf::new(), root, places: HashMap::new() }
+        Self { file: None, directory: PathBuf::new(), root, places: HashMap::new(), replaced: HashSet::new() }
     }
 
     /// Parses `text`, named `file` in messages.
@@ -102,19 +116,49 @@ impl Document {
             root = Value::Object(Map::new());
         }
         drop_nulls(&mut root);
-        Ok(Self { file: Some(file), directory: PathBuf::new(), root, places: tree.places })
+        Ok(Self {
+            file: Some(file),
+            directory: PathBuf::new(),
+            root,
+            places: tree.places,
+            replaced: HashSet::new(),
+        })
     }
 
     /// A problem at a field; for a field that is not there, at the nearest one around it.
     #[must_use]
     pub fn problem(&self, pointer: &str, at: At, message: impl Into<String>) -> Problem {
+        let elsewhere = self.is_replaced(pointer);
         Problem {
-            file: self.file.clone(),
-            position: self.position(pointer, at),
+            file: if elsewhere { Some(Arc::from(ELSEWHERE)) } else { self.file.clone() },
+            position: if elsewhere { None } else { self.position(pointer, at) },
             path: dotted(pointer),
             message: message.into(),
             suggestion: None,
         }
+    }
+
+    /// The same text with another `root`; places are those of what is left of the text.
+    #[must_use]
+    pub fn amended(&self, root: Value, amended: Amended) -> Self {
+        let place = |(pointer, place): (&String, &Place)| Some((amended.now(pointer)?, *place));
+        let places = match amended.moved.is_empty() {
+            true => self.places.clone(),
+            false => self.places.iter().filter_map(place).collect(),
+        };
+        let (file, directory) = (self.file.clone(), self.directory.clone());
+        Self { file, directory, root, places, replaced: amended.replaced }
+    }
+
+    fn is_replaced(&self, pointer: &str) -> bool {
+        let mut rest = pointer;
+        while !self.replaced.is_empty() && !rest.is_empty() {
+            if self.replaced.contains(rest) {
+                return true;
+            }
+            rest = rest.rsplit_once('/').map_or("", |(parent, _)| parent);
+        }
+        false
     }
 
     fn position(&self, pointer: &str, at: At) -> Option<Position> {
@@ -129,6 +173,21 @@ impl Document {
             rest = parent;
         }
         None
+    }
+}
+
+impl Amended {
+    /// Where a pointer of the text leads now.
+    fn now(&self, pointer: &str) -> Option<String> {
+        for (list, moved) in &self.moved {
+            let Some(rest) = pointer.strip_prefix(&**list).and_then(|rest| rest.strip_prefix('/')) else {
+                continue;
+            };
+            let (index, below) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+            let at = index.parse::<usize>().ok().and_then(|index| moved.get(index).copied().flatten())?;
+            return Some(format!("{list}/{at}{below}"));
+        }
+        Some(pointer.to_owned())
     }
 }
 

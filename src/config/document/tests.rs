@@ -22,6 +22,17 @@ fn both_formats_know_the_place_of_names_and_values() {
 }
 
 #[test]
+fn a_file_of_one_long_line_has_its_columns_too() {
+    let fields: Vec<String> = (0..500).map(|number| format!("\"é{number}\": {number}")).collect();
+    let json = format!("{{{}}}", fields.join(","));
+    let doc = Document::parse("c", &json, Format::Json).unwrap();
+    for number in [0, 99, 100, 499] {
+        let before = json.split(&format!("\"é{number}\"")).next().unwrap();
+        assert_eq!(place(&doc, &format!("/é{number}"), At::Name), (1, before.chars().count() + 1));
+    }
+}
+
+#[test]
 fn yaml_scalars_follow_the_core_schema() {
     let text = "a: yes\nb: 1\nc: 1.5\nd: \"1\"\ne: ~\nf: true\ng: 1.2.3\nh: !!str 5\ni: 2e3\nj: -\n";
     let text = text.replace("j: -\n", "j: 0x10\nk: 10.0.0.1\n");

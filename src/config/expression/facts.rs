@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::OnceLock;
 
 use cel::ExecutionError;
@@ -59,6 +60,44 @@ pub struct Facts<'a> {
     pub headers: &'a HeaderMap,
     /// The query of the URL, without its question mark.
     pub query: &'a str,
+    pub who: Who<'a>,
+    /// Percent of the caller's allowances that are used: asked for only where an expression does.
+    pub used: Used<'a>,
+}
+
+/// Who calls; empty where no virtual key was shown, or it belongs to nobody.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Who<'a> {
+    pub virtual_key_id: &'a str,
+    pub virtual_key_name: &'a str,
+    pub team_id: &'a str,
+    pub team_name: &'a str,
+    pub customer_id: &'a str,
+    pub customer_name: &'a str,
+}
+
+/// What is asked of a caller's allowances.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gauge {
+    Budget,
+    Tokens,
+    Requests,
+}
+
+/// Tells how much of an allowance is used, in percent.
+#[derive(Clone, Copy, Default)]
+pub struct Used<'a>(pub Option<&'a (dyn Fn(Gauge) -> f64 + Sync)>);
+
+impl Used<'_> {
+    fn percent(self, gauge: Gauge) -> CelDouble {
+        CelDouble::from(self.0.map_or(0.0, |ask| ask(gauge)))
+    }
+}
+
+impl fmt::Debug for Used<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Used")
+    }
 }
 
 impl Facts<'static> {
@@ -75,6 +114,8 @@ impl Facts<'static> {
             tokens: 1000,
             headers: NONE.get_or_init(HeaderMap::new),
             query: "",
+            who: Who::default(),
+            used: Used::default(),
         }
     }
 }
@@ -111,10 +152,15 @@ impl VariableResolver for Scope<'_> {
             }
             "headers" => Some(CowVal::Borrowed(&self.headers)),
             "params" => Some(CowVal::Borrowed(&self.params)),
-            // Nobody has a budget or a name yet.
-            "budget_used" | "tokens_used" | "request" => Some(CowVal::owned(CelDouble::from(0.0))),
-            "customer" | "customer_id" | "customer_name" | "team" | "team_id" | "team_name"
-            | "virtual_key" | "virtual_key_id" | "virtual_key_name" => text(""),
+            "budget_used" => Some(CowVal::owned(self.facts.used.percent(Gauge::Budget))),
+            "tokens_used" => Some(CowVal::owned(self.facts.used.percent(Gauge::Tokens))),
+            "request" => Some(CowVal::owned(self.facts.used.percent(Gauge::Requests))),
+            "virtual_key" | "virtual_key_name" => text(self.facts.who.virtual_key_name),
+            "virtual_key_id" => text(self.facts.who.virtual_key_id),
+            "team" | "team_name" => text(self.facts.who.team_name),
+            "team_id" => text(self.facts.who.team_id),
+            "customer" | "customer_name" => text(self.facts.who.customer_name),
+            "customer_id" => text(self.facts.who.customer_id),
             _ => {
                 let index: usize = variable.strip_prefix(Pattern::PREFIX)?.parse().ok()?;
                 self.patterns.get(index).map(|pattern| CowVal::Borrowed(pattern as &dyn Val))

@@ -14,7 +14,7 @@ use std::sync::{Arc, LazyLock};
 
 use cel::{Context, Env, ExecutionError, IdedExpr, Value};
 
-pub use facts::{Facts, VARIABLES};
+pub use facts::{Facts, Gauge, Used, VARIABLES, Who};
 use facts::{Pattern, Scope};
 
 /// A condition that is known to be one.

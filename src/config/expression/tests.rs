@@ -20,6 +20,18 @@ fn facts(headers: &HeaderMap) -> Facts<'_> {
         tokens: 2500,
         headers,
         query: "region=eu%20west&debug",
+        who: Who {
+            virtual_key_id: "vk-1",
+            virtual_key_name: "batch",
+            team_id: "t-1",
+            team_name: "blue",
+            ..Who::default()
+        },
+        used: Used(Some(&|gauge| match gauge {
+            Gauge::Budget => 81.5,
+            Gauge::Tokens => 20.0,
+            Gauge::Requests => 0.0,
+        })),
     }
 }
 
@@ -36,7 +48,7 @@ fn bad(text: &str) -> BadExpression {
 }
 
 /// Conditions that hold for [`facts`].
-const GOOD: [&str; 15] = [
+const GOOD: [&str; 17] = [
     r#"model.startsWith("gpt-4") && headers["x-tier"] == "free""#,
     r#"headers["X-Tier"] == 'free'"#,
     r#"headers.exists(name, name.startsWith("x-te"))"#,
@@ -50,7 +62,9 @@ const GOOD: [&str; 15] = [
     r#"["gpt-4", "o1"].exists(start, model.startsWith(start))"#,
     r#"model in ["gpt-4o", "gpt-4.1"]"#,
     r#"int(string(tokens)) == 2500 && size(model) == 6"#,
-    "budget_used < 80.0 && virtual_key == \"\" && team_id == ''",
+    "budget_used > 80.0 && tokens_used == 20.0 && request < 1.0",
+    "virtual_key == 'batch' && virtual_key_name == 'batch' && virtual_key_id == 'vk-1' && customer == ''",
+    "team == 'blue' && team_name == team && team_id == 't-1' && customer_id == customer_name",
     "has(headers.accept) || true",
 ];
 

@@ -49,13 +49,15 @@ pub struct Client {
     pub disable_db_pings_in_health: bool,
     /// Days that request logs are kept. Not active in this version.
     pub log_retention_days: u64,
-    /// Refuse requests without a virtual key. Not active in this version.
+    /// Refuse requests without a virtual key.
     pub enforce_auth_on_inference: bool,
-    /// Older name of `enforce_auth_on_inference`. Not active in this version.
+    /// Older name of `enforce_auth_on_inference`.
     pub enforce_governance_header: bool,
-    /// Origins allowed by CORS. Not active in this version.
+    /// Another older name of `enforce_auth_on_inference`.
+    pub enforce_scim_auth: bool,
+    /// Origins (`https://host`) whose pages may ask the administration (`/api`), by CORS. `*`: any, but without the cookie of a login.
     pub allowed_origins: Vec<String>,
-    /// Headers allowed by CORS. Not active in this version.
+    /// Headers that such pages may send, beside those the gateway reads. `*`: any.
     pub allowed_headers: Vec<String>,
     /// Text completions on chat-only models become chats. Not active in this version.
     pub enable_litellm_fallbacks: bool,
@@ -71,7 +73,7 @@ pub struct Client {
     pub header_filter_config: Option<HeaderFilter>,
     /// Seconds that results of asynchronous jobs are kept. Not active in this version.
     pub async_job_result_ttl: u64,
-    /// Headers every request must carry. Not active in this version.
+    /// Headers that every request for a model must carry; without them it is refused with 400.
     pub required_headers: Vec<String>,
     /// Headers copied into request logs. Not active in this version.
     pub logging_headers: Vec<String>,
@@ -104,6 +106,7 @@ impl Default for Client {
             log_retention_days: 365,
             enforce_auth_on_inference: false,
             enforce_governance_header: false,
+            enforce_scim_auth: false,
             allowed_origins: vec!["*".to_owned()],
             allowed_headers: Vec::new(),
             enable_litellm_fallbacks: false,

@@ -4,9 +4,12 @@
 //! file loads. The doc comments here are the reference: `conf/schema.json` and `docs/config.md` are
 //! generated from them. No logic belongs here.
 
+mod access;
 mod backend;
 mod client;
 mod cloud;
+mod cluster;
+mod governance;
 mod hedging;
 mod network;
 mod operation;
@@ -22,9 +25,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub use access::{AdminRole, AuthConfig, OidcLogin};
 pub use backend::{Affinity, BackendUrl, CheckKind, HealthCheck, Selection, WeightedUrl};
 pub use client::{Client, HeaderFilter, Priority};
 pub use cloud::{AwsAccessKey, AzureKey, BedrockKey, Deployments, VertexKey};
+pub use cluster::{Cluster, ClusterRedis, OnLoss};
+pub use governance::{
+    Allowance, Budget, Customer, Governance, Governed, ModelConfig, PreviousKey, ProviderConfig,
+    ProviderGovernance, RateLimit, Reservations, Team, VirtualKey,
+};
 pub use hedging::Hedging;
 pub use network::{Network, Proxy, ProxyKind};
 pub use operation::{AllowedRequests, RequestPaths};
@@ -34,8 +43,8 @@ pub use provider::{
     Strategy, VllmKey,
 };
 pub use routing::{
-    Governance, GovernanceRule, GovernanceScope, GovernanceTarget, ModelGroup, RouteTarget, Routing,
-    RoutingRule, RuleMirror, RuleTimeouts,
+    GovernanceRule, GovernanceScope, GovernanceTarget, ModelGroup, RouteTarget, Routing, RoutingRule,
+    RuleMirror, RuleTimeouts,
 };
 pub use section::{Fallbacks, Mcp, McpServer, Plugin, Recovery, Section, Store, Streaming};
 pub use server::{Server, Tls};
@@ -65,21 +74,22 @@ pub struct Config {
     pub vector_store: Option<Store>,
     /// Plugins in order. Not active in this version.
     pub plugins: Vec<Plugin>,
-    /// Where settings made at run time are kept. Not active in this version: the file is the configuration.
+    /// Where settings made at run time, their history and the ledger are kept (`sqlite`, `postgres`). By default a file
+    /// `bifrost.db` in the app directory; with `enabled: false` the configuration file is all there is. Read at start
+    /// only.
     pub config_store: Option<Store>,
-    /// Where request logs are kept. Not active in this version.
+    /// Where the ledger is kept (`sqlite`, `postgres`), when that is not where `config_store` is. Read at start only.
     pub logs_store: Option<Store>,
     /// Aliases, groups of models, and rules: where requests go, beside what their model says.
     pub routing: Option<Routing>,
-    /// Routing rules of the original's form; virtual keys, budgets, rate limits, teams and customers are not active in
-    /// this version.
+    /// Virtual keys, teams, customers, budgets and limits; routing rules of the original's form.
     pub governance: Option<Governance>,
     /// Where prices come from, and what becomes of models without one.
     pub framework: Option<Framework>,
-    /// Key that encrypts stored secrets. Not active in this version: nothing is stored.
+    /// Key that encrypts stored secrets, or `env.NAME`; by default what `BIFROST_ENCRYPTION_KEY` holds. Read at start only.
     pub encryption_key: Option<String>,
-    /// Login of the dashboard (old place; `governance.auth_config` is the newer one). Not active in this version.
-    pub auth_config: Option<Section>,
+    /// Older place of `governance.auth_config`.
+    pub auth_config: Option<AuthConfig>,
     /// WebSocket pools. Not active in this version.
     pub websocket: Option<Section>,
     /// What becomes of streams that break, unless a provider says otherwise.
@@ -90,7 +100,9 @@ pub struct Config {
     /// that a published fragment loads as it is. Not active in this version.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub threshold: Option<f64>,
-    /// Clustering (an enterprise key of the original). Not active in this version.
+    /// Several gateways as one: budgets, limits, cool-downs and circuits are shared.
+    pub cluster: Option<Cluster>,
+    /// Clustering (an enterprise key of the original; see `cluster`). Not active in this version.
     pub cluster_config: Option<Section>,
     /// Single sign-on (an enterprise key of the original). Not active in this version.
     pub saml_config: Option<Section>,

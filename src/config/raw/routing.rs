@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Hedging, Loose, Priority, Strategy, Streaming};
+use super::{Hedging, Priority, Strategy, Streaming};
 
 /// Where requests go, beside what their model says.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
@@ -115,18 +115,6 @@ impl Default for RuleMirror {
     }
 }
 
-/// Governance as the original has it. `routing_rules` are active; the rest is not in this version.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
-pub struct Governance {
-    /// Rules in the original's form. They stand behind those of `routing.rules`, by `priority`.
-    pub routing_rules: Vec<GovernanceRule>,
-    /// Virtual keys, budgets, rate limits, teams, customers and the rest. Not active in this version.
-    #[serde(flatten)]
-    #[schemars(with = "Loose")]
-    pub rest: Loose,
-}
-
 /// One rule in the original's form.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -145,7 +133,7 @@ pub struct GovernanceRule {
     pub targets: Vec<GovernanceTarget>,
     /// Models tried when the target fails, before those that the request names.
     pub fallbacks: Vec<String>,
-    /// For whom the rule is. Others than `global` do not match anybody in this version.
+    /// For whom the rule is; by default everybody.
     pub scope: Option<GovernanceScope>,
     /// Which team, customer or virtual key.
     pub scope_id: Option<String>,

@@ -103,7 +103,9 @@ pub struct Store {
     /// Kind of store (`sqlite`, `postgres`, `weaviate`, `redis`, `qdrant`, `pinecone`).
     #[serde(rename = "type")]
     pub kind: Option<String>,
-    /// Settings of that kind.
+    /// Settings of that kind. `sqlite`: `path`, below the app directory when relative. `postgres`: `host`, `port`, `user`,
+    /// `password`, `db_name`, `ssl_mode` (`disable`, `allow`, `prefer`, `require`, `verify-ca`, `verify-full`),
+    /// `max_open_conns`.
     pub config: Loose,
 }
 

@@ -1,15 +1,20 @@
 //! Where a configuration comes from: a file, or the environment alone.
 
 mod file;
+pub mod overlay;
 
 use std::path::{Path, PathBuf};
 
-use super::compile::{Loaded, compile, compile_environment};
+use serde_json::Value;
+
+use super::compile::{Loaded, compile, present};
+use super::document::Document;
 use super::environment::Environment;
-use super::problem::Problem;
+use super::problem::{Problem, child, dotted};
 use super::snapshot::Origin;
 
 pub(super) use file::{document, fingerprint};
+pub use overlay::{Layer, Merged, Overlay, Place, Slot, Source};
 
 /// File names looked for in the app directory, in this order.
 const NAMES: [&str; 3] = ["config.json", "config.yaml", "config.yml"];
@@ -39,8 +44,47 @@ pub fn discover(config: Option<&Path>, app_dir: Option<&Path>) -> Origin {
 /// # Errors
 /// Every problem of the file, or that it cannot be read.
 pub fn load(origin: &Origin, environment: &Environment, version: u64) -> Result<Loaded, Vec<Problem>> {
+    compile(&read(origin)?, environment, version)
+}
+
+/// The text of an origin.
+///
+/// # Errors
+/// That it cannot be read, or its syntax errors.
+pub(super) fn read(origin: &Origin) -> Result<Document, Vec<Problem>> {
     match origin {
-        Origin::Environment => compile_environment(environment, version),
-        Origin::File(path) => compile(&document(path)?, environment, version),
+        Origin::Environment => Ok(Document::empty()),
+        Origin::File(path) => document(path),
     }
+}
+
+/// Where an entity stands with what was set at run time, as people write paths.
+pub(super) fn dotted_place(
+    file: &Document,
+    overlay: &Overlay,
+    (environment, slot, id): (&Environment, Slot, &str),
+) -> Option<String> {
+    let Some(pointer) = slot.pointer() else { return Some(dotted(&format!("/{id}"))) };
+    let merged = overlay::merge(file, overlay, &present(environment));
+    match merged.document.root.pointer(pointer)? {
+        Value::Array(list) => {
+            let at = list.iter().position(|entity| slot.id_of(entity).as_deref() == Some(id))?;
+            Some(dotted(&child(pointer, &at.to_string())))
+        }
+        _ => Some(dotted(&child(pointer, id))),
+    }
+}
+
+/// Compiles what an origin says with what was set at run time over it.
+///
+/// # Errors
+/// Every problem; those of what was set at run time have no place in the file.
+pub(super) fn combine(
+    file: &Document,
+    overlay: &Overlay,
+    (environment, version): (&Environment, u64),
+) -> Result<(Loaded, Merged), Vec<Problem>> {
+    let merged = overlay::merge(file, overlay, &present(environment));
+    let loaded = compile(&merged.document, environment, version)?;
+    Ok((loaded, merged))
 }

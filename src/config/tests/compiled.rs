@@ -239,16 +239,15 @@ fn inactive_settings_warn_only_when_they_say_something() {
         "providers": {"mock": {"concurrency_and_buffer_size": {"concurrency": 1000, "buffer_size": 5000},
         "openai_config": {"disable_store": false}, "send_back_raw_request": false, "pricing_overrides": []}}}"#;
     assert_eq!(json(quiet, &nothing()).warnings, Vec::<String>::new());
-    let loud = r#"{"governance": {"budgets": [{"x": "env.NOPE"}]}, "encryption_key": "env.NOPE", "websocket": {"pool": {}},
+    let loud = r#"{"mcp": {"client_configs": [{"x": "env.NOPE"}]}, "websocket": {"pool": {}},
         "client": {"enable_litellm_fallbacks": true},
         "providers": {"mock": {"send_back_raw_request": true}}}"#;
     let warnings = json(loud, &nothing()).warnings;
     assert_eq!(
         warnings,
         [
-            "c.json:1:17: governance.budgets: governance.budgets is configured but not active in this version",
-            "c.json:1:50: encryption_key: encryption_key is configured but not active in this version",
-            "c.json:1:80: websocket: websocket is configured but not active in this version",
+            "c.json:1:2: mcp: mcp is configured but not active in this version",
+            "c.json:1:50: websocket: websocket is configured but not active in this version",
             "c.json:2:20: client.enable_litellm_fallbacks: client.enable_litellm_fallbacks is configured but not active in this version",
             "c.json:3:32: providers.mock.send_back_raw_request: send_back_raw_request is configured but not active in this version",
         ]

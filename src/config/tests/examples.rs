@@ -64,7 +64,6 @@ fn fragments_of_later_features_load_and_say_so() {
         ("semantic-cache", "plugins"),
         ("semantic-cache", "vector_store"),
         ("cache-threshold", "threshold"),
-        ("config-store", "config_store"),
         ("weaviate-local", "vector_store"),
         ("weaviate-cloud", "vector_store"),
     ] {

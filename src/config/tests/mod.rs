@@ -1,5 +1,6 @@
 //! The whole way from text to snapshot.
 
+mod access;
 mod bad_files;
 mod compiled;
 mod examples;

@@ -67,7 +67,37 @@ fn page() -> String {
             row.class.verdict().label(),
         );
     }
+    page.push_str(&refusals());
     page
+}
+
+fn refusals() -> String {
+    let mut page = String::from(
+        "\n## Refusals of the gateway itself\n\n\
+        What a caller may not do or has no more of is refused before any provider is asked, and costs nothing. The \
+        word stands where the dialect has its words open: `error.type` and `error.code` of OpenAI's shape (and `type` \
+        beside `error`, where clients of published Bifrost versions look), `error.type` of Anthropic's, the `reason` \
+        of the first of Gemini's `details`, `code` of Bedrock's, `type` of Cohere's. Docs: virtual-keys.md.\n\n\
+        | Word | Cause | Status | Gemini status | Bedrock type |\n\
+        |---|---|---|---|---|\n",
+    );
+    for row in REFUSALS {
+        let failure = Fault::refused(row.refusal, "x").failure;
+        let (gemini, bedrock) = (gemini(&failure), translate::wire::bedrock_converse::error_type(&failure));
+        let _ =
+            writeln!(page, "| `{}` | {} | {} | `{gemini}` | `{bedrock}` |", row.word, row.cause, row.status);
+    }
+    page
+}
+
+#[test]
+fn a_refusal_has_its_word_as_label_and_stops_there() {
+    for row in REFUSALS {
+        let fault = Fault::refused(row.refusal, "x");
+        assert_eq!((fault.label(), fault.failure.status), (row.word, row.status));
+        assert_eq!(fault.verdict(), Verdict::Stop);
+        assert!(TABLE.iter().all(|other| other.label != row.word));
+    }
 }
 
 fn gemini(failure: &Failure) -> String {

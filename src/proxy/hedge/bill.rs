@@ -10,6 +10,7 @@ use govern::hedge::Spend;
 use translate::ir::Usage;
 
 use crate::account::charge::Charge;
+use crate::account::settle::Stake;
 use crate::proxy::attempt::{Attempt, millis};
 use crate::proxy::exchange::Exchange;
 use crate::proxy::logging::estimate;
@@ -32,6 +33,7 @@ pub struct Bill {
     /// Nano-dollars; `None` when nobody knows.
     cost_nanos: Option<u64>,
     unpriced: bool,
+    stake: Option<Arc<Stake>>,
 }
 
 impl Bill {
@@ -50,6 +52,7 @@ impl Bill {
             usage,
             unpriced: cost::is_unpriced(exchange, attempt, charge.as_ref()),
             cost_nanos: charge.map(|Charge { nanos, .. }| nanos),
+            stake: attempt.stake.clone(),
         }
     }
 
@@ -60,6 +63,8 @@ impl Bill {
 
     /// It has lost: counted, and as the attempt list shows it.
     pub fn lose(&self, gateway: &Gateway) -> (AttemptRecord, Spend) {
+        let told = cost::spend(&self.usage, self.cost_nanos, true);
+        self.stake.iter().for_each(|stake| stake.spent(&told));
         let metrics = &gateway.metrics;
         let series = metrics.series(&self.provider, &self.model, true);
         let label = metrics.model_label(&self.model, true);

@@ -175,7 +175,8 @@ pub fn overtaken(gateway: &Gateway, exchange: &mut Exchange) {
     if let Some(attempt) = exchange.attempt.as_deref().filter(|a| matches!(a.answer, Answer::Refused(_))) {
         let fault = refusal(attempt);
         note(gateway, exchange, &fault, false);
-        exchange.attempt = None;
+        let refused = exchange.attempt.take();
+        refused.and_then(|attempt| attempt.stake).into_iter().for_each(|stake| stake.failed());
     }
     let Some(attempt) = exchange.attempt.take() else { return };
     if let Some(call) = exchange.call.as_deref() {
@@ -244,6 +245,7 @@ pub fn settle(gateway: &Gateway, exchange: &mut Exchange) {
     let record = match rival.race.shared.take() {
         State::Failed(attempt, fault) => {
             outcome(gateway, "failed");
+            attempt.stake.iter().for_each(|stake| stake.failed());
             let running = exchange.attempt.replace(attempt);
             note(gateway, exchange, &fault, false);
             exchange.attempt = running;

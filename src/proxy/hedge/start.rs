@@ -45,6 +45,7 @@ pub fn start(gateway: &Gateway, exchange: &mut Exchange) -> Result<Rival, &'stat
     let (asker, stage) = (Arc::clone(&gateway.asker), Arc::clone(&call.stage));
     // First: it may be ahead before this function ends.
     stage.hedge.race();
+    attempt.stake.iter().for_each(|stake| stake.sent());
     let race = Runner { attempt: Box::new(attempt), question, inspector, asker, stage }.start();
     Ok(Rival { race, cursor, bill, at: exchange.attempts.len(), leave: Some(leave) })
 }

@@ -53,6 +53,7 @@ pub struct Stage {
     pub(super) empty: AtomicBool,
     pub(super) leaving: AtomicBool,
     pub(super) breaking: AtomicBool,
+    counting: AtomicBool,
     /// Microseconds that writes to the caller took so far.
     writing: AtomicU64,
     /// The value of `x-bifrost-cost`, known when the body is.
@@ -72,6 +73,7 @@ impl Stage {
             empty: AtomicBool::new(false),
             leaving: AtomicBool::new(false),
             breaking: AtomicBool::new(false),
+            counting: AtomicBool::new(false),
             writing: AtomicU64::new(0),
             cost: Mutex::new(None),
             returned: Mutex::new(None),
@@ -104,6 +106,15 @@ impl Stage {
     /// The answer broke in what goes out next: that goes out, without its end, and then the attempt fails.
     pub fn break_off(&self) {
         self.breaking.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether all of the answer was said, and only its counts are awaited: they are read behind a caller that left, too.
+    pub fn await_counts(&self, awaited: bool) {
+        self.counting.store(awaited, Ordering::Relaxed);
+    }
+
+    pub(super) fn awaits_counts(&self) -> bool {
+        self.counting.load(Ordering::Relaxed)
     }
 
     /// The caller took this long to read what it had: that is not the provider's silence.

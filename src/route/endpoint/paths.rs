@@ -46,7 +46,6 @@ const POSTS: &[(&str, Operation, Wire)] = &[
 const GETS: &[(&str, Local)] = &[
     ("/", Local::Root),
     ("/anthropic/v1/models", Local::Models(Family::Anthropic)),
-    ("/api/health/targets", Local::Targets),
     ("/bedrock/foundation-models", Local::Models(Family::Bedrock)),
     ("/cohere/v1/models", Local::Models(Family::Cohere)),
     ("/cursor/models", Local::Models(Family::OpenAi)),
@@ -68,6 +67,9 @@ const GETS: &[(&str, Local)] = &[
     ("/v1/models", Local::Models(Family::Unified)),
     ("/v1beta/models", Local::Models(Family::Gemini)),
 ];
+
+/// What the administration can do.
+const DOCUMENT: &str = "/openapi.json";
 
 /// Paths for people: what the start page and an unknown path show. `{model}` stands for a name.
 const SHOWN: &[&str] = &[
@@ -139,6 +141,9 @@ pub fn dialect_of(path: &str) -> Wire {
 /// Finds the route of a method and path (without query). A trailing slash is forgiven.
 #[must_use]
 pub fn find(method: &Method, path: &str) -> Route {
+    if below(path, "/api").is_some() || path == DOCUMENT {
+        return Route::Administration;
+    }
     if let Some(route) = passthrough(method, path) {
         return route;
     }
@@ -176,7 +181,10 @@ pub fn model_named(path: &str) -> Option<(Family, String)> {
 /// Every path, with its method: for the start page and the docs.
 pub fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
     let posts = SHOWN.iter().map(|path| ("POST", *path));
-    posts.chain(stored::SHOWN.iter().copied()).chain(GETS.iter().map(|(path, _)| ("GET", *path)))
+    posts
+        .chain(stored::SHOWN.iter().copied())
+        .chain(GETS.iter().map(|(path, _)| ("GET", *path)))
+        .chain([("GET", DOCUMENT)])
 }
 
 /// Answers that a provider keeps, under every prefix that `/v1/responses` has.

@@ -297,3 +297,36 @@ fn a_thousand_callers_never_touch_a_cooling_key_and_the_others_keep_their_shares
         assert!(chi < 15.1, "seed {seed}: {two} and {one}");
     }
 }
+
+#[test]
+fn what_another_gateway_saw_rests_it_here_and_what_it_saw_end_ends_here() {
+    let mut health = HealthState::default();
+    let ready = |health: &HealthState, now| health.verdict(&POLICY, now) == Availability::Ready;
+    health.told(&POLICY, Some(9_000), CoolReason::RateLimited, 1_000);
+    assert_eq!(end(&health, 1_000), 9_000);
+    health.told(&POLICY, Some(4_000), CoolReason::RateLimited, 1_000);
+    assert_eq!(end(&health, 1_000), 9_000, "the one that ends last is in force");
+    health.told(&POLICY, None, CoolReason::Refused, 1_000);
+    assert!(!ready(&health, 1_000), "another cause ended");
+    health.told(&POLICY, None, CoolReason::RateLimited, 1_000);
+    assert!(ready(&health, 1_000));
+
+    health.told(&POLICY, Some(3_000), CoolReason::Faults, 1_000);
+    assert_eq!(health.breaker(&POLICY, 1_000), State::Open { until_ms: 3_000 });
+    health.told(&POLICY, None, CoolReason::Faults, 1_500);
+    assert_eq!(health.breaker(&POLICY, 1_500), State::Closed);
+}
+
+#[test]
+fn a_probe_that_is_under_way_here_decides_whatever_others_say() {
+    let mut health = HealthState::default();
+    health.told(&POLICY, Some(3_000), CoolReason::Faults, 1_000);
+    let probe = health.begin(&POLICY, 3_000);
+    assert_ne!(probe.probe, breaker::NO_PROBE);
+    for until in [None, Some(9_000)] {
+        health.told(&POLICY, until, CoolReason::Faults, 3_100);
+        assert!(matches!(health.breaker(&POLICY, 3_100), State::HalfOpen { probe_until_ms: Some(_) }));
+    }
+    health.on_success(3_200, probe);
+    assert_eq!(health.breaker(&POLICY, 3_200), State::Closed);
+}

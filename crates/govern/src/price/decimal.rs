@@ -6,6 +6,7 @@ use std::fmt::{self, Write};
 /// 10⁻⁹ over 10⁻¹⁵.
 pub const FEMTOS_PER_NANO: u64 = 1_000_000;
 const FEMTO_PLACES: i32 = 15;
+const NANO_PLACES: i32 = 9;
 const MILLIONTH_PLACES: i32 = 6;
 /// More digits than a table has any use for; what is behind them is below every rounding.
 const MAX_DIGITS: u32 = 30;
@@ -18,6 +19,12 @@ const MAX_EXPONENT: i32 = 99;
 #[must_use]
 pub fn femtos(text: &str) -> Option<u64> {
     scaled(text, FEMTO_PLACES)
+}
+
+/// Dollars in decimal text as nano-dollars, rounded half up. `None` as for [`femtos`], from 18,446,744,073 dollars on.
+#[must_use]
+pub fn nanos(text: &str) -> Option<u64> {
+    scaled(text, NANO_PLACES)
 }
 
 /// A factor in decimal text as millionths: `1.1` is 1,100,000. `None` as for [`femtos`].

@@ -16,6 +16,30 @@ pub struct Failure {
     pub param: Option<String>,
 }
 
+/// What the gateway itself refuses its callers with, whatever the dialect: clients of published Bifrost versions know
+/// these words. They stand in [`Failure::code`].
+pub const OWN_WORDS: [&str; 10] = [
+    "virtual_key_required",
+    "virtual_key_not_found",
+    "virtual_key_blocked",
+    "missing_required_headers",
+    "provider_blocked",
+    "model_blocked",
+    "budget_exceeded",
+    "rate_limited",
+    "token_limited",
+    "request_limited",
+];
+
+impl Failure {
+    /// The word of the gateway's own refusal, if it is one: it stands where a dialect has its words open.
+    #[must_use]
+    pub fn own_word(&self) -> Option<&'static str> {
+        let code = self.code.as_deref()?;
+        OWN_WORDS.into_iter().find(|word| *word == code)
+    }
+}
+
 /// Failures we act on differently. Each dialect spells them in its own words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FailureKind {

@@ -15,7 +15,7 @@ mod usage;
 
 pub use citation::Citation;
 pub use event::{Delta, Event, PartKind};
-pub use failure::{Failure, FailureKind};
+pub use failure::{Failure, FailureKind, OWN_WORDS};
 pub use message::{
     CacheMark, Document, Extra, Image, Message, Part, Role, Source, Text, Thinking, ToolCall, ToolResult,
 };

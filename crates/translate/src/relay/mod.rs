@@ -5,6 +5,7 @@
 
 mod asked;
 mod betas;
+mod counts;
 mod edit;
 mod fixes;
 mod hosted;
@@ -19,6 +20,7 @@ mod twice;
 
 pub use asked::{choices_asked, prompts_asked};
 pub use betas::{BetaHost, Placed, betas_asked, place_betas};
+pub use counts::counts_in;
 pub use fixes::apply_quirks;
 pub use hosted::without_unasked;
 pub use members::Members;

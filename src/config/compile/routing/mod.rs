@@ -22,7 +22,7 @@ pub(super) struct Known<'a> {
 }
 
 impl Known<'_> {
-    fn provider(&self, name: &str) -> Option<&Arc<Provider>> {
+    pub(super) fn provider(&self, name: &str) -> Option<&Arc<Provider>> {
         self.by_name.get(name).and_then(|&at| self.providers.get(at))
     }
 }
@@ -44,8 +44,9 @@ pub(super) fn compile(compiler: &mut Compiler<'_>, config: &raw::Config, known: 
         }
     }
     let mut rules: Vec<Arc<Rule>> = rule::ours(compiler, raw, known);
-    let governance = config.governance.as_ref().map(|governance| governance.routing_rules.as_slice());
-    rules.extend(rule::originals(compiler, governance.unwrap_or_default(), raw, known));
+    if let Some(governance) = &config.governance {
+        rules.extend(rule::originals(compiler, governance, raw, known));
+    }
     Routing { aliases, groups, rules }
 }
 
@@ -140,7 +141,7 @@ fn compile_target(
 }
 
 /// A share in whole numbers; a positive one stays positive.
-fn thousandths(weight: f64) -> u32 {
+pub(super) fn thousandths(weight: f64) -> u32 {
     // The schema has bounded it: no sign, no overflow.
     let scaled = (weight * 1000.0).round() as u32;
     if weight > 0.0 { scaled.max(1) } else { 0 }
@@ -154,7 +155,7 @@ fn weighed(compiler: &mut Compiler<'_>, targets: Vec<RouteTarget>, pointer: &str
     targets
 }
 
-fn unknown_provider(compiler: &mut Compiler<'_>, pointer: &str, name: &str, known: &Known<'_>) {
+pub(super) fn unknown_provider(compiler: &mut Compiler<'_>, pointer: &str, name: &str, known: &Known<'_>) {
     if compiler.document.root.get("providers").is_some_and(|p| p.get(name).is_some()) {
         // Written, but it has problems of its own, and those are reported there.
         return;

@@ -9,9 +9,9 @@ use crate::config::compile::{Compiler, seconds, treatment};
 use crate::config::document::At;
 use crate::config::expression::Expression;
 use crate::config::policy::Limits;
-use crate::config::problem::{Problem, child};
+use crate::config::problem::{Problem, child, did_you_mean};
 use crate::config::raw;
-use crate::config::routing::{After, MOST_ASKED, Mirror, RouteTarget, Rule, Treatment};
+use crate::config::routing::{After, MOST_ASKED, Mirror, RouteTarget, Rule, Scope, Treatment};
 
 /// `routing.rules`, in the order of the file.
 pub(super) fn ours(compiler: &mut Compiler<'_>, raw: &raw::Routing, known: &Known<'_>) -> Vec<Arc<Rule>> {
@@ -39,6 +39,7 @@ pub(super) fn ours(compiler: &mut Compiler<'_>, raw: &raw::Routing, known: &Know
         if !rule.disabled {
             rules.push(Arc::new(Rule {
                 name: Arc::from(rule.name.as_str()),
+                scope: Scope::Global,
                 when,
                 targets,
                 after,
@@ -51,15 +52,16 @@ pub(super) fn ours(compiler: &mut Compiler<'_>, raw: &raw::Routing, known: &Know
     rules
 }
 
-/// `governance.routing_rules`, by priority.
+/// `governance.routing_rules`: those for one virtual key, for a team, for a customer, for everybody; among each by
+/// priority.
 pub(super) fn originals(
     compiler: &mut Compiler<'_>,
-    list: &[raw::GovernanceRule],
+    governance: &raw::Governance,
     names: &raw::Routing,
     known: &Known<'_>,
 ) -> Vec<Arc<Rule>> {
-    let mut rules = Vec::with_capacity(list.len());
-    for (index, raw) in list.iter().enumerate() {
+    let mut rules = Vec::with_capacity(governance.routing_rules.len());
+    for (index, raw) in governance.routing_rules.iter().enumerate() {
         let pointer = format!("/governance/routing_rules/{index}");
         let text = raw.cel_expression.trim();
         let at = child(&pointer, "cel_expression");
@@ -73,13 +75,10 @@ pub(super) fn originals(
         if !raw.enabled {
             continue;
         }
-        if raw.scope.is_some_and(|scope| scope != raw::GovernanceScope::Global) {
-            let message = "callers are not told apart in this version: the rule matches nobody";
-            compiler.warn(&child(&pointer, "scope"), message);
-            continue;
-        }
+        let Some(scope) = scope(compiler, raw, &pointer, governance) else { continue };
         let rule = Rule {
             name: name.into(),
+            scope,
             when,
             targets,
             // One target is asked, then the list: as the original does.
@@ -88,10 +87,62 @@ pub(super) fn originals(
             mirror: None,
             complained: AtomicBool::new(false),
         };
-        rules.push((raw.priority, Arc::new(rule)));
+        rules.push(((narrowness(raw.scope), raw.priority), Arc::new(rule)));
     }
-    rules.sort_by_key(|(priority, _)| *priority);
+    rules.sort_by_key(|(order, _)| *order);
     rules.into_iter().map(|(_, rule)| rule).collect()
+}
+
+/// The narrowest first.
+fn narrowness(scope: Option<raw::GovernanceScope>) -> u8 {
+    match scope {
+        Some(raw::GovernanceScope::VirtualKey) => 0,
+        Some(raw::GovernanceScope::Team) => 1,
+        Some(raw::GovernanceScope::Customer) => 2,
+        Some(raw::GovernanceScope::Global) | None => 3,
+    }
+}
+
+/// Makes the scope of an id.
+type OfId = fn(Arc<str>) -> Scope;
+
+/// For whom a rule is. An id that nobody has matches nobody; keys may be in a store too.
+fn scope(
+    compiler: &mut Compiler<'_>,
+    raw: &raw::GovernanceRule,
+    pointer: &str,
+    governance: &raw::Governance,
+) -> Option<Scope> {
+    let (make, list, known): (OfId, _, Vec<&str>) = match raw.scope {
+        None | Some(raw::GovernanceScope::Global) => return Some(Scope::Global),
+        Some(raw::GovernanceScope::VirtualKey) => (Scope::VirtualKey, "virtual_keys", Vec::new()),
+        Some(raw::GovernanceScope::Team) => {
+            let ids = governance.teams.iter().map(|team| team.id.as_deref().unwrap_or(&team.name));
+            (Scope::Team, "teams", ids.collect())
+        }
+        Some(raw::GovernanceScope::Customer) => {
+            let ids = governance.customers.iter().map(|one| one.id.as_deref().unwrap_or(&one.name));
+            (Scope::Customer, "customers", ids.collect())
+        }
+    };
+    let at = child(pointer, "scope_id");
+    let Some(id) = raw.scope_id.as_deref().filter(|id| !id.is_empty()) else {
+        compiler.problem(
+            &at,
+            At::Value,
+            format!("a rule of this scope needs the id of one of governance.{list}"),
+        );
+        return None;
+    };
+    if !known.contains(&id) && list != "virtual_keys" {
+        let near = did_you_mean(id, known).map(|near| format!("; did you mean {near:?}?"));
+        let near = near.unwrap_or_default();
+        compiler.warn(
+            &at,
+            format!("governance.{list} has no entry with the id {id:?}: the rule matches nobody{near}"),
+        );
+    }
+    Some(make(id.into()))
 }
 
 /// The original writes a model with its provider in front only where it means a name with a slash.

@@ -35,7 +35,8 @@ pub(super) fn encode(failure: &Failure, request_id: &str) -> Vec<u8> {
     } else {
         failure.message.clone()
     };
-    let error = Object::typed(word(failure.kind)).with("message", message);
+    let kind = failure.own_word().unwrap_or_else(|| word(failure.kind));
+    let error = Object::typed(kind).with("message", message);
     to_bytes(&Object::typed("error").with("error", error).with("request_id", request_id))
 }
 

@@ -90,7 +90,10 @@ pub fn error_status(failure: &Failure) -> u16 {
 
 /// The error body for a caller of this dialect.
 pub(super) fn encode(failure: &Failure) -> Vec<u8> {
-    let body = Object::new().with("__type", error_type(failure)).with("message", failure.message.as_str());
+    let mut body =
+        Object::new().with("__type", error_type(failure)).with("message", failure.message.as_str());
+    // The vendor has exceptions only: what they do not tell apart, this does.
+    body.put_some("code", failure.own_word());
     to_bytes(&body)
 }
 

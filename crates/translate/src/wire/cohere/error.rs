@@ -35,7 +35,7 @@ pub(super) fn encode(failure: &Failure, request_id: &str) -> Vec<u8> {
         body.put("id", request_id);
     }
     body.put("message", failure.message.as_str());
-    body.put("type", word(failure.kind));
+    body.put("type", failure.own_word().unwrap_or_else(|| word(failure.kind)));
     body.put_some("code", failure.code.as_deref());
     to_bytes(&body)
 }

@@ -82,6 +82,7 @@ fn sorted(mut failure: Failure, body: &[u8]) -> Failure {
 /// The `reason` of the details that clients look for.
 fn reason(failure: &Failure) -> Option<&str> {
     match failure.kind {
+        _ if failure.own_word().is_some() => failure.own_word(),
         FailureKind::Authentication => Some("API_KEY_INVALID"),
         _ => failure.code.as_deref(),
     }

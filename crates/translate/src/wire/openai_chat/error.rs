@@ -14,13 +14,18 @@ pub(super) fn decode(status: u16, body: &[u8]) -> Failure {
 /// `{"error":{"message","type","param","code"}}`.
 pub(in crate::wire) fn encode(failure: &Failure) -> Vec<u8> {
     let (kind, word) = words(failure.kind);
-    let code = word.or(failure.code.as_deref());
-    let body: Value = json!({"error": {
+    let own = failure.own_word();
+    let code = own.or(word).or(failure.code.as_deref());
+    let mut body: Value = json!({"error": {
         "message": failure.message,
-        "type": kind,
+        "type": own.unwrap_or(kind),
         "param": failure.param,
         "code": code,
     }});
+    // Clients of the gateway itself look for its word here.
+    if let (Some(own), Some(map)) = (own, body.as_object_mut()) {
+        map.insert("type".to_owned(), own.into());
+    }
     body.to_string().into_bytes()
 }
 

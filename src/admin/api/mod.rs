@@ -1,0 +1,97 @@
+//! The administration over HTTP: what is configured, who may use it, what was changed.
+//!
+//! Its paths and bodies are the original's, so that its UI and its tools work. Everything here runs on the background
+//! runtime, behind [`super::door`]; no caller of a model waits for it. Paths and their documentation are one thing:
+//! a handler that is routed is in `/openapi.json`.
+
+pub mod body;
+pub mod edit;
+pub mod fault;
+pub mod follow;
+mod governance;
+mod history;
+mod keyring;
+mod models;
+mod openapi;
+mod overview;
+mod provider_keys;
+mod providers;
+mod resource;
+mod settings;
+mod shape;
+mod usage;
+mod virtual_keys;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::{Method, StatusCode, Uri};
+use axum::middleware::from_fn_with_state;
+use axum::routing::get;
+use utoipa_axum::router::OpenApiRouter;
+
+use self::fault::Refused;
+use self::follow::Applied;
+use super::access::{Access, routes as access};
+use super::who::{self, Gate};
+use crate::proxy::Gateway;
+
+/// What the handlers share.
+#[derive(Clone)]
+pub struct AdminState {
+    pub gateway: Arc<Gateway>,
+    /// Held over a change: there is one at a time.
+    pub changing: Arc<tokio::sync::Mutex<Applied>>,
+    pub gate: Arc<dyn Gate>,
+    pub access: Arc<Access>,
+}
+
+impl AdminState {
+    #[must_use]
+    pub fn new(gateway: Arc<Gateway>, access: Arc<Access>) -> Self {
+        Self { gateway, changing: Arc::default(), gate: access.clone(), access }
+    }
+}
+
+/// The whole administration.
+pub fn router(state: AdminState) -> Router {
+    let (router, mut document) = routes().split_for_parts();
+    let (open, more) = access::open().split_for_parts();
+    document.merge(more);
+    let document = openapi::complete(&document);
+    router
+        .route_layer(from_fn_with_state(state.clone(), who::ask))
+        .merge(open)
+        .route("/openapi.json", get(async move || openapi::answer(document)))
+        .fallback(unknown)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(from_fn_with_state(state.clone(), access::guard))
+        .with_state(state)
+}
+
+/// Every path with its handler and its documentation.
+fn routes() -> OpenApiRouter<AdminState> {
+    OpenApiRouter::with_openapi(openapi::head())
+        .merge(overview::routes())
+        .merge(access::gated())
+        .merge(providers::routes())
+        .merge(provider_keys::routes())
+        .merge(models::routes())
+        .merge(virtual_keys::routes())
+        .merge(usage::routes())
+        .merge(governance::routes())
+        .merge(settings::routes())
+        .merge(history::routes())
+}
+
+async fn unknown(uri: Uri) -> Refused {
+    Refused::not_found(format!("no such path: {}", uri.path()))
+}
+
+async fn wrong_method(method: Method, uri: Uri) -> Refused {
+    Refused::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        format!("{method} is not allowed on {}", uri.path()),
+    )
+}

@@ -1,0 +1,44 @@
+//! What a store answers when it cannot do what it was asked.
+
+use std::time::Duration;
+
+use super::entity::Kind;
+
+/// Why a store did not do it. Nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// Somebody changed it meanwhile: it has the revision `found`, or is not there.
+    #[error("{} {id:?} was changed meanwhile ({})", kind.name(), found_text(*found))]
+    Conflict { kind: Kind, id: String, found: Option<u64> },
+    /// Another entity of the kind has the name.
+    #[error("there is another {} named {name:?}: {by:?}", kind.name())]
+    NameTaken { kind: Kind, name: String, by: String },
+    /// It is not there (yet, or any more), full, or slow.
+    #[error("the store is not available: {0}")]
+    Unavailable(String),
+    /// What is stored is not what this version understands.
+    #[error("the store cannot be read: {0}")]
+    Unreadable(String),
+}
+
+impl StoreError {
+    pub(super) fn slow(limit: Duration) -> Self {
+        Self::Unavailable(format!("no answer within {} s", limit.as_secs()))
+    }
+}
+
+/// What the drivers say never contains a password; an address it may.
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::ColumnDecode { .. } | sqlx::Error::ColumnNotFound(_) | sqlx::Error::Decode(_) => {
+                Self::Unreadable(error.to_string())
+            }
+            _ => Self::Unavailable(error.to_string()),
+        }
+    }
+}
+
+fn found_text(found: Option<u64>) -> String {
+    found.map_or_else(|| "it is not there".to_owned(), |revision| format!("it has revision {revision}"))
+}
