@@ -113,9 +113,11 @@ type Failure = String;
 
 pub fn admin(what: &Admin) -> ExitCode {
     let done = match what {
-        Admin::Token { name: None, place, .. } => run(place, async |store| one_time(&store).await),
+        Admin::Token { name: None, place, .. } => {
+            run(place, Absent::Make, async |store| one_time(&store).await)
+        }
         Admin::Token { name: Some(name), role, days, place } => {
-            run(place, async |store| lasting(&store, name, *role, *days).await)
+            run(place, Absent::Make, async |store| lasting(&store, name, *role, *days).await)
         }
         Admin::Password => typed_password(),
     };
@@ -126,15 +128,15 @@ pub fn audit(what: &Audit) -> ExitCode {
     match what {
         Audit::Verify { file: Some(file), expect, .. } => verified(check_file(file, expect.clone())),
         Audit::Verify { file: None, expect, place } => {
-            verified(run(place, async |store| check_store(&store, expect.clone()).await))
+            verified(run(place, Absent::Refuse, async |store| check_store(&store, expect.clone()).await))
         }
-        Audit::Export { place } => ended(run(place, async |store| export(&store).await)),
+        Audit::Export { place } => ended(run(place, Absent::Refuse, async |store| export(&store).await)),
     }
 }
 
 pub fn secrets(what: &Secrets) -> ExitCode {
     let Secrets::Rotate { place } = what;
-    ended(run(place, async |store| rotate(&store).await))
+    ended(run(place, Absent::Refuse, async |store| rotate(&store).await))
 }
 
 async fn one_time(store: &Store) -> Result<(), Failure> {
@@ -258,8 +260,21 @@ fn action(what: &str, detail: serde_json::Value) -> Action {
     Action { at_ms: now_ms(), who, address, action: what.to_owned(), detail }
 }
 
+/// What is done where there is no store.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Absent {
+    /// It is made: the gateway finds it at its first start.
+    Make,
+    /// An empty one would say that all is well with another.
+    Refuse,
+}
+
 /// Opens the store of a gateway and works with it.
-fn run<T>(place: &Place, work: impl AsyncFnOnce(Arc<Store>) -> Result<T, Failure>) -> Result<T, Failure> {
+fn run<T>(
+    place: &Place,
+    absent: Absent,
+    work: impl AsyncFnOnce(Arc<Store>) -> Result<T, Failure>,
+) -> Result<T, Failure> {
     let environment = Environment::Real;
     let app_dir = place.app_dir.clone().or_else(|| config::default_app_dir(&environment));
     let origin = config::discover(place.config.as_deref(), app_dir.as_deref());
@@ -271,6 +286,12 @@ fn run<T>(place: &Place, work: impl AsyncFnOnce(Arc<Store>) -> Result<T, Failure
         snapshot.stores.config.as_ref().ok_or("there is no store: config_store.enabled is false")?;
     let app_dir = app_dir.ok_or("there is no app dir: name it with --app-dir")?;
     let settings = StoreSettings::of(database, &app_dir);
+    if let (StoreSettings::Sqlite { path }, Absent::Refuse) = (&settings, absent)
+        && !path.exists()
+    {
+        let path = path.display();
+        return Err(format!("there is no store at {path}: name the gateway's folder with --app-dir"));
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(text)?;
     runtime.block_on(async {
         let key = snapshot.access.encryption_key.clone();

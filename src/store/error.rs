@@ -22,6 +22,14 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// What is wrong, to be told as the reason of another error.
+    pub(super) fn trouble(&self) -> String {
+        match self {
+            Self::Unavailable(why) => why.clone(),
+            other => other.to_string(),
+        }
+    }
+
     pub(super) fn slow(limit: Duration) -> Self {
         Self::Unavailable(format!("no answer within {} s", limit.as_secs()))
     }

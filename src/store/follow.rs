@@ -52,7 +52,7 @@ async fn open_at_last(store: &Store) -> Database {
             }
             Err(error) => {
                 log::warn!("{}: {error}; tried again in {} ms", store.place(), wait.as_millis());
-                store.note(Some(error.to_string()));
+                store.note(Some(error.trouble()));
             }
         }
         sleep(wait).await;

@@ -413,7 +413,7 @@ impl Store {
         let answer = timeout(LIMIT, ask).await.unwrap_or_else(|_| Err(StoreError::slow(LIMIT)));
         match &answer {
             Err(error @ (StoreError::Unavailable(_) | StoreError::Unreadable(_))) => {
-                self.note(Some(error.to_string()));
+                self.note(Some(error.trouble()));
             }
             Ok(_) | Err(StoreError::Conflict { .. } | StoreError::NameTaken { .. }) => self.note(None),
         }

@@ -77,3 +77,16 @@ fn without_any_configuration_the_mock_answers() {
         assert!(answer.whole && answer.text().contains("answer"), "{}", answer.text());
     }
 }
+
+/// An empty store, made for a mistyped folder, would say that all is well.
+#[test]
+fn the_audit_log_of_a_store_that_is_not_there_is_no_good_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("elsewhere");
+    for command in [["audit", "verify"], ["audit", "export"], ["secrets", "rotate"]] {
+        let (code, _, error) = run(&[command[0], command[1], "--app-dir", &place.display().to_string()]);
+        assert_eq!(code, Some(2), "{command:?}: {error}");
+        assert!(error.contains("there is no store at") && error.contains("--app-dir"), "{error}");
+    }
+    assert!(!place.exists());
+}
