@@ -4,6 +4,10 @@
 //! chunks fall changes nothing. Asserts are the point here, so this module is for tests alone.
 
 use crate::Wire;
+use crate::cache::canonical::{self, Operation, Target};
+use crate::cache::guards::differ;
+use crate::cache::question::{self, Asking};
+use crate::cache::stored::{Grain, Replay, Steps, Stored};
 use crate::count;
 use crate::frame::{FrameParser, Framing, SseParser};
 use crate::ir::{Failure, FailureKind, Request, Usage};
@@ -143,6 +147,34 @@ pub fn stream_gemini(bytes: &[u8]) {
     assert_eq!(array(body.len().max(1)), array(size), "the array depends on the cuts");
 }
 
+/// A kept answer: what can be read of any bytes is written as it was read, and given again in every dialect.
+pub fn stored_answer(bytes: &[u8]) {
+    let Some(stored) = Stored::from_bytes(bytes) else { return };
+    // The last bit of a float may change with each reading.
+    let again = Stored::from_bytes(&stored.to_bytes());
+    let parts =
+        |stored: &Stored| stored.response.choices.iter().map(|choice| choice.parts.len()).collect::<Vec<_>>();
+    assert_eq!(again.as_ref().map(parts), Some(parts(&stored)), "it is read otherwise");
+    for wire in Wire::ALL {
+        let Some(dialect) = wire.dialect() else { continue };
+        assert_object(&stored.whole(dialect, &echo(), &mut Losses::default()));
+        let steps = Steps::new(stored.clone().into(), Grain::Words(1));
+        let mut replay = Replay::new(steps, (dialect, wire), echo(), true);
+        let mut out = Vec::new();
+        while replay.next(&mut out) {}
+        replay.end(Some("{}"), &mut out);
+    }
+}
+
+/// Two questions, one on the first line: the guards say the same whichever comes first, and a question is like itself.
+pub fn two_questions(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let (one, other) = text.split_once('\n').unwrap_or((&text, ""));
+    assert_eq!(differ(one, one), None);
+    let (found, turned) = (differ(one, other), differ(other, one));
+    assert_eq!(found.is_some(), turned.is_some(), "{found:?} {turned:?}");
+}
+
 /// A provider's stream on the OpenAI wire.
 pub fn stream_openai_chat(bytes: &[u8]) {
     stream(Wire::OpenAiChat, bytes);
@@ -232,6 +264,7 @@ fn chunk_size(bytes: &[u8]) -> (usize, &[u8]) {
 fn request(dialect: Wire, body: &[u8]) {
     relay_request(body);
     let Some(Ok(mut request)) = dialect.dialect().map(|dialect| dialect.decode_request(body)) else { return };
+    cached(&request);
     // A name that every provider could have.
     request.model = "owner/model".to_owned();
     for spec in provider::all() {
@@ -245,6 +278,25 @@ fn request(dialect: Wire, body: &[u8]) {
                 assert_object(&apply_quirks(encoded, &spec.quirks, &mut losses));
             }
         }
+    }
+}
+
+/// What does not change an answer does not change what is asked.
+fn cached(request: &Request) {
+    let form = |request: &Request| canonical::chat(request, Operation::Chat, &Target::default());
+    let mut other = request.clone();
+    other.stream = !request.stream;
+    other.user = Some("another".into());
+    other.model = "another".into();
+    assert_eq!(form(request), form(&other), "it is another question");
+    let asked = question::of(
+        request,
+        Operation::Chat,
+        &Target::default(),
+        &Asking { history: 2, ..Asking::default() },
+    );
+    if let Ok(asked) = asked {
+        assert!(!asked.text.trim().is_empty() && asked.frame != form(request));
     }
 }
 

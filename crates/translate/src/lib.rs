@@ -11,6 +11,7 @@
 //!   other wire cannot carry becomes a [`loss::Loss`], never silence.
 
 mod base64;
+pub mod cache;
 pub mod completions;
 pub mod count;
 pub mod embed;

@@ -101,6 +101,16 @@ fn stream_replicate() {
     smoke("stream_replicate", fuzzing::stream_replicate);
 }
 
+#[test]
+fn stored_answer() {
+    smoke("stored_answer", fuzzing::stored_answer);
+}
+
+#[test]
+fn two_questions() {
+    smoke("two_questions", fuzzing::two_questions);
+}
+
 /// Text that means something to one of the targets.
 const WORDS: &[&[u8]] = &[
     b"data: ",
@@ -145,6 +155,13 @@ const WORDS: &[&[u8]] = &[
     b"\"output\":",
     b"event: output\n",
     b"event: done\n",
+    b"\"part\":\"text\"",
+    b" not ",
+    b" 5 km ",
+    b"'s ",
+    b"\xE6\x97\xA5",
+    b"\xCC\x81",
+    b"`",
     b",",
     b"{",
     b"}",

@@ -76,3 +76,17 @@ pub enum FinishReason {
     /// The provider says that it failed inside the answer.
     Error,
 }
+
+impl FinishReason {
+    /// The word for it, as OpenAI has it where it has one.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Stop => "stop",
+            Self::Length => "length",
+            Self::ToolCalls => "tool_calls",
+            Self::ContentFilter => "content_filter",
+            Self::Error => "error",
+        }
+    }
+}

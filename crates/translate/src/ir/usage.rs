@@ -4,10 +4,11 @@
 //! Anthropic's do not). Decoders sort into buckets that never overlap; encoders
 //! and prices add up what they need, so nothing is counted twice.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What one answer consumed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Usage {
     /// Input tokens billed at the full price: neither read from nor written to a cache. Audio and
     /// image input tokens are part of it.
@@ -51,7 +52,8 @@ pub struct Usage {
 }
 
 /// How an answer was served, as the answer itself says: what was asked is a wish.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Served {
     pub tier: ServiceTier,
     /// Inference was kept in the United States (Anthropic's `inference_geo`).
@@ -61,7 +63,7 @@ pub struct Served {
 }
 
 /// Tiers of service that have prices of their own.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ServiceTier {
     #[default]

@@ -9,6 +9,7 @@ mod input;
 mod model;
 mod quirk;
 mod region;
+mod semconv;
 mod table;
 
 pub(crate) use betas::claude_version;
@@ -18,6 +19,7 @@ pub use input::{ImageInput, InputNames, ReasoningInput};
 pub use model::{ModelRules, SamplingRule, ThinkingStyle};
 pub use quirk::{CallIdForm, Fix, Quirks, ReasoningField, UsageStyle};
 pub use region::region_of;
+pub use semconv::{openinference_system, semconv_name};
 pub use table::{Counting, CredentialScheme, ProviderSpec, RerankAt, Service, all, example_model, find};
 
 /// Where a request goes, as encoders need to know it.

@@ -17,7 +17,7 @@ use lane::{Lane, Translation};
 use resume::Memory;
 
 use crate::frame::{Frame, FrameParser, Framing, Mender};
-use crate::ir::{Failure, FailureKind, Usage};
+use crate::ir::{Event, Failure, FailureKind, Usage};
 use crate::loss::Losses;
 use crate::provider::UsageStyle;
 use crate::wire::{Codec, Dialect, Echo, Observation, ToolNames, Wire};
@@ -182,6 +182,14 @@ impl StreamPipe {
             }
         }
         self.fault()
+    }
+
+    /// Takes an event that no provider's bytes say, of an answer that is kept: the way is the same from here on. Only for a
+    /// pipe made by [`Self::towards`].
+    pub(crate) fn play(&mut self, event: Event, out: &mut Vec<u8>) {
+        if !self.closed {
+            self.lane.encode(&mut vec![event], out);
+        }
     }
 
     /// Ends a whole answer: what was held goes out, the last data frame with `extra_fields` (JSON) in

@@ -173,7 +173,7 @@ impl Lane {
     }
 
     /// Notes and encodes events, and empties the list. The end and a failure are left to the owner.
-    fn encode(&mut self, events: &mut Vec<Event>, out: &mut Vec<u8>) {
+    pub(super) fn encode(&mut self, events: &mut Vec<Event>, out: &mut Vec<u8>) {
         for mut event in events.drain(..) {
             if self.is_complete() {
                 continue;
