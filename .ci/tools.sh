@@ -26,9 +26,11 @@ command -v cc >/dev/null || install gcc
 command -v cmake >/dev/null || install cmake
 command -v python3 >/dev/null || install python3
 
-# Real servers for the tests of stores and clusters; without them those tests say that they were skipped.
+# Real servers for the tests of stores, clusters and metrics; without them those tests say that they were skipped.
 server() {
     if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then install "$1"; else echo "not installed: $1, tests that need it will be SKIPPED" >&2; fi
 }
 command -v redis-server >/dev/null || command -v valkey-server >/dev/null || server redis-server
+command -v prometheus >/dev/null || server prometheus
+command -v prometheus-pushgateway >/dev/null || server prometheus-pushgateway
 compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null || server postgresql

@@ -14,8 +14,17 @@ use tokio::runtime::{Builder, Handle};
 /// # Errors
 /// The thread or the runtime cannot be made.
 pub fn start() -> io::Result<Handle> {
+    start_as("background", || {})
+}
+
+/// The same under another name; `prepare` runs on its thread first: threads that are made there take after it.
+///
+/// # Errors
+/// The thread or the runtime cannot be made.
+pub fn start_as(name: &str, prepare: impl FnOnce() + Send + 'static) -> io::Result<Handle> {
     let (tell, told) = mpsc::sync_channel(1);
-    thread::Builder::new().name("background".to_owned()).spawn(move || {
+    thread::Builder::new().name(name.to_owned()).spawn(move || {
+        prepare();
         let made = Builder::new_current_thread().enable_all().build();
         match made {
             Ok(runtime) => {

@@ -1,6 +1,7 @@
 //! What was typed, and what it means.
 
 mod care;
+mod tail;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use crate::account::show;
 use crate::auth;
 use crate::config::{self, ConfigHolder, Environment, Problem};
 use crate::server;
+use crate::telemetry::levels::{BadLevel, Levels};
 use crate::telemetry::logger::{self, Style};
 
 /// Exit code for a command line or configuration that cannot be used.
@@ -59,6 +61,8 @@ enum Command {
         #[arg(long, value_name = "FILE", env = "BIFROST_CONFIG")]
         config: Option<PathBuf>,
     },
+    /// Show what a running gateway does, line by line
+    Tail(tail::Tail),
     /// Virtual keys
     #[command(subcommand)]
     Keys(Keys),
@@ -113,7 +117,7 @@ pub struct Serve {
     pub threads: Option<u32>,
     /// error, warn, info, debug or trace; filters such as `info,bifrost=debug` work too
     #[arg(long, default_value = "info", env = "LOG_LEVEL", value_parser = log_level)]
-    pub log_level: String,
+    pub log_level: Levels,
     /// How log lines look
     #[arg(long, value_enum, default_value = "json", env = "LOG_STYLE")]
     pub log_style: LogStyle,
@@ -167,6 +171,7 @@ pub fn run() -> ExitCode {
         // Clap has seen to it that there is one.
         Some(Command::Check { file, config }) => check(&file.or(config).unwrap_or_default()),
         Some(Command::Prices { model, config }) => prices(model.as_deref(), config.as_deref()),
+        Some(Command::Tail(options)) => tail::run(&options),
         Some(Command::Keys(what)) => keys(&what),
         Some(Command::Admin(what)) => care::admin(&what),
         Some(Command::Audit(what)) => care::audit(&what),
@@ -185,8 +190,7 @@ fn serve(options: &Serve) -> ExitCode {
         LogStyle::Json => Style::Json,
         LogStyle::Pretty => Style::Pretty,
     };
-    let level = log_filter(&options.log_level);
-    let sink = match logger::start(&level, style) {
+    let sink = match logger::start(options.log_level.clone(), style) {
         Ok(sink) => sink,
         Err(error) => return unusable(&format!("the log could not be started: {error}")),
     };
@@ -204,21 +208,8 @@ fn serve(options: &Serve) -> ExitCode {
 }
 
 /// A level, or filters as `module=level`, comma separated.
-fn log_level(text: &str) -> Result<String, String> {
-    let known = |word: &str| word.parse::<log::LevelFilter>().is_ok();
-    match text.split(',').find(|part| !known(part.rsplit('=').next().unwrap_or(part))) {
-        None => Ok(text.to_owned()),
-        Some(part) => Err(format!("{part:?} is no level: use error, warn, info, debug or trace")),
-    }
-}
-
-/// Pingora's own notes on each connection are for its developers: they are kept to errors unless asked for.
-fn log_filter(level: &str) -> String {
-    if level.contains([',', '=']) {
-        level.to_owned()
-    } else {
-        format!("warn,pingora=error,pingora_core=error,pingora_proxy=error,bifrost={level}")
-    }
+fn log_level(text: &str) -> Result<Levels, String> {
+    text.parse().map_err(|bad: BadLevel| bad.to_string())
 }
 
 fn check(file: &std::path::Path) -> ExitCode {

@@ -14,6 +14,7 @@ pub mod config;
 pub mod credential;
 pub mod egress;
 pub mod mock;
+pub mod observe;
 pub mod proxy;
 pub mod route;
 pub mod server;

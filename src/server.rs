@@ -46,24 +46,31 @@ use crate::account::{refresh, upkeep};
 use crate::admin::access::{Access, setup};
 use crate::admin::api::{self, AdminState};
 use crate::admin::door::Door;
-use crate::auth;
 use crate::background;
 use crate::cli::Serve;
 use crate::cluster::Cluster;
 use crate::config::raw::{self, Tls};
 use crate::config::{ConfigHolder, Environment, Origin, Snapshot, default_app_dir, summary};
 use crate::mock::Mock;
+use crate::observe::live::Live;
+use crate::observe::log::RequestLog;
+use crate::observe::sums::{self, Sums};
+use crate::observe::traces::Traces;
+use crate::observe::{Listener, push};
 use crate::proxy::front::{Farewell, Front};
 use crate::proxy::{Gateway, Mirrors, Proxy};
 use crate::route::cache::Routes;
 use crate::telemetry::logger::Sink;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::exposition::Format;
+use crate::telemetry::redact::Redactors;
 use crate::upstream::ask::Asker;
 use crate::upstream::backend::{Groups, watch::Watch};
 use crate::upstream::capacity::Capacity;
 use crate::upstream::health::Registry;
 use crate::upstream::hedging::Hedging;
 use crate::upstream::resolve::Resolver;
+use crate::{admin, auth};
 
 /// Idle upstream connections kept over all providers: above the peak of concurrent requests, so that
 /// none is opened anew under load.
@@ -142,6 +149,7 @@ impl Shared {
             farewell: Arc::clone(&self.farewell),
             pid_file: self.pid_file.clone(),
             log: Arc::clone(log),
+            observer: Arc::clone(&self.gateway.observer),
         };
         let phases = server.watch_execution_phase();
         std::thread::Builder::new().name("drain".to_owned()).spawn(move || drain.run(phases)).map(drop)
@@ -157,8 +165,36 @@ fn gateway(holder: &Arc<ConfigHolder>, options: &Serve, log: &Arc<Sink>) -> io::
     let state = AdminState::new(Arc::clone(&gateway), access);
     api::follow::start(&state);
     keep::keep(&gateway);
+    gateway.observer.start(listeners(&gateway))?;
+    follow_config(&gateway);
     gateway.door.open(&gateway.background, api::router(state));
     Ok(gateway)
+}
+
+/// Who is told of finished requests.
+fn listeners(gateway: &Gateway) -> Vec<Box<dyn Listener>> {
+    let in_flight = gateway.metrics.in_flight.clone();
+    let live = Live::new(&gateway.hub, &gateway.config, &gateway.health, move || in_flight.get());
+    let traces = Traces::new(&gateway.config, &gateway.redactors, &gateway.exporters);
+    let mut listeners =
+        vec![gateway.recent.listener(), Box::new(Arc::clone(&gateway.metrics.exemplars)), Box::new(live)];
+    listeners.extend(gateway.requests.as_ref().map(RequestLog::listener));
+    if let Some(log) = &gateway.requests {
+        sums::keep::start(&gateway.sums, log);
+    }
+    listeners.push(gateway.sums.listener(gateway.requests.clone()));
+    // At the end of the process the others do not wait for collectors.
+    listeners.push(Box::new(traces));
+    listeners
+}
+
+/// What a reload changes of metrics.
+fn follow_config(gateway: &Arc<Gateway>) {
+    let (metrics, config) = (&gateway.metrics, &gateway.config);
+    gateway.background.spawn(Arc::clone(&metrics.callers).follow(Arc::clone(config)));
+    let shown = Arc::clone(gateway);
+    let render = move || admin::metrics::write(&shown, &shown.config.load_full(), Format::Text);
+    gateway.background.spawn(push::run(Arc::clone(config), metrics.pushes.clone(), Box::new(render)));
 }
 
 fn parts(holder: &Arc<ConfigHolder>, options: &Serve, log: &Arc<Sink>) -> io::Result<Arc<Gateway>> {
@@ -168,6 +204,8 @@ fn parts(holder: &Arc<ConfigHolder>, options: &Serve, log: &Arc<Sink>) -> io::Re
     let background = background::start()?;
     let (meters, health) = (Arc::default(), Arc::new(Registry::default()));
     let app_dir = options.app_dir.clone().or_else(|| default_app_dir(&Environment::Real));
+    let redactors = Arc::new(Redactors::new(Arc::clone(holder)));
+    let requests = keep::requests(&holder.load_full(), app_dir.as_deref(), &redactors)?;
     let (store, kept) = keep::open(&holder.load_full(), app_dir.as_deref(), &background);
     Ok(Arc::new(Gateway {
         config: Arc::clone(holder),
@@ -185,11 +223,18 @@ fn parts(holder: &Arc<ConfigHolder>, options: &Serve, log: &Arc<Sink>) -> io::Re
         resolver,
         metrics: Metrics::new().map_err(io::Error::other)?,
         log: Arc::clone(log),
+        observer: Arc::default(),
+        recent: Arc::default(),
+        redactors,
+        exporters: Arc::default(),
+        hub: Arc::default(),
         mirrors: Mirrors::default(),
         door: Door::default(),
         directory: auth::start(holder, &background),
         store,
         kept,
+        sums: Sums::new(requests.is_some()),
+        requests,
         background,
         mock: Mock::default(),
         started: Instant::now(),

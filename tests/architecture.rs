@@ -80,8 +80,9 @@ fn arrows_point_down() {
         ("account", "proxy route upstream admin server cli"),
         ("upstream", "proxy admin server cli"),
         ("cluster", "proxy admin server cli"),
+        ("observe", "proxy admin server cli"),
         ("proxy", "server cli"),
-        ("telemetry", "proxy admin server cli upstream"),
+        ("telemetry", "proxy admin server cli upstream observe"),
     ];
     for (folder, banned) in rules {
         for (path, text) in sources(&root().join("src").join(folder)) {

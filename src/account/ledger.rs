@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::entry::Entry;
+use crate::telemetry::events::{Event, emit};
 
 /// Takes spends down.
 pub trait Ledger: Debug + Send + Sync {
@@ -70,7 +71,7 @@ impl Books {
             }
             Err(error) => {
                 if self.failed.fetch_add(1, Ordering::Relaxed) == 0 || !self.behind.load(Ordering::Relaxed) {
-                    log::error!("a spend could not be written down ({error}): kept in memory until it can");
+                    emit(Event::SpendUnwritten { why: &error.to_string() });
                 }
                 self.keep(entry);
             }
@@ -91,7 +92,7 @@ impl Books {
             unwritten.pop_front();
         }
         if unwritten.is_empty() && self.behind.swap(false, Ordering::Relaxed) {
-            log::info!("all spends are written down again");
+            emit(Event::SpendsWritten {});
         }
     }
 

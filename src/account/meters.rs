@@ -21,6 +21,7 @@ pub use self::sharing::Wake;
 use super::entry::Entry;
 use super::estimate::Learned;
 use crate::config::governance::{Owner, Quotas};
+use crate::telemetry::events::{Event, emit};
 
 /// The meters of all owners that have budgets or limits.
 #[derive(Debug)]
@@ -51,6 +52,8 @@ struct State {
     followed: bool,
     /// Who leases was told, and has not looked yet.
     woken: bool,
+    /// It was said that something is used up.
+    said: bool,
 }
 
 /// Who refuses, and why. Nothing is held.
@@ -112,15 +115,20 @@ impl Meters {
         let mut hold = Hold { seats: Vec::new(), expected: *expected, fit, since_ms: now_ms };
         for (owner, quotas) in owners.iter().filter(|(_, quotas)| !quotas.is_empty()) {
             let seat = self.seat(owner);
-            let held = {
+            let (held, news) = {
                 let mut state = seat.lock();
                 if state.take(quotas, now_ms) {
                     self.share_new(&mut state);
                 }
                 let held = state.allowance.hold(expected, fit, now_ms);
                 self.wake(owner, &mut state);
-                held
+                let used_up = held.as_ref().err().and_then(used_up);
+                let said = std::mem::replace(&mut state.said, used_up.is_some());
+                (held, used_up.filter(|_| !said))
             };
+            if let Some(what) = news {
+                emit(Event::BudgetUsedUp { owner: &owner.to_string(), what });
+            }
             held.map_err(|denied| Refused { owner: owner.clone(), denied })?;
             hold.seats.push(seat);
         }
@@ -335,6 +343,18 @@ impl State {
         }
         true
     }
+}
+
+/// What nothing is left of: a refusal of more than is left is none of that.
+fn used_up(denied: &Denied) -> Option<&'static str> {
+    let Denied::Quota { quota, refusal } = denied else { return None };
+    (refusal.used >= refusal.max).then_some(match quota.measure {
+        Measure::Cost => "budget",
+        Measure::Requests => "limit of requests",
+        Measure::InputTokens => "limit of input tokens",
+        Measure::OutputTokens => "limit of output tokens",
+        Measure::Tokens => "limit of tokens",
+    })
 }
 
 fn standings(allowance: &mut Allowance, now_ms: u64) -> Vec<Standing> {

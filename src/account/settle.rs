@@ -42,6 +42,8 @@ struct State {
     sent: bool,
     /// A line of the ledger counts the request.
     counted: bool,
+    /// Who refused an attempt last.
+    refused: Option<Refused>,
 }
 
 /// What an attempt used.
@@ -119,11 +121,15 @@ impl Tab {
         let now_ms = now_ms();
         let owners: Vec<_> = self.quotas(provider, model).collect();
         let own = Consumption { requests: 1, ..expected };
-        let hold = self.meters.hold(&owners, &own, self.fit(), now_ms)?;
+        let hold = self.meters.hold(&owners, &own, self.fit(), now_ms);
         let mut state = self.lock();
+        let hold = hold.inspect_err(|refused| state.refused = Some(refused.clone()))?;
         let running = state.running.plus(&expected);
-        if let Some(hold) = &mut state.hold {
-            hold.raise(&running, now_ms)?;
+        if let Some(own) = &mut state.hold
+            && let Err(refused) = own.raise(&running, now_ms)
+        {
+            state.refused = Some(refused.clone());
+            return Err(refused);
         }
         state.running = running;
         drop(state);
@@ -174,6 +180,25 @@ impl Tab {
         let now_ms = now_ms();
         let of = |owner: &Owner| self.meters.levels(owner, now_ms);
         self.owners.iter().flat_map(of).collect()
+    }
+
+    /// How the quotas stand that something is held of, and whose they are.
+    #[must_use]
+    pub fn standings(&self) -> Vec<(Owner, Standing)> {
+        let state = self.lock();
+        let Some(hold) = state.hold.as_ref().filter(|hold| !hold.is_empty()) else { return Vec::new() };
+        let levels = hold.levels(now_ms());
+        let owned = |(owner, standings): (&Owner, Vec<Standing>)| {
+            let owner = owner.clone();
+            standings.into_iter().map(move |standing| (owner.clone(), standing))
+        };
+        levels.flat_map(owned).collect()
+    }
+
+    /// Who refused an attempt last.
+    #[must_use]
+    pub fn refused(&self) -> Option<Refused> {
+        self.lock().refused.clone()
     }
 
     /// How much is held.

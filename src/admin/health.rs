@@ -1,6 +1,7 @@
 //! `/health`, `/readyz`: is the gateway well, and which keys are not.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 
 use govern::breaker::State;
 use govern::cooldown::CoolReason;
@@ -8,8 +9,10 @@ use serde_json::{Value, json};
 
 use super::targets::{ByKey, by_key};
 use crate::config::snapshot::{Key, Provider, Snapshot};
+use crate::observe::traces::Counts;
 use crate::proxy::Gateway;
 use crate::proxy::respond::Reply;
+use crate::telemetry::clock::write_rfc3339;
 use crate::upstream::health::Cooling;
 
 /// 200 with details. A refused reload or a cooling key does not make the gateway unhealthy: it serves
@@ -20,6 +23,9 @@ pub fn health(gateway: &Gateway, snapshot: &Snapshot) -> Reply {
     let cooling = gateway.health.cooling();
     let mut config = json!({
         "version": snapshot.version,
+        "in_force_since": moment(status.last_ok),
+        "last_read": moment(status.last_read),
+        "last_result": if status.last_error.is_none() { "ok" } else { "refused" },
         "reloads": status.reloads_ok,
         "failed_reloads": status.reloads_failed,
     });
@@ -31,6 +37,7 @@ pub fn health(gateway: &Gateway, snapshot: &Snapshot) -> Reply {
         "status": "ok",
         "components": { "db_pings": super::stores::word(gateway.store.as_deref()) },
         "stores": super::stores::details(gateway),
+        "queues": queues(gateway),
         "version": env!("CARGO_PKG_VERSION"),
         "uptime_seconds": gateway.started.elapsed().as_secs(),
         "config": config,
@@ -44,6 +51,59 @@ pub fn health(gateway: &Gateway, snapshot: &Snapshot) -> Reply {
         fields.insert("cluster".to_owned(), details);
     }
     Reply::json(200, body.to_string())
+}
+
+/// What waits to be written down, and what was lost of it. Nobody who asks a model waits for any of it.
+fn queues(gateway: &Gateway) -> Value {
+    let observer = &gateway.observer;
+    let spends = gateway.books.state();
+    let mut queues = json!({
+        "records": {
+            "waiting": observer.waiting(),
+            "told": observer.told(),
+            "dropped": observer.dropped(),
+            "content_bytes": observer.held(),
+            "without_content": observer.without_content(),
+        },
+        "log_lines": { "waiting_bytes": gateway.log.waiting(), "dropped": gateway.log.dropped() },
+        "spends": { "waiting": spends.waiting, "dropped": spends.dropped },
+    });
+    if let (Some(log), Some(fields)) = (&gateway.requests, queues.as_object_mut()) {
+        let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let counts = &log.counts;
+        let requests = json!({
+            "waiting": of(&counts.waiting),
+            "written": of(&counts.written),
+            "dropped": counts.dropped(),
+            "content_bytes": of(&counts.waiting_bytes),
+            "without_content": of(&counts.bodies_left_out),
+        });
+        fields.insert("request_log".to_owned(), requests);
+    }
+    let traces: Vec<Value> = gateway.exporters.counts().iter().map(|counts| collector(counts)).collect();
+    if let Some(fields) = queues.as_object_mut().filter(|_| !traces.is_empty()) {
+        fields.insert("traces".to_owned(), traces.into());
+    }
+    queues
+}
+
+/// What became of the traces for one collector.
+fn collector(counts: &Counts) -> Value {
+    let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
+    json!({
+        "collector": &*counts.collector,
+        "waiting": of(&counts.waiting),
+        "sent_spans": of(&counts.sent),
+        "dropped": of(&counts.dropped),
+        "failed_spans": of(&counts.failed),
+        "trouble": counts.trouble(),
+    })
+}
+
+fn moment(time: SystemTime) -> String {
+    let mut out = Vec::new();
+    write_rfc3339(time, &mut out);
+    String::from_utf8(out).unwrap_or_default()
 }
 
 /// 503 once the process was asked to end: told to those who still hold a connection; new ones are refused

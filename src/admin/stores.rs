@@ -30,6 +30,10 @@ pub fn details(gateway: &Gateway) -> Value {
         });
         fields.insert("ledger".to_owned(), ledger);
     }
+    if let (Some(log), Some(fields)) = (&gateway.requests, found.as_object_mut()) {
+        let well = log.requests.is_open() && log.requests.trouble().is_none();
+        fields.insert("requests".to_owned(), json!(if well { "ok" } else { "unavailable" }));
+    }
     found
 }
 
@@ -39,6 +43,12 @@ pub fn note(gateway: &Gateway) {
     let up = |name: &str, is: bool| metrics.up.with_label_values(&[name]).set(i64::from(is));
     if let Some(store) = &gateway.store {
         up("config", word(Some(store)) == "ok");
+    }
+    if let Some(log) = &gateway.requests {
+        up("requests", log.requests.is_open() && log.requests.trouble().is_none());
+    }
+    if let Some(log) = &gateway.requests {
+        up("requests", log.is_well());
     }
     let Some(kept) = &gateway.kept else { return };
     let keeping = &kept.keeping;

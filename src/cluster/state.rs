@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::redis::LinkError;
+use crate::telemetry::events::{Event, emit};
 
 /// What is known of Redis and of the others.
 #[derive(Debug, Default)]
@@ -43,12 +44,13 @@ impl State {
         self.latency_us.store(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
         if !self.reachable.swap(true, Ordering::Relaxed) {
             let gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner).take();
-            match gone {
+            let told = match gone {
                 Some((since, _)) => {
-                    log::info!("cluster: Redis is back after {} ms", since.elapsed().as_millis());
+                    format!("cluster: Redis is back after {} ms", since.elapsed().as_millis())
                 }
-                None => log::info!("cluster: Redis answers"),
-            }
+                None => "cluster: Redis answers".to_owned(),
+            };
+            emit(Event::ClusterBack { told: &told });
         }
     }
 
@@ -58,9 +60,7 @@ impl State {
         self.reachable.store(false, Ordering::Relaxed);
         let mut gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
         if gone.is_none() {
-            log::error!(
-                "cluster: Redis does not answer ({error}); this gateway goes on with what it has leased"
-            );
+            emit(Event::ClusterLost { why: &error.to_string() });
             *gone = Some((Instant::now(), error.to_string()));
         }
     }

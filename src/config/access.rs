@@ -15,6 +15,8 @@ pub struct Access {
     pub door: Door,
     /// The admin of the configuration.
     pub admin: Option<Account>,
+    /// Scrapes need a proof too.
+    pub metrics: bool,
     /// How long a session lasts.
     pub session: Duration,
     pub oidc: Option<Oidc>,
@@ -82,6 +84,7 @@ impl Default for Access {
         Self {
             door: Door::default(),
             admin: None,
+            metrics: false,
             session: Duration::from_secs(168 * 3600),
             oidc: None,
             origins: Origins::default(),

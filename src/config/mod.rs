@@ -26,6 +26,8 @@ pub mod secrets;
 pub mod snapshot;
 mod source;
 pub mod stores;
+pub mod telemetry;
+pub mod traces;
 mod validate;
 mod watch;
 

@@ -15,12 +15,15 @@ use super::problem::Problem;
 use super::raw;
 use super::snapshot::{Origin, Snapshot};
 use super::source::{Merged, Overlay, Slot, Source, combine, dotted_place, fingerprint, read};
+use crate::telemetry::events::{Event, emit};
 
 /// How reloading went so far.
 #[derive(Debug, Clone)]
 pub struct ReloadStatus {
     /// When the current snapshot was made.
     pub last_ok: SystemTime,
+    /// When the file was read last, however that went.
+    pub last_read: SystemTime,
     /// Every problem of the last reload, one per line; `None` when it succeeded.
     pub last_error: Option<String>,
     /// Successful reloads, the start not counted.
@@ -97,8 +100,9 @@ impl ConfigHolder {
         let seen = seen(&origin);
         let (file, overlay) = (Arc::new(read(&origin)?), Arc::default());
         let (loaded, merged) = combine(&file, &overlay, (&environment, 1))?;
+        let now = SystemTime::now();
         let status =
-            ReloadStatus { last_ok: SystemTime::now(), last_error: None, reloads_ok: 0, reloads_failed: 0 };
+            ReloadStatus { last_ok: now, last_read: now, last_error: None, reloads_ok: 0, reloads_failed: 0 };
         Ok(Self {
             origin,
             environment,
@@ -218,18 +222,20 @@ impl ConfigHolder {
                 let version = self.swap(loaded.snapshot, text);
                 let mut status = unpoisoned(&self.status);
                 status.last_ok = SystemTime::now();
+                status.last_read = status.last_ok;
                 status.last_error = None;
                 status.reloads_ok += 1;
-                log::info!("configuration reloaded, version {version}");
+                emit(Event::ConfigReloaded { version });
                 Ok(())
             }
             Err(problems) => {
                 for problem in &problems {
                     log::error!("{problem}");
                 }
-                log::error!("the configuration has {} problem(s); the old one stays", problems.len());
+                emit(Event::ConfigRejected { problems: problems.len() });
                 let mut status = unpoisoned(&self.status);
                 let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+                status.last_read = SystemTime::now();
                 status.last_error = Some(lines.join("\n"));
                 status.reloads_failed += 1;
                 Err(problems)

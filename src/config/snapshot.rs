@@ -22,6 +22,8 @@ use super::policy::{Policy, Priority, Recovery};
 use super::prices::{PriceRule, Pricing};
 use super::routing::Routing;
 use super::stores::Stores;
+use super::telemetry::{Label, Push};
+use super::traces::Traces;
 use crate::credential::Credential;
 use crate::egress::fetch;
 
@@ -91,6 +93,12 @@ pub struct Snapshot {
     pub pricing: Pricing,
     /// Read at start only.
     pub stores: Stores,
+    /// Everything configured that is secret: it must not stand in anything that is kept.
+    pub secrets: Vec<Secret>,
+    /// Where metrics are pushed.
+    pub push: Option<Push>,
+    /// Where traces go.
+    pub traces: Traces,
     /// Problems that do not stop the start: unset variables, features that are not active yet.
     pub warnings: Vec<String>,
     /// No provider was configured: the built-in mock answers.
@@ -128,10 +136,22 @@ pub struct Client {
     pub drop_excess_requests: bool,
     /// What a caller can raise its requests to.
     pub highest_priority: Priority,
-    /// Names of the original's `x-bf-prom-<label>` labels.
-    pub prometheus_labels: Vec<String>,
+    /// What callers say of themselves in the metrics.
+    pub prometheus_labels: Vec<Label>,
     /// Which files named by URL are fetched for providers that take no URLs.
     pub fetch: Arc<fetch::Policy>,
+    pub logging: Logging,
+}
+
+/// What is kept of requests.
+#[derive(Debug, Clone)]
+pub struct Logging {
+    /// Contents are, unless a virtual key or a request says otherwise.
+    pub content: bool,
+    /// Bytes that are kept of a body, on each side.
+    pub most_content: usize,
+    /// Headers that are kept as tags.
+    pub headers: Vec<http::HeaderName>,
 }
 
 /// One configured provider.
@@ -153,6 +173,8 @@ pub struct Provider {
     pub strategy: Strategy,
     /// All keys, the disabled ones with their reason. A keyless provider has one key without secret.
     pub keys: Vec<Arc<Key>>,
+    /// What it was sent and what it answered is kept too, where contents are.
+    pub keeps_raw: bool,
     /// What becomes of its streams that break: its own setting, else the one for all. `None`: nobody said.
     pub recovery: Option<Recovery>,
     pub network: Network,

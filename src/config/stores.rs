@@ -12,6 +12,17 @@ pub struct Stores {
     pub config: Option<Database>,
     /// The ledger, where it is not in the same place. `None`: it is, or there is none.
     pub ledger: Option<Database>,
+    /// The request log, which is kept where the ledger is; `None`: there is none.
+    pub requests: Option<RequestLog>,
+}
+
+/// How much of the request log is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestLog {
+    /// Bytes of its file, or of its tables; 0: as many as there are.
+    pub max_bytes: u64,
+    /// Milliseconds that a request is kept; 0: for ever.
+    pub kept_ms: u64,
 }
 
 /// One database.
@@ -50,6 +61,16 @@ pub enum SslMode {
 /// Nothing configured: a file of SQLite for all.
 impl Default for Stores {
     fn default() -> Self {
-        Self { config: Some(Database::Sqlite { path: None }), ledger: None }
+        Self {
+            config: Some(Database::Sqlite { path: None }),
+            ledger: None,
+            requests: Some(RequestLog::default()),
+        }
+    }
+}
+
+impl Default for RequestLog {
+    fn default() -> Self {
+        Self { max_bytes: 4096 << 20, kept_ms: 365 * 24 * 3_600_000 }
     }
 }

@@ -33,6 +33,18 @@ pub(super) fn validate_as(document: &Document, root: &Value, shape: &Value) -> V
     walker.problems
 }
 
+/// Every structural problem of a value that stands at `pointer` of the document: `shape` is its part of the schema `root`.
+#[must_use]
+pub(super) fn validate_part(
+    document: &Document,
+    (root, shape): (&Value, &Value),
+    (value, pointer): (&Value, &str),
+) -> Vec<Found> {
+    let mut walker = Walker { document, root, problems: Vec::new() };
+    walker.value(value, shape, pointer);
+    walker.problems
+}
+
 struct Walker<'a> {
     document: &'a Document,
     root: &'a Value,

@@ -75,18 +75,7 @@ impl Client {
     /// # Errors
     /// The system's certificates cannot be read, or an extra one is none.
     pub fn new(extra: &[Vec<u8>]) -> io::Result<Self> {
-        let mut roots = rustls::RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs()?);
-        for der in extra {
-            roots.add(der.clone().into()).map_err(io::Error::other)?;
-        }
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(io::Error::other)?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(Self { tls: Arc::new(config).into(), resolver: Arc::new(SystemResolver) })
+        Ok(Self { tls: Arc::new(tls(extra)?).into(), resolver: Arc::new(SystemResolver) })
     }
 
     /// The same client with other name resolution.
@@ -149,6 +138,23 @@ impl Resolve for SystemResolver {
     fn resolve<'a>(&'a self, host: &'a str, port: u16) -> Lookup<'a> {
         Box::pin(async move { Ok(tokio::net::lookup_host((host, port)).await?.collect()) })
     }
+}
+
+/// TLS that trusts the system's certificate authorities and `extra` (DER), over the program's one provider.
+///
+/// # Errors
+/// The system's certificates cannot be read, or an extra one is none.
+pub fn tls(extra: &[Vec<u8>]) -> io::Result<rustls::ClientConfig> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs()?);
+    for der in extra {
+        roots.add(der.clone().into()).map_err(io::Error::other)?;
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(io::Error::other)?;
+    Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
 
 /// Reads a body up to `limit` bytes; stops reading at the first byte more.

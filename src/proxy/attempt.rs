@@ -16,8 +16,10 @@ use translate::wire::bedrock_converse::Meter;
 use translate::wire::gemini::JsonArray;
 use translate::wire::{BadRequest, Observation};
 
+use super::clock::Clock;
 use super::closing::Closing;
 use super::coding::Inflater;
+use super::content::Pieces;
 use super::exchange::Call;
 use super::prediction::{Place, Running};
 use super::unread::Unread;
@@ -30,6 +32,7 @@ use crate::config::snapshot::{BaseUrl, Key, Provider};
 use crate::route::endpoint::{Operation, stored};
 use crate::route::plan::Step;
 use crate::telemetry::access_log::AttemptRecord;
+use crate::telemetry::metrics::Pauses;
 use crate::upstream::backend::Visit;
 use crate::upstream::capacity::Slot;
 use crate::upstream::health::Ticket;
@@ -43,6 +46,8 @@ pub struct Attempt {
     pub limits: Timeouts,
     pub upstream: Upstream,
     pub clock: Clock,
+    /// Of its span, where it is recorded.
+    pub span_id: u64,
     /// Status of the provider's answer; 0 before it came.
     pub status: u16,
     /// Its whole request was on its way: from there on the provider may bill it.
@@ -86,6 +91,8 @@ pub struct Attempt {
     pub stake: Option<Arc<Stake>>,
     /// Its request was sent by another task: what Pingora sends goes nowhere.
     pub handed: bool,
+    /// What the provider sent, where that is kept.
+    pub raw: Option<Box<Pieces>>,
 }
 
 /// What goes to the provider.
@@ -108,23 +115,6 @@ impl Upstream {
     pub fn made(target: Target, body: impl Into<Bytes>, losses: Losses) -> Self {
         let body = body.into();
         Self { target, body, losses, relay: false, usage_is_ours: false, betas: None, task: None }
-    }
-}
-
-/// When things happened.
-#[derive(Debug, Clone, Copy)]
-pub struct Clock {
-    pub began: Instant,
-    pub first_token: Option<Instant>,
-}
-
-impl Clock {
-    /// The first token of the answer is here; `ticket` is the attempt's.
-    pub fn token_came(&mut self, ticket: Option<&Ticket>) {
-        if self.first_token.is_none() {
-            self.first_token = Some(Instant::now());
-            ticket.into_iter().for_each(Ticket::first_token);
-        }
     }
 }
 
@@ -187,6 +177,8 @@ pub struct Streaming {
     pub whole: bool,
     /// It broke, and another attempt is to go on with it: what still comes is nobody's.
     pub broken: bool,
+    /// The time between its pieces.
+    pub pauses: Pauses,
 }
 
 impl Streaming {
@@ -194,7 +186,8 @@ impl Streaming {
     #[must_use]
     pub fn new(pipe: StreamPipe, list: Option<JsonArray>, closing: Closing, whole: bool) -> Self {
         let held = Vec::new();
-        Self { pipe, held, list, closing, released: false, ended: false, whole, broken: false }
+        let pauses = Pauses::default();
+        Self { pipe, held, list, closing, released: false, ended: false, whole, broken: false, pauses }
     }
 
     /// From here on everything goes out as it comes: what was held stands before `out`.
@@ -205,6 +198,15 @@ impl Streaming {
             held.append(out);
             *out = held;
         }
+    }
+
+    /// Now; a piece of the stream came then, if one did.
+    pub fn moment(&mut self, came: bool) -> Instant {
+        let now = Instant::now();
+        if came {
+            self.pauses.piece(now);
+        }
+        now
     }
 
     /// What goes out, in the form the caller wants: events, or one list of them.
@@ -228,7 +230,8 @@ impl Attempt {
             model: Arc::clone(&step.model),
             limits: limits.at(&step.provider.network),
             upstream,
-            clock: Clock { began: Instant::now(), first_token: None },
+            clock: Clock::starts(),
+            span_id: fastrand::u64(1..),
             status: 0,
             asked: false,
             upstream_request_id: None,
@@ -252,6 +255,7 @@ impl Attempt {
             charge: None,
             stake: None,
             handed: false,
+            raw: None,
         }
     }
 
@@ -295,6 +299,7 @@ impl Attempt {
     /// The record of this attempt. `outcome` is `success` or a fault's label.
     #[must_use]
     pub fn record(&self, outcome: &'static str, reason: Option<&str>) -> AttemptRecord {
+        let now = Instant::now();
         AttemptRecord {
             provider: Arc::clone(&self.provider.name),
             model: Arc::clone(&self.model),
@@ -302,9 +307,11 @@ impl Attempt {
             backend: self.backend.as_ref().map(|backend| Arc::clone(&backend.name)),
             outcome,
             status: (self.status != 0).then_some(self.status),
-            latency_ms: millis(self.clock.began),
+            latency_ms: self.clock.took_ms(now),
             reason: reason.map(AttemptRecord::shorten),
             spent: None,
+            phases: self.clock.phases(now),
+            span_id: self.span_id,
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::config::snapshot::Key;
 use crate::route::endpoint::Operation;
 use crate::route::plan::Step;
 use crate::telemetry::access_log::AttemptRecord;
+use crate::telemetry::record::AttemptPhases;
 use crate::upstream::capacity::Free;
 use crate::upstream::select::Choice;
 use crate::upstream::target;
@@ -103,6 +104,8 @@ fn estimate(exchange: &mut Exchange, call: &mut Call, step: &Step) -> Result<Rep
         latency_ms: millis(exchange.started),
         reason: None,
         spent: None,
+        phases: AttemptPhases::default(),
+        span_id: 0,
     });
     let named = |name| HeaderName::from_static(name);
     let reply = Reply::json(200, body)

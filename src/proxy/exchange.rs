@@ -1,15 +1,18 @@
 //! One downstream request for its whole life: Pingora's CTX.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use translate::loss::Losses;
 use translate::relay::Peek;
 
 use super::attempt::Attempt;
+use super::clock::Marks;
+use super::content::Kept;
 use super::fault::Fault;
 use super::hedge::Rival;
+use super::known::Known;
 use super::lease::Lease;
 use super::queue::Granted;
 use super::replay::Stage;
@@ -22,13 +25,23 @@ use crate::route::endpoint::Endpoint;
 use crate::route::plan::{Plan, Step};
 use crate::telemetry::access_log::AttemptRecord;
 use crate::telemetry::metrics::InFlight;
+use crate::telemetry::record::Trace;
 use crate::upstream::select::Cursor;
 
 /// Everything one request needs to remember.
 pub struct Exchange {
     pub started: Instant,
+    /// The same on the wall's clock.
+    pub started_at: SystemTime,
+    pub marks: Marks,
+    /// What is known of it before there is a call, and kept where there never is one.
+    pub known: Known,
+    /// Its contents, where they are kept.
+    pub content: Option<Box<Kept>>,
     /// The caller's `x-request-id`, or one of ours.
     pub request_id: Box<str>,
+    /// The trace it belongs to.
+    pub trace: Option<Arc<Trace>>,
     /// Loaded once, kept to the end.
     pub snapshot: Option<Arc<Snapshot>>,
     /// What answers cost.
@@ -45,6 +58,8 @@ pub struct Exchange {
     pub queued: Option<Duration>,
     /// All attempts that ended, in order, and the running one once it ends.
     pub attempts: Vec<AttemptRecord>,
+    /// Attempts that failed.
+    pub tried: u32,
     /// The second attempt beside the running one.
     pub rival: Option<Box<Rival>>,
     /// Its second attempt was made.
@@ -103,6 +118,8 @@ pub struct Call {
     pub lease: Lease,
     /// How large it is, once that was asked.
     pub size: Option<Size>,
+    /// That of its exchange.
+    pub trace: Option<Arc<Trace>>,
 }
 
 impl Call {
@@ -119,7 +136,12 @@ impl Exchange {
     pub fn new() -> Self {
         Self {
             started: Instant::now(),
+            started_at: SystemTime::now(),
+            marks: Marks::default(),
+            known: Known::default(),
+            content: None,
             request_id: Box::default(),
+            trace: None,
             snapshot: None,
             prices: None,
             caller: None,
@@ -128,6 +150,7 @@ impl Exchange {
             granted: None,
             queued: None,
             attempts: Vec::new(),
+            tried: 0,
             rival: None,
             hedged: false,
             fault: None,
@@ -139,15 +162,22 @@ impl Exchange {
     }
 
     /// From now on we wait for somebody else.
-    pub fn wait(&mut self) {
-        self.waiting = Some(Instant::now());
+    pub fn wait(&mut self) -> Instant {
+        *self.waiting.insert(Instant::now())
     }
 
-    /// It is our turn again.
-    pub fn work(&mut self) {
-        if let Some(since) = self.waiting.take() {
-            self.waited = self.waited.saturating_add(since.elapsed());
-        }
+    /// It is our turn again: the moment, where we waited.
+    pub fn work(&mut self) -> Option<Instant> {
+        let since = self.waiting.take()?;
+        let now = Instant::now();
+        self.waited = self.waited.saturating_add(now.saturating_duration_since(since));
+        Some(now)
+    }
+
+    /// Since when we wait, while we do.
+    #[must_use]
+    pub fn waits_since(&self) -> Option<Instant> {
+        self.waiting
     }
 
     /// What we took for waiting was our own work after all.
@@ -166,8 +196,21 @@ impl Exchange {
     /// Time in the gateway less time waiting for sockets.
     #[must_use]
     pub fn overhead(&self) -> Duration {
+        self.overhead_of(self.started.elapsed())
+    }
+
+    /// The same, where it `took` so long.
+    #[must_use]
+    pub fn overhead_of(&self, took: Duration) -> Duration {
         let waiting = self.waiting.map_or(Duration::ZERO, |since| since.elapsed());
-        self.started.elapsed().saturating_sub(self.waited).saturating_sub(waiting)
+        took.saturating_sub(self.waited).saturating_sub(waiting)
+    }
+
+    /// This goes to the caller: a piece of the answer's body.
+    pub fn goes(&mut self, piece: Option<&Bytes>) {
+        if let (Some(kept), Some(piece)) = (self.content.as_mut(), piece) {
+            kept.goes(piece);
+        }
     }
 
     /// The answer's body carries `extra_fields`.

@@ -45,7 +45,9 @@ async fn send_held(session: &mut Session, exchange: &mut Exchange) {
     if let Some(call) = exchange.call.as_ref() {
         call.stage.leave();
     }
-    let body = HttpTask::Body(Some(last_bytes(exchange)), true);
+    let bytes = last_bytes(exchange);
+    exchange.goes(Some(&bytes));
+    let body = HttpTask::Body(Some(bytes), true);
     if let Err(error) = session.downstream_session.response_duplex_vec(vec![body]).await {
         log::debug!("request {}: the caller did not take the answer: {error}", exchange.request_id);
     }
@@ -87,6 +89,7 @@ async fn end_stream(session: &mut Session, exchange: &mut Exchange) {
     let bytes = recovery::last_words(exchange).map_or_else(|| last_bytes(exchange), Bytes::from);
     // An empty chunk would be the end of the body, and the end would come twice.
     let bytes = (!bytes.is_empty()).then_some(bytes);
+    exchange.goes(bytes.as_ref());
     if let Err(error) = session.write_response_body(bytes, true).await {
         log::debug!("request {}: the caller did not take the end: {error}", exchange.request_id);
     }

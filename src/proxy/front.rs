@@ -29,7 +29,7 @@ use translate::wire::openai_chat::OpenAiChat;
 
 use super::fault::Fault;
 use super::replay::{self, Stage};
-use super::{Proxy, request_filter};
+use super::{Proxy, request_id};
 
 thread_local! {
     /// The way back for the session whose head was just read. Set and taken within one poll: Pingora does
@@ -169,7 +169,7 @@ async fn refuse(session: &mut HttpSession, error: &Error) {
         log::debug!("a connection ended before its request: {error}");
         return;
     }
-    let id = request_filter::random_id();
+    let id = request_id::made(std::time::SystemTime::now());
     let fault = unreadable(error);
     log::info!("request {id} could not be read: {}", fault.failure.message);
     if let Err(error) = answer(session, &fault, &id).await {

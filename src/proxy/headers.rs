@@ -33,8 +33,6 @@ impl Forward {
                 if let Some(name) = allowed_extra(extra).filter(|_| own_key || !names_account(extra)) {
                     chosen.always.push((name, value.clone()));
                 }
-            } else if matches!(text, "traceparent" | "tracestate") {
-                chosen.always.push((name.clone(), value.clone()));
             } else if belongs_to(text, dialect) || (own_key && names_account(text)) {
                 chosen.same_wire.push((name.clone(), value.clone()));
             }
@@ -48,7 +46,7 @@ impl Forward {
         let kept = headers.iter().filter(|(name, _)| {
             let text = name.as_str();
             let ours = text.starts_with("x-bf-") || (names_account(text) && !own_key);
-            text == "content-type" || text == "accept" || (!ours && passes_up(text))
+            text == "content-type" || text == "accept" || (!ours && !traces(text) && passes_up(text))
         });
         Self {
             always: kept.map(|(name, value)| (name.clone(), value.clone())).collect(),
@@ -146,6 +144,11 @@ pub fn survives_translation(name: &str) -> bool {
     let limits = name.contains("ratelimit") || name.contains("rate-limit");
     let id = name.ends_with("request-id") || name.ends_with("requestid");
     limits || id || name.starts_with("retry-after") || name == "x-should-retry"
+}
+
+/// Written anew for each attempt: see `trace`.
+fn traces(name: &str) -> bool {
+    matches!(name, "traceparent" | "tracestate")
 }
 
 fn belongs_to(name: &str, dialect: Wire) -> bool {
@@ -255,10 +258,11 @@ mod tests {
             ("anthropic-version", "2023-06-01"),
             ("traceparent", "00-1-2-01"),
             ("x-bf-eh-x-team", "blue"),
+            ("x-bf-eh-x-room", "7"),
         ]);
         let forward = Forward::choose(&caller, Wire::Anthropic, false);
-        assert_eq!(names(&forward, true), ["traceparent", "x-team", "anthropic-version"]);
-        assert_eq!(names(&forward, false), ["traceparent", "x-team"]);
+        assert_eq!(names(&forward, true), ["x-team", "x-room", "anthropic-version"]);
+        assert_eq!(names(&forward, false), ["x-team", "x-room"]);
     }
 
     #[test]

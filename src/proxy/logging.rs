@@ -9,11 +9,12 @@ use pingora_error::Error;
 use pingora_proxy::Session;
 use translate::ir::Usage;
 
-use super::attempt::{Answer, Attempt, Upstream, millis};
+use super::attempt::{Answer, Attempt, Upstream};
 use super::exchange::Exchange;
-use super::{Gateway, cost, hedge, queue, recovery, replay};
+use super::{Gateway, cost, hedge, measure, queue, record, recovery, replay};
+use crate::account::charge::Charge;
 use crate::auth::Caller;
-use crate::telemetry::access_log::{ErrorField, RequestLine};
+use crate::telemetry::access_log;
 use crate::telemetry::metrics::Series;
 
 /// Notes how it went. Always called, except when a filter panicked.
@@ -34,27 +35,31 @@ pub fn run(gateway: &Gateway, session: &mut Session, _error: Option<&Error>, exc
         super::retry::note(gateway, exchange, &fault, false);
     }
     let estimated = exchange.attempts.last().is_some_and(|last| last.outcome == super::count::ESTIMATED);
-    if estimated {
+    let settled = if estimated {
         if exchange.attempts.len() > 1 {
             series(gateway, exchange).requests.inc();
         }
-        line(gateway, session, exchange, None);
-        by_caller(gateway, exchange, None);
+        None
     } else if exchange.call.is_some() {
         let series = series(gateway, exchange);
         let settled = settle(exchange);
         observe(gateway, exchange, &series, settled.as_ref());
         recovery::count(gateway, exchange);
         gateway.metrics.overhead.observe(overhead.as_secs_f64());
-        let settled = with_spent(exchange, settled);
-        by_caller(gateway, exchange, settled.as_ref());
-        line(gateway, session, exchange, settled.as_ref());
+        with_spent(exchange, settled)
     } else if exchange.fault.is_some() {
         gateway.metrics.errors.with_label_values(&["none", error_label(exchange)]).inc();
-        line(gateway, session, exchange, None);
-        by_caller(gateway, exchange, None);
-    }
+        None
+    } else {
+        // Answered here: none of a caller's requests.
+        measure::request(gateway, session, exchange);
+        exchange.in_flight = None;
+        return;
+    };
+    by_caller(gateway, session, exchange, settled.as_ref());
+    measure::request(gateway, session, exchange);
     close(exchange);
+    leave(gateway, session, exchange, settled);
     exchange.in_flight = None;
 }
 
@@ -69,12 +74,19 @@ fn close(exchange: &Exchange) {
 
 /// What the answering attempt consumed.
 #[derive(Default)]
-struct Settled {
-    usage: Option<Usage>,
-    estimated: bool,
+pub(super) struct Settled {
+    pub usage: Option<Usage>,
+    pub estimated: bool,
     /// Nobody knows what all of it cost.
-    unpriced: bool,
-    cost_nanos: Option<u64>,
+    pub unpriced: bool,
+    pub charge: Option<Box<Charge>>,
+}
+
+impl Settled {
+    /// What the answer cost, in nano-dollars.
+    fn cost_nanos(&self) -> Option<u64> {
+        self.charge.as_ref().map(|charge| charge.nanos)
+    }
 }
 
 /// The series of the target that answered, or was tried last.
@@ -119,7 +131,7 @@ fn settle(exchange: &mut Exchange) -> Option<Settled> {
     if answered {
         exchange.attempts.push(attempt.record("success", None));
     }
-    Some(Settled { usage, estimated, unpriced, cost_nanos: charge.map(|charge| charge.nanos) })
+    Some(Settled { usage, estimated, unpriced, charge: charge.map(Box::new) })
 }
 
 /// What a status alone tells.
@@ -195,7 +207,10 @@ fn observe(gateway: &Gateway, exchange: &Exchange, series: &Series, settled: Opt
             let provider = exchange.attempts.last().map_or("none", |record| &*record.provider);
             gateway.metrics.errors.with_label_values(&[provider, fault.label()]).inc();
         }
-        None => series.succeeded.inc(),
+        None => {
+            series.succeeded.inc();
+            measure::answered(gateway, exchange);
+        }
     }
     if let Some(at) = first_token(exchange) {
         series.ttft.observe(at.saturating_duration_since(exchange.started).as_secs_f64());
@@ -203,21 +218,30 @@ fn observe(gateway: &Gateway, exchange: &Exchange, series: &Series, settled: Opt
     if let Some(attempt) = attempt
         && let Some(skipped) = attempt.seen().map(|seen| seen.skipped).filter(|n| *n > 0)
     {
-        gateway.metrics.skipped.with_label_values(&[&*attempt.provider.name]).inc_by(u64::from(skipped));
+        gateway
+            .metrics
+            .streams
+            .skipped
+            .with_label_values(&[&*attempt.provider.name])
+            .inc_by(u64::from(skipped));
     }
     let Some(settled) = settled else { return };
     let tokens = settled.usage.map(|usage| usage.total());
-    hedge::learn(gateway, exchange, settled.cost_nanos, tokens);
-    tally(series, settled.usage.as_ref(), settled.cost_nanos);
+    hedge::learn(gateway, exchange, settled.cost_nanos(), tokens);
+    tally(series, settled.usage.as_ref(), settled.cost_nanos());
     if settled.unpriced {
         series.unpriced.inc();
     }
 }
 
 /// The same for whoever called, over all attempts.
-fn by_caller(gateway: &Gateway, exchange: &Exchange, settled: Option<&Settled>) {
-    let Some(caller) = &exchange.caller else { return };
-    let series = gateway.metrics.callers.of(&caller.who());
+fn by_caller(gateway: &Gateway, session: &Session, exchange: &Exchange, settled: Option<&Settled>) {
+    let who = exchange.caller.as_ref().map(Caller::who);
+    if who.is_none() && exchange.call.is_none() {
+        return;
+    }
+    let headers = &session.req_header().headers;
+    let Some(series) = gateway.metrics.callers.of(who.as_ref(), headers) else { return };
     series.requests.inc();
     if exchange.fault.is_some() {
         series.errors.inc();
@@ -226,14 +250,14 @@ fn by_caller(gateway: &Gateway, exchange: &Exchange, settled: Option<&Settled>) 
         series.input_tokens.inc_by(usage.input_total());
         series.output_tokens.inc_by(usage.output);
     }
-    let nanos = cost::total(&exchange.attempts, settled.and_then(|settled| settled.cost_nanos));
+    let nanos = cost::total(&exchange.attempts, settled.and_then(Settled::cost_nanos));
     // For dashboards: the exact amount is in the log line.
     #[expect(clippy::cast_precision_loss, reason = "Prometheus values are floats")]
     series.cost.inc_by(nanos.unwrap_or(0) as f64 / 1e9);
 }
 
 /// When the caller had the first token, whichever attempt it was of.
-fn first_token(exchange: &Exchange) -> Option<Instant> {
+pub(super) fn first_token(exchange: &Exchange) -> Option<Instant> {
     let before = exchange.call.as_deref().and_then(|call| call.recovery.first_token);
     before.or_else(|| exchange.attempt.as_deref()?.clock.first_token)
 }
@@ -252,48 +276,12 @@ pub fn tally(series: &Series, usage: Option<&Usage>, cost_nanos: Option<u64>) {
     }
 }
 
-fn line(gateway: &Gateway, session: &Session, exchange: &Exchange, settled: Option<&Settled>) {
-    if !log::log_enabled!(target: crate::telemetry::logger::REQUEST, log::Level::Info) {
-        return;
-    }
-    let attempt = exchange.attempt.as_deref();
-    let last = exchange.attempts.last();
-    let usage = settled.and_then(|settled| settled.usage);
-    let call = exchange.call.as_deref();
-    let first_token = first_token(exchange);
-    RequestLine {
-        msg: if exchange.fault.is_none() { "request completed" } else { "request failed" },
-        provider: last.map(|record| &*record.provider),
-        model: last.map(|record| &*record.model),
-        duration_ms: millis(exchange.started),
-        tokens: usage.map(|usage| usage.total()),
-        cache_hit: false,
-        status: exchange.status,
-        request_id: &exchange.request_id,
-        path: session.req_header().uri.path(),
-        stream: call.is_some_and(|call| call.stream),
-        model_requested: call.map(|call| &*call.model_asked),
-        key: last.and_then(|record| record.key.as_deref()),
-        input_tokens: usage.map(|usage| usage.input_total()),
-        output_tokens: usage.map(|usage| usage.output),
-        usage_estimated: settled.is_some_and(|settled| settled.estimated),
-        unpriced: settled.is_some_and(|settled| settled.unpriced)
-            || exchange.attempts.iter().any(|record| record.spent.is_some_and(|spent| spent.unpriced)),
-        cost_nanos: cost::total(&exchange.attempts, settled.and_then(|settled| settled.cost_nanos)),
-        ttft_ms: first_token.map(|at| {
-            u64::try_from(at.saturating_duration_since(exchange.started).as_millis()).unwrap_or(u64::MAX)
-        }),
-        queued_ms: exchange.queued.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
-        overhead_us: u64::try_from(exchange.overhead().as_micros()).unwrap_or(u64::MAX),
-        attempts: &exchange.attempts,
-        upstream_request_id: attempt.and_then(|attempt| attempt.upstream_request_id.as_deref()),
-        error: exchange
-            .fault
-            .as_ref()
-            .map(|fault| ErrorField { kind: fault.label(), message: &fault.failure.message }),
-        rule: call.and_then(|call| call.plan.policy.rule.as_deref()),
-        caller: exchange.caller.as_ref().map(Caller::who),
-        mirror_of: None,
-    }
-    .write(&gateway.log);
+/// Writes the request down: the log line, and the record for whoever observes.
+fn leave(gateway: &Gateway, session: &Session, exchange: &mut Exchange, settled: Option<Settled>) {
+    let head = session.req_header();
+    let sent = u64::try_from(session.downstream_session.body_bytes_sent()).unwrap_or(u64::MAX);
+    let ended = record::Ended { headers: &head.headers, path: head.uri.path(), sent };
+    let record = record::of(&ended, exchange, settled);
+    access_log::write(&record, &gateway.log);
+    gateway.observer.tell(record);
 }

@@ -16,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use translate::ir::FailureKind;
 
-use super::attempt::{Attempt, millis, prepare};
+use super::attempt::{Attempt, prepare};
 use super::cost::Rates;
 use super::exchange::{Call, Exchange};
 use super::fault::Fault;
@@ -24,23 +24,23 @@ use super::headers::Forward;
 use super::lease::Lease;
 use super::recovery::Recovery;
 use super::replay::{Limit, Stage};
-use super::request_filter::random_id;
 use super::upstream_peer::{nothing_left, proven};
 use super::{
-    Gateway, cost, media, prediction, queue, response_body_filter, servers, upstream_request_filter,
-    upstream_response_filter,
+    Gateway, cost, media, prediction, queue, record, request_id, response_body_filter, servers, trace,
+    upstream_request_filter, upstream_response_filter,
 };
-use crate::account::charge::Charge;
 use crate::account::prices::Prices;
 use crate::account::settle::Tab;
 use crate::config::snapshot::{Key, Snapshot};
+use crate::observe::Observer;
 use crate::route::plan::{Copied, Keys, Plan, Step};
-use crate::telemetry::access_log::{ErrorField, RequestLine};
+use crate::telemetry::access_log;
 use crate::telemetry::logger::Sink;
 use crate::telemetry::metrics::Rules;
 use crate::upstream::ask::{Asker, Question};
 use crate::upstream::capacity::Slot;
 use crate::upstream::select::{Choice, Cursor, Wish};
+use crate::upstream::steps::Seen;
 
 /// Copies under way at once; more are dropped.
 const MOST: usize = 32;
@@ -67,6 +67,7 @@ pub fn begin(gateway: &Gateway, exchange: &Exchange, call: &Call, path: &str) {
     }
     let Ok(place) = Arc::clone(&gateway.mirrors.0).try_acquire_owned() else { return dropped() };
     let mut call = copy(call, copied, snapshot);
+    call.trace = trace::of_a_copy(exchange.trace.as_ref());
     let rates = Rates::of(gateway, snapshot, call.endpoint, call.stream);
     if call.plan.steps.iter().any(|step| rates.denies(step)) {
         return dropped();
@@ -81,6 +82,7 @@ pub fn begin(gateway: &Gateway, exchange: &Exchange, call: &Call, path: &str) {
         mock,
         asker: Arc::clone(&gateway.asker),
         log: Arc::clone(&gateway.log),
+        observer: Arc::clone(&gateway.observer),
         metrics: gateway.metrics.rules.clone(),
         prices: Arc::clone(&gateway.prices),
         // Nobody asked for it: it counts for the provider and the model only.
@@ -117,6 +119,7 @@ fn copy(call: &Call, copied: &Copied, snapshot: &Snapshot) -> Call {
         tab: None,
         lease: Lease::default(),
         size: None,
+        trace: None,
         forward,
     }
 }
@@ -142,6 +145,7 @@ struct Shadow {
     mock: Option<SocketAddr>,
     asker: Arc<Asker>,
     log: Arc<Sink>,
+    observer: Arc<Observer>,
     metrics: Rules,
     prices: Arc<Prices>,
     tab: Tab,
@@ -152,14 +156,15 @@ struct Shadow {
 impl Shadow {
     async fn run(self, snapshot: Arc<Snapshot>, call: Call, step: Step, key: Arc<Key>) {
         let mut exchange = Exchange::new();
-        exchange.request_id = random_id();
+        exchange.request_id = request_id::made(exchange.started_at);
         exchange.snapshot = Some(snapshot);
         exchange.prices = Some(Arc::clone(&self.prices));
+        exchange.known.came(&call.body);
         exchange.call = Some(Box::new(call));
         if let Err(fault) = self.answer(&mut exchange, &step, &key).await {
             exchange.fault = Some(fault);
         }
-        self.tell(&exchange, &step, &key);
+        self.tell(&mut exchange, &step, &key);
     }
 
     /// Asks and reads, with the checks of any answer.
@@ -172,6 +177,7 @@ impl Shadow {
         let upstream = prepare(call, step, key)
             .map_err(|bad| Fault::request(FailureKind::InvalidRequest, 400, bad.message).param(&bad.path))?;
         let mut attempt = Attempt::new(step, key, &call.plan.policy.limits, upstream);
+        attempt.clock.of(call.stage.began());
         attempt.backend = call.cursor.backend.clone();
         if prediction::needed(call, &attempt) {
             let message = "answers that are jobs are not copied";
@@ -181,7 +187,11 @@ impl Shadow {
         let within = if call.stream { LONGEST_STREAM } else { attempt.limits.request };
         exchange.attempt = Some(Box::new(attempt));
         let question = self.question(exchange)?;
-        let answered = timeout(within, self.asker.ask(&question)).await;
+        let seen = Seen::default();
+        let answered = timeout(within, self.asker.ask_seen(&question, &seen)).await;
+        if let Some(attempt) = exchange.attempt.as_mut() {
+            attempt.clock.steps = seen.so_far();
+        }
         let answered = answered.map_err(|_| Fault::deadline(Limit::Request, within.as_millis()))?;
         let answered = answered.map_err(|why| Fault::new(FaultClass::ConnectFailed, why.to_string()))?;
         let mut head = answered.head;
@@ -207,8 +217,11 @@ impl Shadow {
     }
 
     /// One line in the log, and the counters of copies.
-    fn tell(&self, exchange: &Exchange, step: &Step, key: &Key) {
-        let attempt = exchange.attempt.as_deref();
+    fn tell(&self, exchange: &mut Exchange, step: &Step, key: &Key) {
+        let mut attempt = exchange.attempt.take();
+        // It was read when all of it was there: nobody knows when its first token was.
+        attempt.iter_mut().for_each(|attempt| attempt.clock.first_token = None);
+        let attempt = attempt.as_deref();
         let outcome = if exchange.fault.is_none() { "success" } else { "failed" };
         self.metrics.mirrored.with_label_values(&[&*self.rule, outcome]).inc();
         let usage = attempt.and_then(|attempt| Attempt::usage_in(&attempt.answer, attempt.told_usage));
@@ -216,7 +229,7 @@ impl Shadow {
         let charge = consumed.and_then(|(attempt, usage)| cost::of(exchange, attempt, &usage));
         let unpriced =
             consumed.is_some_and(|(attempt, _)| cost::is_unpriced(exchange, attempt, charge.as_ref()));
-        let cost_nanos = charge.map(|Charge { nanos, .. }| nanos);
+        let cost_nanos = charge.as_ref().map(|charge| charge.nanos);
         if let Some(nanos) = cost_nanos {
             // For dashboards: the exact amount is in the log line.
             #[expect(clippy::cast_precision_loss, reason = "Prometheus values are floats")]
@@ -228,38 +241,24 @@ impl Shadow {
         }
         let label = exchange.fault.as_ref().map_or("success", Fault::label);
         let reason = exchange.fault.as_ref().map(|fault| fault.failure.message.as_str());
-        let attempts: Vec<_> = attempt.map(|attempt| attempt.record(label, reason)).into_iter().collect();
-        RequestLine {
-            msg: if exchange.fault.is_none() { "copy completed" } else { "copy failed" },
-            provider: Some(&step.provider.name),
-            model: Some(&step.model),
-            duration_ms: millis(exchange.started),
-            tokens: usage.map(|usage| usage.total()),
-            cache_hit: false,
-            status: attempt.map_or(0, |attempt| attempt.status),
-            request_id: &exchange.request_id,
-            path: &self.path,
-            stream: exchange.call.as_ref().is_some_and(|call| call.stream),
-            model_requested: exchange.call.as_ref().map(|call| &*call.model_asked),
-            key: key.secret.is_some().then_some(&*key.name),
-            input_tokens: usage.map(|usage| usage.input_total()),
-            output_tokens: usage.map(|usage| usage.output),
-            usage_estimated: false,
-            queued_ms: None,
-            cost_nanos,
-            unpriced,
-            ttft_ms: None,
-            overhead_us: 0,
-            attempts: &attempts,
-            upstream_request_id: attempt.and_then(|attempt| attempt.upstream_request_id.as_deref()),
-            error: exchange
-                .fault
-                .as_ref()
-                .map(|fault| ErrorField { kind: fault.label(), message: &fault.failure.message }),
-            rule: Some(&self.rule),
-            caller: None,
-            mirror_of: Some(&self.of),
-        }
-        .write(&self.log);
+        exchange.attempts.extend(attempt.map(|attempt| attempt.record(label, reason)));
+        exchange.status = attempt.map_or(0, |attempt| attempt.status);
+        let mut record = record::begun(exchange);
+        record.path = self.path.clone();
+        record.provider = Some(step.provider.name.clone());
+        record.model = Some(step.model.clone());
+        record.key = key.secret.is_some().then(|| key.name.clone());
+        record.upstream_request_id = attempt.and_then(|attempt| attempt.upstream_request_id.clone());
+        record.attempts = std::mem::take(&mut exchange.attempts);
+        record.usage = usage;
+        record.cost_nanos = cost_nanos;
+        record.unpriced = unpriced;
+        record.charge = charge.map(Box::new);
+        record.decision.rule = Some(self.rule.clone());
+        // A copy has nobody who waits for it: none of its time is the gateway's.
+        record.overhead_us = 0;
+        record.mirror_of = Some(self.of.clone());
+        access_log::write(&record, &self.log);
+        self.observer.tell(record);
     }
 }

@@ -6,8 +6,10 @@ mod administration;
 mod admit;
 pub mod attempt;
 mod body;
+mod clock;
 mod closing;
 mod coding;
+mod content;
 mod cost;
 mod count;
 mod cursor;
@@ -15,22 +17,27 @@ pub mod exchange;
 mod extra_fields;
 mod fail_to_proxy;
 pub mod fault;
+mod flight;
 pub mod front;
 pub mod grants;
 pub mod headers;
 mod hedge;
 mod invoke;
+mod known;
 mod lease;
 mod logging;
+mod measure;
 mod media;
 mod mirror;
 mod passthrough;
 mod prediction;
 mod queue;
+mod record;
 mod recovery;
 mod replay;
 mod request_body_filter;
 pub mod request_filter;
+mod request_id;
 mod reserve;
 pub mod respond;
 mod response_body_filter;
@@ -40,6 +47,7 @@ mod rules;
 mod servers;
 mod signature;
 mod tasks;
+mod trace;
 mod unread;
 mod upstream_peer;
 mod upstream_request_filter;
@@ -69,11 +77,18 @@ use crate::auth::Directory;
 use crate::cluster::Cluster;
 use crate::config::ConfigHolder;
 use crate::mock::Mock;
+use crate::observe::Observer;
+use crate::observe::explain::Recent;
+use crate::observe::live::Hub;
+use crate::observe::log::RequestLog;
+use crate::observe::sums::Sums;
+use crate::observe::traces::Exporters;
 use crate::route::cache::Routes;
 use crate::store::Store;
 use crate::store::keep::Kept;
 use crate::telemetry::logger::Sink;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::redact::Redactors;
 use crate::upstream::ask::Asker;
 use crate::upstream::backend::Groups;
 use crate::upstream::capacity::Capacity;
@@ -99,6 +114,10 @@ pub struct Gateway {
     pub store: Option<Arc<Store>>,
     /// The ledger; `None`: what was spent is forgotten with the process.
     pub kept: Option<Kept>,
+    /// The request log; `None`: there is none.
+    pub requests: Option<Arc<RequestLog>>,
+    /// Requests added up.
+    pub sums: Arc<Sums>,
     pub health: Arc<Registry>,
     /// Other gateways that count with this one.
     pub cluster: Option<Cluster>,
@@ -110,6 +129,16 @@ pub struct Gateway {
     pub groups: Arc<Groups>,
     pub metrics: Metrics,
     pub log: Arc<Sink>,
+    /// Where requests leave what is known of them.
+    pub observer: Arc<Observer>,
+    /// The latest of them.
+    pub recent: Arc<Recent>,
+    /// Takes secrets out of what is kept.
+    pub redactors: Arc<Redactors>,
+    /// Where those come in who watch.
+    pub hub: Arc<Hub>,
+    /// Collectors of traces.
+    pub exporters: Arc<Exporters>,
     /// Copies of requests for another model.
     pub mirrors: Mirrors,
     /// Runs what no caller waits for.
@@ -158,10 +187,10 @@ impl ProxyHttp for Proxy {
         _peer: &HttpPeer,
         #[cfg(unix)] _fd: std::os::unix::io::RawFd,
         #[cfg(windows)] _sock: std::os::windows::io::RawSocket,
-        _digest: Option<&Digest>,
+        digest: Option<&Digest>,
         exchange: &mut Exchange,
     ) -> Result<()> {
-        upstream_peer::connected(exchange, reused);
+        clock::connected(exchange, reused, digest);
         Ok(())
     }
 
@@ -201,6 +230,7 @@ impl ProxyHttp for Proxy {
         header: &mut ResponseHeader,
         exchange: &mut Exchange,
     ) -> Result<()> {
+        flight::answers(&self.0, exchange);
         response_filter::run(header, exchange)
     }
 

@@ -139,6 +139,7 @@ fn call(
         tab: None,
         lease: Lease::default(),
         size: None,
+        trace: None,
         direct_key,
     })
 }

@@ -35,6 +35,7 @@ use crate::config::snapshot::BaseUrl;
 use crate::credential::Outgoing;
 use crate::egress::address::is_public;
 use crate::upstream::ask::{Answer, Asker, Question, Unanswered};
+use crate::upstream::steps::{Seen, Steps};
 
 /// Between two looks at a prediction: short at first, when most are done.
 const FIRST_LOOK: Duration = Duration::from_millis(200);
@@ -196,7 +197,10 @@ async fn create(asker: &Arc<Asker>, attempt: &mut Attempt) -> Result<(Prediction
     let (tell, told) = oneshot::channel();
     let asker = Arc::clone(asker);
     tokio::spawn(async move {
-        let answer = timeout(within, asker.ask(&create)).await;
+        let seen = Seen::default();
+        let answer = timeout(within, asker.ask_seen(&create, &seen)).await;
+        // The answer itself is still to come.
+        let steps = Steps { answered: None, ..seen.so_far() };
         let answer = answer.map_err(|_| Fault::deadline(Limit::Request, within.as_millis())).and_then(read);
         let created = answer.map(|(prediction, body)| {
             let path = prediction.path.as_deref().filter(|_| !prediction.is_final());
@@ -205,9 +209,11 @@ async fn create(asker: &Arc<Asker>, attempt: &mut Attempt) -> Result<(Prediction
             (prediction, body, Running { cancel: set.then_some((asker, cancel)) })
         });
         // Nobody there any more: the guard is dropped here, and cancels.
-        let _ = tell.send(created);
+        let _ = tell.send((steps, created));
     });
-    let created = told.await.map_err(|_| Fault::new(FaultClass::Internal, "the prediction was lost"))?;
+    let told = told.await.map_err(|_| Fault::new(FaultClass::Internal, "the prediction was lost"))?;
+    let (steps, created) = told;
+    attempt.clock.steps = steps;
     let (prediction, body, running) = created?;
     attempt.running = Some(running);
     Ok((prediction, body))

@@ -127,6 +127,7 @@ pub async fn wait(
     let waited = since.elapsed();
     gateway.metrics.queue.wait.with_label_values(&[&*step.provider.name]).observe(waited.as_secs_f64());
     exchange.queued = Some(exchange.queued.unwrap_or_default() + waited);
+    exchange.marks.queued += waited;
     match outcome? {
         Ok(slot) => exchange.granted = Some(Granted { slot }),
         Err(wait_ms) => skip(exchange, &step, refuse(gateway, &step, "expired", wait_ms)),

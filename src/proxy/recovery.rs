@@ -25,6 +25,7 @@ use crate::config::policy::Recovery as Mode;
 use crate::config::snapshot::Provider;
 use crate::route::endpoint::Operation;
 use crate::telemetry::access_log::Spent;
+use crate::telemetry::events::{Event, emit};
 
 pub use ask::{passes_over, prepare};
 
@@ -319,5 +320,9 @@ pub fn count(gateway: &Gateway, exchange: &Exchange) {
         None if recovery.rounds > 0 && !recovery.anew => "continued",
         None => "restarted",
     };
-    gateway.metrics.recoveries.with_label_values(&[outcome]).inc();
+    gateway.metrics.streams.recoveries.with_label_values(&[outcome]).inc();
+    if let ("continued", Some(last)) = (outcome, exchange.attempts.last()) {
+        let (request_id, provider, model) = (&*exchange.request_id, &*last.provider, &*last.model);
+        emit(Event::StreamRecovered { request_id, provider, model });
+    }
 }

@@ -9,10 +9,11 @@ pub fn run(body: &mut Option<Bytes>, end_of_stream: bool, exchange: &mut Exchang
     if !end_of_stream {
         return;
     }
+    let now = exchange.wait();
     if let Some(attempt) = exchange.attempt.as_mut() {
         attempt.asked = true;
+        attempt.clock.steps.sent(now);
         attempt.stake.iter().for_each(|stake| stake.sent());
         *body = (!attempt.handed).then(|| attempt.upstream.body.clone());
     }
-    exchange.wait();
 }

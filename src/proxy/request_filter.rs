@@ -13,6 +13,7 @@ use translate::ir::FailureKind;
 use translate::relay::{self, Fallback, Peek};
 use translate::wire::BadRequest;
 
+use super::content::Kept;
 use super::cost::Rates;
 use super::exchange::{Call, Exchange};
 use super::fault::Fault;
@@ -22,12 +23,12 @@ use super::hedge;
 use super::lease::Lease;
 use super::replay::{self, Stage};
 use super::{
-    Gateway, administration, admit, body, count, cursor, invoke, mirror, passthrough, recovery, reserve,
-    respond, rules, signature, wish,
+    Gateway, administration, admit, body, content, count, cursor, flight, invoke, mirror, passthrough,
+    recovery, request_id, reserve, respond, rules, signature, trace, wish,
 };
 use crate::auth::Caller;
 use crate::config::snapshot::{Key, Secret, Snapshot};
-use crate::route::endpoint::{self, Endpoint, Operation, Route};
+use crate::route::endpoint::{self, Endpoint, Local, Operation, Route};
 use crate::route::model::UnknownModel;
 use crate::route::plan::Plan;
 use crate::telemetry::access_log::AttemptRecord;
@@ -40,7 +41,7 @@ use crate::upstream::target;
 /// Only when the caller's connection failed: everything else is answered.
 pub async fn run(gateway: &Gateway, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
     exchange.in_flight = Some(gateway.metrics.enter());
-    exchange.request_id = request_id(session);
+    exchange.request_id = request_id::of(&session.req_header().headers, exchange.started_at);
     let snapshot = gateway.config.load_full();
     exchange.snapshot = Some(Arc::clone(&snapshot));
     exchange.prices = Some(Arc::clone(&gateway.prices));
@@ -50,7 +51,11 @@ pub async fn run(gateway: &Gateway, session: &mut Session, exchange: &mut Exchan
         return refuse(session, exchange, front::too_large(&message)).await;
     }
     let uri_path = session.req_header().uri.path();
-    let route = endpoint::find(&session.req_header().method, uri_path);
+    let route = route(&session.req_header().method, uri_path, &snapshot);
+    exchange.known.route(&route);
+    if matches!(route, Route::Provider(_)) {
+        exchange.trace = trace::join(&session.req_header().headers, &snapshot.traces);
+    }
     if let Err(fault) = admit::run(gateway, session, &snapshot, &route, exchange) {
         return refuse(session, exchange, fault).await;
     }
@@ -77,26 +82,54 @@ pub async fn run(gateway: &Gateway, session: &mut Session, exchange: &mut Exchan
         }
     };
 
-    exchange.wait();
-    let body = body::read(session, &snapshot.client).await;
-    exchange.work();
-    let body = match body {
+    let body = match intake(session, exchange, &snapshot).await {
         Ok(body) => body,
-        Err(fault) => {
-            // Where the body ends is not known: nothing behind it may be taken for a request.
-            session.set_keepalive(None);
-            return refuse(session, exchange, fault).await;
-        }
+        Err(fault) => return refuse(session, exchange, fault).await,
     };
-
-    if let Err(fault) = signature::check(session.req_header(), &body, &snapshot.client) {
-        return refuse(session, exchange, fault).await;
-    }
     let asked = Asked { on_path, body, started: exchange.started, caller: exchange.caller.as_ref() };
-    match plan(gateway, session, &snapshot, asked) {
-        Ok(call) => begin(gateway, session, exchange, call).await,
-        Err(fault) => refuse(session, exchange, fault).await,
+    let planned = plan(gateway, session, &snapshot, asked);
+    exchange.marks.planned = Some(Instant::now());
+    match planned {
+        Ok(call) => {
+            exchange.known.understood();
+            begin(gateway, session, exchange, call).await
+        }
+        Err(fault) => {
+            exchange.known.refused();
+            refuse(session, exchange, fault).await
+        }
     }
+}
+
+/// Scrapes that need a login are the administration's.
+fn route(method: &http::Method, path: &str, snapshot: &Snapshot) -> Route {
+    match endpoint::find(method, path) {
+        Route::Local(Local::Metrics) if snapshot.access.metrics => Route::Administration,
+        route => route,
+    }
+}
+
+/// Reads the body, and notes what is to be known of it.
+///
+/// # Errors
+/// It cannot be read, or is not what its sender has signed.
+async fn intake(
+    session: &mut Session,
+    exchange: &mut Exchange,
+    snapshot: &Snapshot,
+) -> std::result::Result<Bytes, Fault> {
+    exchange.marks.admitted = Some(exchange.wait());
+    let body = body::read(session, &snapshot.client).await;
+    exchange.marks.body = exchange.work();
+    // Where the body ends is not known: nothing behind it may be taken for a request.
+    let body = body.inspect_err(|_| session.set_keepalive(None))?;
+    exchange.known.came(&body);
+    let (logging, headers) = (&snapshot.client.logging, &session.req_header().headers);
+    if content::wanted(logging, exchange.caller.as_ref(), headers) {
+        exchange.content = Some(Box::new(Kept::new(&body, logging.most_content)));
+    }
+    signature::check(session.req_header(), &body, &snapshot.client)?;
+    Ok(body)
 }
 
 /// The request is understood: it goes to a provider, unless the answer is made here.
@@ -106,15 +139,22 @@ async fn begin(
     exchange: &mut Exchange,
     mut call: Call,
 ) -> Result<bool> {
+    trace::hand_on(exchange, &mut call);
     match count::unasked(gateway, exchange, &mut call) {
         Ok(None) => {}
         Ok(Some(reply)) => {
             exchange.call = Some(Box::new(call));
             return finish(session, exchange, reply).await;
         }
-        Err(fault) => return refuse(session, exchange, fault).await,
+        Err(fault) => {
+            exchange.known.call(&call);
+            return refuse(session, exchange, fault).await;
+        }
     }
-    if let Err(fault) = reserve::enter(gateway, exchange, &mut call).await {
+    let entered = reserve::enter(gateway, exchange, &mut call).await;
+    exchange.marks.reserved = Some(Instant::now());
+    if let Err(fault) = entered {
+        exchange.known.call(&call);
         return refuse(session, exchange, fault).await;
     }
     exchange.attempts.extend(call.plan.ignored.iter().map(|name| {
@@ -133,6 +173,7 @@ async fn begin(
     mirror::begin(gateway, exchange, &call, session.req_header().uri.path());
     replay::wrap(&mut session.downstream_session, call.body.clone(), &call.stage);
     exchange.call = Some(Box::new(call));
+    flight::began(gateway, exchange);
     Ok(false)
 }
 
@@ -168,19 +209,17 @@ fn plan(gateway: &Gateway, session: &Session, snapshot: &Snapshot, asked: Asked<
     let body = completed(&on_path, body).map_err(bad)?;
     let (body, lost) = cursor::as_chat(session.req_header().uri.path(), endpoint, body).map_err(bad)?;
     let peek = look(&on_path, &body).map_err(bad)?;
-    check_shape(&peek, endpoint, &body)?;
-    check_bounds(&peek)?;
+    check_shape(&peek, endpoint, &body).and_then(|()| check_bounds(&peek))?;
     let peek = peek.into_owned();
     let query = session.req_header().uri.query().unwrap_or_default();
     let named = peek.members.value(&body, "fallbacks").is_some();
     let asked = fallbacks_asked(endpoint, &peek, named);
-    let headers = &session.req_header().headers;
     let direct_key = direct_key(session, snapshot);
     let request = rules::Request {
         endpoint,
         peek: &peek,
         size: body.len(),
-        headers,
+        headers: &session.req_header().headers,
         query,
         caller,
         direct: direct_key.is_some(),
@@ -214,6 +253,7 @@ fn plan(gateway: &Gateway, session: &Session, snapshot: &Snapshot, asked: Asked<
         tab: None,
         lease: Lease::default(),
         size: None,
+        trace: None,
     })
 }
 
@@ -388,27 +428,4 @@ async fn finish(session: &mut Session, exchange: &mut Exchange, reply: respond::
     }
     respond::send(session, exchange, reply).await?;
     Ok(true)
-}
-
-/// The caller's id when it is short and plain, else a random one.
-fn request_id(session: &Session) -> Box<str> {
-    let given = session.req_header().headers.get("x-request-id").and_then(|value| value.to_str().ok());
-    match given {
-        Some(id) if !id.is_empty() && id.len() <= 128 && id.bytes().all(|b| b.is_ascii_graphic()) => {
-            id.into()
-        }
-        _ => random_id(),
-    }
-}
-
-/// 128 random bits in hexadecimal.
-pub fn random_id() -> Box<str> {
-    // A place for each digit at once, without a table.
-    let spread = |half: u64| -> [u8; 8] {
-        let nibbles = [28, 24, 20, 16, 12, 8, 4, 0].map(|shift| (half >> shift) as u8 & 15);
-        nibbles.map(|nibble| nibble + if nibble < 10 { b'0' } else { b'a' - 10 })
-    };
-    let (high, low) = (fastrand::u64(..), fastrand::u64(..));
-    let digits = [spread(high >> 32), spread(high), spread(low >> 32), spread(low)].concat();
-    String::from_utf8(digits).unwrap_or_default().into()
 }

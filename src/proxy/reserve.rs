@@ -32,10 +32,12 @@ pub async fn enter(gateway: &Gateway, exchange: &mut Exchange, call: &mut Call) 
     let tab = Tab::new(&gateway.meters, &gateway.books, &snapshot, exchange.caller.clone());
     while let Err(refused) = tab.enter() {
         if !call.lease.refused(&refused) {
+            exchange.known.refused_by(&refused);
             return Err(refusal(gateway, &snapshot, &refused));
         }
         call.lease = std::mem::take(&mut call.lease).wait(gateway).await;
     }
+    exchange.known.entered(&tab);
     call.tab = Some(Arc::new(tab));
     Ok(())
 }

@@ -62,6 +62,7 @@ pub async fn send(session: &mut Session, exchange: &mut Exchange, reply: Reply) 
     let empty = head || reply.body.is_empty();
     session.write_response_header(Box::new(response), empty).await?;
     if !empty {
+        exchange.goes(Some(&reply.body));
         session.write_response_body(Some(reply.body), true).await?;
     }
     Ok(())

@@ -49,7 +49,9 @@ pub fn run(body: &mut Option<Bytes>, end_of_stream: bool, exchange: &mut Exchang
     let Some(mut attempt) = exchange.attempt.take() else { return Ok(()) };
     let kept_waiting = exchange.call.as_ref().map(|call| call.stage.kept_waiting()).unwrap_or_default();
     let slow = !end_of_stream && is_slow(&mut attempt, chunk.len(), kept_waiting);
-    let broken = inflate(&mut attempt, &mut chunk).or_else(|| slow.then(|| too_slow(&attempt)));
+    let uninflated = inflate(&mut attempt, &mut chunk);
+    attempt.raw.iter_mut().for_each(|raw| raw.push(&chunk));
+    let broken = uninflated.or_else(|| slow.then(|| too_slow(&attempt)));
     let result = match (&mut attempt.answer, broken) {
         (Answer::Whole(_) | Answer::Stream(_), Some(broken)) => give_up(exchange, &mut attempt, broken),
         (Answer::Refused(buffer), _) => refused(buffer, &chunk, end_of_stream).map(|()| None),
@@ -60,6 +62,7 @@ pub fn run(body: &mut Option<Bytes>, end_of_stream: bool, exchange: &mut Exchang
     };
     let result = match result {
         Ok(out) => {
+            exchange.goes(out.as_ref());
             *body = out;
             Ok(())
         }
@@ -414,9 +417,11 @@ fn stream(
             streaming.release(&mut out);
         }
         attempt.clock.token_came(attempt.ticket.as_ref());
+        attempt.clock.first_token.into_iter().for_each(|at| streaming.pauses.piece(at));
         deadline(exchange, Limit::Idle, idle, total);
     } else if alive && !closing && (begun || attempt.limits.first_token.is_none()) {
-        deadline(exchange, Limit::Idle, idle, total);
+        let now = streaming.moment(begun && streaming.pipe.events() != events_before);
+        deadline_from(exchange, (now, Limit::Idle), idle, total);
     }
     if closing && streaming.pipe.events() != events_before {
         deadline(exchange, Limit::Complete, streaming.closing.within().min(idle), total);
@@ -454,8 +459,13 @@ pub fn held_limit(call: &Call) -> usize {
 }
 
 fn deadline(exchange: &Exchange, limit: Limit, after: Duration, total: Option<Instant>) {
+    deadline_from(exchange, (Instant::now(), limit), after, total);
+}
+
+fn deadline_from(exchange: &Exchange, limit: (Instant, Limit), after: Duration, total: Option<Instant>) {
+    let (now, limit) = limit;
     if let Some(call) = exchange.call.as_ref() {
-        set_deadline(&call.stage, limit, Instant::now() + after, total);
+        set_deadline(&call.stage, limit, now + after, total);
     }
 }
 

@@ -128,7 +128,9 @@ pub fn note(gateway: &Gateway, exchange: &mut Exchange, fault: &Fault, stale_con
     let known = fault.knows_model() || gateway.catalog.find(&attempt.provider.name, &attempt.model).is_some();
     let model = gateway.metrics.model_label(&attempt.model, known);
     gateway.metrics.attempts.with_label_values(&[&*attempt.provider.name, model, fault.label()]).inc();
-    exchange.attempts.push(attempt.record(fault.label(), Some(&fault.failure.message)));
+    let record = attempt.record(fault.label(), Some(&fault.failure.message));
+    super::measure::failed(gateway, exchange, fault);
+    exchange.attempts.push(record);
 }
 
 /// The provider said all, and only then something broke.

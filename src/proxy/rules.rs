@@ -24,6 +24,7 @@ use crate::route::endpoint::{Endpoint, Operation};
 use crate::route::lead::{Lead, Names, Order, Pick, matching, ruled};
 use crate::route::model::{UnknownModel, find, near};
 use crate::route::plan::{Copied, Plan};
+use crate::telemetry::record::LedBy;
 use crate::upstream::group::{self, Seen};
 use crate::upstream::select::Wish;
 use crate::upstream::target;
@@ -75,8 +76,8 @@ pub fn plan(
     };
     let lead = match snapshot.routing.is_empty() {
         true => {
-            let (targets, asked) = asked_for(gateway, &names, request)?;
-            Lead { targets, asked, ..Lead::default() }
+            let (targets, asked, led_by) = asked_for(gateway, &names, request)?;
+            Lead { targets, asked, led_by, ..Lead::default() }
         }
         false => lead(gateway, &names, request, &order)?,
     };
@@ -108,12 +109,13 @@ fn asked_for(gateway: &Gateway, names: &Names<'_>, request: Request<'_>) -> Aske
     let name = &request.peek.model;
     let found = gateway.routes.resolve(name, names.family, names.snapshot, gateway.catalog);
     let meant = names.snapshot.routing.meant(name);
-    let found = match grants::chosen(meant, names, request, found.as_ref().ok())? {
-        Some(chosen) => chosen,
-        None => vec![found.map_err(|unknown| model_not_found(name, &unknown))?],
+    let plain = if *meant == **name { LedBy::Model } else { LedBy::Alias };
+    let (found, led_by) = match grants::chosen(meant, names, request, found.as_ref().ok())? {
+        Some(chosen) => (chosen, LedBy::Grant),
+        None => (vec![found.map_err(|unknown| model_not_found(name, &unknown))?], plain),
     };
     let provider = found.first().map(|found| Arc::clone(&found.provider));
-    Ok((found, provider))
+    Ok((found, provider, led_by))
 }
 
 /// Nobody has what a group or a rule names; whoever asked is not to blame.
@@ -145,10 +147,10 @@ fn lead(
     let routing = &names.snapshot.routing;
     let name = routing.meant(&request.peek.model);
     let asked = match routing.group(name) {
-        Some(group) => Ok((names.ordered(group, order), None)),
+        Some(group) => Ok((names.ordered(group, order), None, LedBy::Group)),
         None => asked_for(gateway, names, request),
     };
-    let found = asked.as_ref().ok().and_then(|(found, provider)| found.first().zip(provider.as_ref()));
+    let found = asked.as_ref().ok().and_then(|(found, provider, _)| found.first().zip(provider.as_ref()));
     let used = |gauge| request.caller.map_or(0.0, |caller| used(gateway, caller, gauge));
     let facts = Facts {
         model: found.map_or(name, |(found, _)| &found.model),
@@ -173,8 +175,8 @@ fn lead(
         }
     });
     let Some(rule) = rule else {
-        let (targets, asked) = asked?;
-        return Ok(Lead { targets, asked, ..Lead::default() });
+        let (targets, asked, led_by) = asked?;
+        return Ok(Lead { targets, asked, led_by, ..Lead::default() });
     };
     gateway.metrics.rules.matches.with_label_values(&[&*rule.name]).inc();
     led(rule, asked, (name, names, order), request)
@@ -194,7 +196,7 @@ fn used(gateway: &Gateway, caller: &Caller, gauge: Gauge) -> f64 {
     percent.fold(0.0, f64::max)
 }
 
-type Asked = Result<(Vec<ModelRef>, Option<Arc<str>>), Fault>;
+type Asked = Result<(Vec<ModelRef>, Option<Arc<str>>, LedBy), Fault>;
 
 /// What the rule makes of it.
 fn led(
@@ -206,14 +208,17 @@ fn led(
     // A rule that names another model helps those that nobody has.
     let keeps =
         |rule: &Rule| rule.targets.iter().any(|target| target.model.is_none() && target.provider.is_none());
-    let (targets, provider) = match asked {
+    let (targets, provider, led_by) = match asked {
         Ok(asked) => asked,
         Err(fault) if rule.targets.is_empty() || keeps(rule) => return Err(fault),
-        Err(_) => (Vec::new(), None),
+        Err(_) => (Vec::new(), None, LedBy::Rule),
     };
     let pick = Pick { random: fastrand::u64(..), session: wish::session(request.headers)? };
     let mut lead = ruled(rule, (targets, name), names, order, pick);
     lead.asked = provider;
+    if rule.targets.is_empty() {
+        lead.led_by = led_by;
+    }
     Ok(lead)
 }
 

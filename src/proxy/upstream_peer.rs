@@ -16,7 +16,7 @@ use super::exchange::{Call, Exchange};
 use super::fault::Fault;
 use super::prediction::{self, Ended, Limits};
 use super::replay::Limit;
-use super::{Gateway, hedge, lease, media, queue, recovery, reserve, servers};
+use super::{Gateway, flight, hedge, lease, media, queue, recovery, reserve, servers};
 use crate::config::snapshot::Snapshot;
 use crate::route::model::near;
 use crate::route::plan::Step;
@@ -48,7 +48,7 @@ pub async fn run(gateway: &Gateway, session: &mut Session, exchange: &mut Exchan
             continue;
         }
         match open(gateway, exchange) {
-            Ok(Opened::Ready) => {}
+            Ok(Opened::Ready) => flight::asks(gateway, exchange),
             Ok(Opened::Queue(waiting)) => {
                 queue::wait(gateway, session, exchange, *waiting).await?;
                 continue;
@@ -100,15 +100,6 @@ pub fn skip(exchange: &mut Exchange, step: &Step, fault: Fault) {
     }
 }
 
-/// The connection is there: a new one cost time that is not ours.
-pub fn connected(exchange: &mut Exchange, reused: bool) {
-    if reused {
-        exchange.forget_wait();
-    } else {
-        exchange.work();
-    }
-}
-
 enum Opened {
     /// `Exchange::attempt` holds a prepared attempt.
     Ready,
@@ -142,7 +133,8 @@ fn open(gateway: &Gateway, exchange: &mut Exchange) -> Result<Opened, Fault> {
         };
         let skipped = match chosen {
             Chosen::Start { key, slot } => match ready(gateway, call, &step, key, slot) {
-                Ok(attempt) => {
+                Ok(mut attempt) => {
+                    attempt.clock.waited(&mut exchange.marks);
                     // Earlier faults are in the attempt list; this one may answer.
                     exchange.fault = None;
                     exchange.attempt = Some(Box::new(attempt));
@@ -225,6 +217,7 @@ pub fn ready(
     upstream.losses.extend(call.lost.clone());
     call.cursor.begin(key);
     let mut attempt = Attempt::new(step, chosen, &call.plan.policy.limits, upstream);
+    attempt.clock.of(call.stage.began());
     attempt.slot = Some(slot);
     attempt.direct = direct.is_some();
     attempt.backend = call.cursor.backend.clone();
@@ -445,7 +438,10 @@ async fn pause(session: &mut Session, exchange: &mut Exchange) -> Result<()> {
     if delay.is_zero() {
         return Ok(());
     }
-    unless_gone(session, exchange, tokio::time::sleep(delay)).await
+    let since = Instant::now();
+    let slept = unless_gone(session, exchange, tokio::time::sleep(delay)).await;
+    exchange.marks.delayed += since.elapsed();
+    slept
 }
 
 /// Does `work`, unless the caller leaves or the total time ends first.

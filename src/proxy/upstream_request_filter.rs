@@ -10,6 +10,7 @@ use translate::provider::BetaPlace;
 use super::attempt::Attempt;
 use super::exchange::{Call, Exchange};
 use super::headers::BETA;
+use super::trace;
 use crate::credential::{Credential, CredentialError, Outgoing};
 use crate::route::endpoint::Endpoint;
 
@@ -77,6 +78,7 @@ pub fn build(call: &Call, attempt: &Attempt, version: Version) -> Result<Request
     if let Some(betas) = &attempt.upstream.betas {
         head.insert_header(BETA, betas.clone())?;
     }
+    trace::tell(&mut head, call, attempt)?;
     dedup_version(&mut head, call, attempt)?;
     for (name, value) in &attempt.provider.network.extra_headers {
         head.insert_header(name.clone(), value.clone())?;

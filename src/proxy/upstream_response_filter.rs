@@ -18,6 +18,7 @@ use translate::wire::{Echo, ToolNames};
 use super::attempt::{Answer, Attempt, Streaming, Upstream};
 use super::closing::Closing;
 use super::coding::Inflater;
+use super::content::Pieces;
 use super::exchange::{Call, Exchange};
 use super::headers::{passes_down, survives_translation};
 use super::replay::Limit;
@@ -33,13 +34,16 @@ pub fn run(header: &mut ResponseHeader, exchange: &mut Exchange) -> Result<()> {
     if header.status.is_informational() {
         return Ok(());
     }
-    exchange.work();
+    let now = exchange.work().unwrap_or_else(Instant::now);
     let total = exchange.total_deadline();
     let request_id = exchange.request_id.clone();
+    let most = exchange.content.as_ref().map(|kept| kept.most());
     let (Some(call), Some(attempt)) = (exchange.call.as_mut(), exchange.attempt.as_mut()) else {
         return Ok(());
     };
-    let now = Instant::now();
+    let most = most.filter(|_| attempt.provider.keeps_raw);
+    attempt.raw = most.map(|most| Box::new(Pieces::new(most)));
+    attempt.clock.steps.answered(now);
     attempt.status = header.status.as_u16();
     attempt.upstream_request_id = upstream_request_id(header);
     if let Some(ticket) = &attempt.ticket {

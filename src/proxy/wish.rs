@@ -124,6 +124,7 @@ mod tests {
             customer: None,
             grants: None,
             quotas: Quotas::default(),
+            log_content: None,
         };
         Caller::of(Arc::new(key), &Governance::default())
     }

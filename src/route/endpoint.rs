@@ -13,8 +13,10 @@ use translate::wire::openai_chat::OpenAiChat;
 
 mod paths;
 pub mod stored;
+mod template;
 
 pub use paths::{all, dialect_of, find, model_named, takes_input};
+pub use template::template;
 
 /// What a provider is asked to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,6 +12,7 @@ use super::model;
 use crate::config::expression::{Facts, Unanswered};
 use crate::config::routing::{After, Group, RouteTarget, Rule};
 use crate::config::snapshot::{ModelRef, Snapshot};
+use crate::telemetry::record::LedBy;
 
 /// What names of models are looked up in.
 #[derive(Clone, Copy)]
@@ -36,6 +37,8 @@ pub struct Lead {
     pub rule: Option<Arc<Rule>>,
     /// Provider of the model that was asked for, where that is one model: what callers name of keys is about it.
     pub asked: Option<Arc<str>>,
+    /// What led to the first target, a rule aside.
+    pub led_by: LedBy,
 }
 
 /// What decides among a rule's targets.
@@ -170,7 +173,7 @@ pub fn ruled(
         found.clone().into_iter().map(move |found| (found, key.clone()))
     };
     let others = others.into_iter().flat_map(keyed).collect();
-    Lead { targets, others, key, rule: Some(rule), asked: None }
+    Lead { targets, others, key, rule: Some(rule), asked: None, led_by: LedBy::Rule }
 }
 
 /// Tells targets apart, the same everywhere and always.

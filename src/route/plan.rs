@@ -7,6 +7,7 @@ use crate::auth::Granted;
 use crate::config::policy::Policy;
 use crate::config::routing::{After, MOST_ASKED};
 use crate::config::snapshot::{Key, ModelRef, Provider, Snapshot};
+use crate::telemetry::record::LedBy;
 
 /// Which keys a step may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +66,8 @@ pub struct Plan {
     pub policy: Policy,
     /// Where a copy of the request goes.
     pub copied: Option<Copied>,
+    /// What led to the first step.
+    pub led_by: LedBy,
 }
 
 /// A copy of a request for another model.
@@ -86,7 +89,7 @@ impl Plan {
         let snapshot = names.snapshot;
         let policy = lead.rule.as_ref().map(|rule| rule.policy(&snapshot.policy));
         let policy = policy.unwrap_or_else(|| snapshot.policy.clone());
-        let mut plan = Self { policy, ..Self::default() };
+        let mut plan = Self { policy, led_by: lead.led_by, ..Self::default() };
         let first = std::iter::once(lead.key.as_deref()).chain(std::iter::repeat(None));
         lead.targets.iter().zip(first).for_each(|(target, key)| plan.push(target, key, snapshot));
         lead.others.iter().for_each(|(target, key)| plan.push(target, key.as_deref(), snapshot));
@@ -114,7 +117,7 @@ impl Plan {
     /// One provider, whatever the model, and nothing behind it.
     #[must_use]
     pub fn only(target: &ModelRef, keys: Keys, snapshot: &Snapshot) -> Self {
-        let mut plan = Self { policy: snapshot.policy.clone(), ..Self::default() };
+        let mut plan = Self { policy: snapshot.policy.clone(), led_by: LedBy::Path, ..Self::default() };
         plan.push(target, None, snapshot);
         plan.steps.iter_mut().for_each(|step| step.keys = keys);
         plan

@@ -17,6 +17,7 @@ use super::life::Life;
 use super::neighbour::trusted;
 use super::sockets::Kept;
 use super::successor::Launch;
+use crate::telemetry::events::{Event, emit, step};
 
 /// Asks the gateway to start a successor: `upgrade /path/to/binary`, the path may be absent.
 pub const UPGRADE: &str = "upgrade";
@@ -105,9 +106,9 @@ impl Control {
 
     fn offer(&self, successor: BufReader<UnixStream>, pid: Option<u32>) {
         let named = pid.map_or_else(|| "a process".to_owned(), |pid| format!("process {pid}"));
-        log::info!("{named} asks for the listeners");
+        step(&format!("{named} asks for the listeners"));
         match handover::offer(successor, pid, &self.kept, &self.life) {
-            Ok(true) => log::info!("{named} has taken over"),
+            Ok(true) => step(&format!("{named} has taken over")),
             Ok(false) => log::warn!("{named} came too late to take over"),
             Err(error) => log::error!("{named} did not take over, this one serves on: {error}"),
         }
@@ -118,7 +119,7 @@ impl Control {
         let mut caller = caller;
         let binary = (!binary.is_empty()).then(|| PathBuf::from(binary));
         let mut say = |line: &str| {
-            log::info!("upgrade: {line}");
+            step(line);
             // Whoever asked may have left: the upgrade goes on.
             let _ = writeln!(caller.get_mut(), "{line}");
         };
@@ -128,7 +129,7 @@ impl Control {
                 std::process::id()
             ),
             Err(reason) => {
-                log::error!("upgrade: {reason}");
+                emit(Event::UpgradeFailed { why: &reason.to_string() });
                 format!("{FAILED}{reason}")
             }
         };

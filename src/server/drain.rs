@@ -10,6 +10,7 @@ use tokio::sync::broadcast::error::RecvError;
 
 use super::life::{Life, Stage};
 use super::pid_file::PidFile;
+use crate::observe::Observer;
 use crate::proxy::front::Farewell;
 use crate::telemetry::logger::Sink;
 
@@ -17,6 +18,8 @@ use crate::telemetry::logger::Sink;
 const QUIET: Duration = Duration::from_millis(250);
 /// Connections that are open after their patience and this long are not waited for: they have nothing to say.
 const MARGIN: Duration = Duration::from_millis(1_500);
+/// What requests left behind is written within this time.
+const LAST_WORDS: Duration = Duration::from_secs(3);
 /// After a hand-over, handshakes under way get this long to become requests.
 const AT_LEAST: Duration = Duration::from_secs(1);
 
@@ -27,6 +30,7 @@ pub struct Drain {
     pub farewell: Arc<Farewell>,
     pub pid_file: PidFile,
     pub log: Arc<Sink>,
+    pub observer: Arc<Observer>,
 }
 
 impl Drain {
@@ -52,6 +56,7 @@ impl Drain {
             cut => log::warn!("the grace period is over: {cut} requests are cut"),
         }
         self.pid_file.remove();
+        self.observer.finish(LAST_WORDS);
         self.log.flush();
         std::process::exit(self.life.exit_code());
     }

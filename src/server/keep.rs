@@ -1,5 +1,6 @@
 //! Opens what outlives the process, and says who is told of what was spent before and beside it.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,11 +15,14 @@ use crate::account::meters::{Meters, now_ms};
 use crate::auth::Directory;
 use crate::config::governance::{Governance, Owner, Quotas};
 use crate::config::{ConfigHolder, Snapshot};
+use crate::observe::log::RequestLog;
 use crate::proxy::Gateway;
 use crate::store::journal::Journal;
 use crate::store::keep::{Counters, Keeper, Kept, Lines};
 use crate::store::ledger::Windows;
+use crate::store::requests::Requests;
 use crate::store::{Store, StoreSettings};
+use crate::telemetry::redact::Redactors;
 
 /// Between two tries to write what could not be written.
 const CATCH_UP: Duration = Duration::from_secs(1);
@@ -58,6 +62,24 @@ pub(super) fn open(
         }
     };
     (store, kept)
+}
+
+/// The request log: beside the ledger, or in its database.
+///
+/// # Errors
+/// Its thread cannot be made.
+pub(super) fn requests(
+    snapshot: &Snapshot,
+    app_dir: Option<&Path>,
+    redactors: &Arc<Redactors>,
+) -> io::Result<Option<Arc<RequestLog>>> {
+    let stores = &snapshot.stores;
+    let ledger = stores.ledger.as_ref().or(stores.config.as_ref());
+    let (Some(limits), Some(database), Some(app_dir)) = (stores.requests, ledger, app_dir) else {
+        return Ok(None);
+    };
+    let place = Requests::beside(&StoreSettings::of(database, app_dir));
+    RequestLog::start(place, limits, Arc::clone(redactors)).map(Some)
 }
 
 /// Begins to keep the ledger. Where somebody has a budget or a limit, what was spent before is known when this

@@ -21,6 +21,7 @@ use super::pid_file::PidFile;
 use crate::config::ConfigHolder;
 use crate::proxy::Gateway;
 use crate::proxy::front::Farewell;
+use crate::telemetry::events::{Event, emit, step};
 use crate::telemetry::logger::Sink;
 
 /// How long a kept-alive connection may stay idle after a hand-over: its next request is answered with
@@ -91,8 +92,8 @@ impl Signals {
         let succeeds = inherited.is_some();
         if let Some(inherited) = inherited {
             match inherited.finish() {
-                Ok(Some(pid)) => log::info!("took over from process {pid}"),
-                Ok(None) => log::info!("took over"),
+                Ok(Some(pid)) => step(&format!("took over from process {pid}")),
+                Ok(None) => step("took over"),
                 Err(error) => {
                     log::error!("{error}");
                     return false;
@@ -135,13 +136,13 @@ impl Signals {
     fn upgrade(&self) {
         let control = Arc::clone(&self.control);
         let run = move || {
-            let mut say = |line: &str| log::info!("upgrade: {line}");
+            let mut say = |line: &str| step(line);
             if let Err(reason) = control.launch.run(None, &control.life, &mut say) {
-                log::error!("upgrade: {reason}");
+                emit(Event::UpgradeFailed { why: &reason.to_string() });
             }
         };
         if let Err(error) = std::thread::Builder::new().name("upgrade".to_owned()).spawn(run) {
-            log::error!("upgrade: {error}");
+            emit(Event::UpgradeFailed { why: &error.to_string() });
         }
     }
 
@@ -152,6 +153,7 @@ impl Signals {
             return self.hand_over(to, heard);
         }
         self.gateway.draining.store(true, Ordering::Relaxed);
+        self.gateway.hub.close();
         self.farewell.announce(Duration::ZERO);
         self.control.close(true);
         let limits = self.limits;
@@ -176,6 +178,7 @@ impl Signals {
     /// The end of a process that may not take over. It has accepted connections meanwhile: they are served.
     fn give_up(&self, mut heard: Heard) -> ShutdownSignal {
         self.life.fail();
+        self.gateway.hub.close();
         self.farewell.announce(Duration::ZERO);
         self.control.kept.close();
         self.life.cut_in(self.limits.grace);
@@ -189,7 +192,8 @@ impl Signals {
 
     /// The end of a process that has a successor: its callers notice nothing.
     fn hand_over(&self, to: u32, mut heard: Heard) -> ShutdownSignal {
-        log::info!("process {to} serves; this one ends with its last request");
+        emit(Event::HandedOver { to });
+        self.gateway.hub.close();
         self.farewell.announce(IDLE_AFTER_HANDOVER);
         self.control.close(false);
         self.control.kept.close();

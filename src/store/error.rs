@@ -16,6 +16,9 @@ pub enum StoreError {
     /// It is not there (yet, or any more), full, or slow.
     #[error("the store is not available: {0}")]
     Unavailable(String),
+    /// It is there and takes other things, but not this.
+    #[error("the store refuses it: {0}")]
+    Refused(String),
     /// What is stored is not what this version understands.
     #[error("the store cannot be read: {0}")]
     Unreadable(String),
@@ -42,8 +45,23 @@ impl From<sqlx::Error> for StoreError {
             sqlx::Error::ColumnDecode { .. } | sqlx::Error::ColumnNotFound(_) | sqlx::Error::Decode(_) => {
                 Self::Unreadable(error.to_string())
             }
+            sqlx::Error::Database(ref told) if told.code().is_some_and(|code| is_refusal(&code)) => {
+                Self::Refused(error.to_string())
+            }
             _ => Self::Unavailable(error.to_string()),
         }
+    }
+}
+
+/// What was sent cannot be stored, now or later: all else is the state of the database.
+fn is_refusal(code: &str) -> bool {
+    /// Too big, against a constraint, of the wrong type.
+    const SQLITE: [u32; 3] = [18, 19, 20];
+    /// Classes: wrong values, constraints, limits of the program.
+    const POSTGRES: [&str; 3] = ["22", "23", "54"];
+    match code.len() {
+        5 => POSTGRES.iter().any(|class| code.starts_with(class)),
+        _ => code.parse::<u32>().is_ok_and(|code| SQLITE.contains(&(code & 0xff))),
     }
 }
 

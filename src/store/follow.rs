@@ -9,6 +9,7 @@ use tokio::time::{sleep, timeout};
 
 use super::sql::Database;
 use super::{LIMIT, Store, StoreError};
+use crate::telemetry::events::{Event, emit};
 
 /// Between two tries to open: the first, and the longest.
 const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
@@ -47,11 +48,12 @@ async fn open_at_last(store: &Store) -> Database {
     loop {
         match open(store).await {
             Ok(database) => {
-                log::info!("the store is open: {}", store.place());
+                emit(Event::StoreBack { store: &store.place() });
                 return database;
             }
             Err(error) => {
-                log::warn!("{}: {error}; tried again in {} ms", store.place(), wait.as_millis());
+                let retry_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+                emit(Event::StoreLost { store: &store.place(), why: &error.to_string(), retry_ms });
                 store.note(Some(error.trouble()));
             }
         }

@@ -48,7 +48,8 @@ pub struct Batch {
     pub file: String,
     /// Whole lines, each with its line feed.
     pub lines: Vec<u8>,
-    /// The place behind the last of them.
+    /// The place of the first of them, and the one behind the last.
+    pub from: u64,
     pub end: u64,
 }
 
@@ -139,7 +140,7 @@ impl Journal {
         }
         lines.truncate(whole);
         let end = from.saturating_add(u64::try_from(whole).unwrap_or(u64::MAX));
-        Ok(Some(Batch { file: file.to_owned(), lines, end }))
+        Ok(Some(Batch { file: file.to_owned(), lines, from, end }))
     }
 
     /// Removes a file that was read to its end. The one that is being written stays.

@@ -16,10 +16,11 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::journal::{Batch, Journal};
-use super::ledger::{DAY, HOUR, Origin, Told, Windows};
+use super::ledger::{DAY, HOUR, Origin, Part, Told, Windows, merged};
 use super::{Store, StoreError};
 use crate::account::entry::Entry;
 use crate::account::ledger::Ledger;
+use crate::telemetry::events::{Event, emit};
 
 /// Between two looks at the journals.
 const ROUND: Duration = Duration::from_millis(400);
@@ -202,12 +203,16 @@ impl Keeper {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(place),
                 Err(error) => return Err(broken(&error)),
             };
-            self.count(&batch).await?;
-            place = batch.end;
+            place = match self.count(&batch).await? {
+                true => batch.end,
+                // Another process has read on.
+                false => self.kept.store.journal_place(file).await?,
+            };
         }
     }
 
-    async fn count(&self, batch: &Batch) -> Result<(), StoreError> {
+    /// False when the journal was read further, or not so far: nothing was counted.
+    async fn count(&self, batch: &Batch) -> Result<bool, StoreError> {
         let mut entries = Vec::new();
         for line in batch.lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             match serde_json::from_slice::<Entry<'_>>(line) {
@@ -219,10 +224,14 @@ impl Keeper {
             }
         }
         let writer = Journal::writer_of(&batch.file);
-        let origin = Origin { writer, journal: Some((&batch.file, batch.end)), now_ms: now_ms() };
-        let new = self.kept.store.apply(&origin, &entries).await?;
-        self.kept.keeping.counted.fetch_add(u64::try_from(new).unwrap_or(u64::MAX), Ordering::Relaxed);
-        Ok(())
+        let part = Part { file: &batch.file, from: batch.from, end: batch.end };
+        let origin = Origin { writer, journal: Some(part), now_ms: now_ms() };
+        let spends = u64::try_from(entries.len()).unwrap_or(u64::MAX);
+        if self.kept.store.apply(&origin, &merged(entries)).await?.is_none() {
+            return Ok(false);
+        }
+        self.kept.keeping.counted.fetch_add(spends, Ordering::Relaxed);
+        Ok(true)
     }
 
     /// Tells what other processes have counted since.
@@ -250,9 +259,9 @@ impl Keeper {
         let failed_before = self.kept.keeping.failing.swap(error.is_some(), Ordering::Relaxed);
         match error {
             Some(error) if !failed_before => {
-                log::warn!("the ledger waits ({error}); spends are in the journal meanwhile");
+                emit(Event::LedgerBehind { why: &error.to_string() });
             }
-            None if failed_before => log::info!("the ledger is up to date again"),
+            None if failed_before => emit(Event::LedgerUpToDate {}),
             _ => {}
         }
     }

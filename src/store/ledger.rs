@@ -1,8 +1,8 @@
 //! Who spent what: a row for each spend, and sums per owner and minute, hour and day.
 //!
-//! A row is known by its id: however often a line of a journal is read, it counts once. Sums are made from the rows
-//! that were new, in the same transaction as these and the place up to which the journal is read. What was spent is
-//! never edited; rows leave when they are old, sums of days stay.
+//! A line of a journal counts once: it is counted in the same transaction as the place up to which the journal is read,
+//! and only where that stands before it. What one second spent alike is one row ([`merged`]); a row is known by the id of
+//! its first spend. What was spent is never edited; rows leave when they are old, sums of days stay.
 
 use std::collections::{HashMap, HashSet};
 
@@ -39,10 +39,19 @@ const REMOVED: i64 = 5_000;
 pub struct Origin<'a> {
     /// The process that spent.
     pub writer: &'a str,
-    /// The journal, and the place behind the last entry; `None`: they were never in one.
-    pub journal: Option<(&'a str, u64)>,
+    /// The part of a journal that they stand in; `None`: they were never in one.
+    pub journal: Option<Part<'a>>,
     /// Unix milliseconds.
     pub now_ms: u64,
+}
+
+/// A part of a journal.
+#[derive(Debug, Clone, Copy)]
+pub struct Part<'a> {
+    pub file: &'a str,
+    /// The place of its first line, and the one behind its last.
+    pub from: u64,
+    pub end: u64,
 }
 
 /// What was used in a span that begins at `at_ms`.
@@ -87,19 +96,48 @@ pub struct SpendQuery {
     pub span: u64,
 }
 
+/// Spends of one second that count for the same owners at the same target, as one: with the id of the first and the moment
+/// of the last of them.
+#[must_use]
+pub fn merged(entries: Vec<Entry<'_>>) -> Vec<Entry<'_>> {
+    let mut places = HashMap::new();
+    let mut found: Vec<Entry<'_>> = Vec::new();
+    for entry in entries {
+        let key = (entry.at / 1_000, entry.owners.clone(), entry.target.clone(), entry.estimated);
+        let at = *places.entry(key).or_insert(found.len());
+        match found.get_mut(at) {
+            Some(sum) => {
+                sum.at = sum.at.max(entry.at);
+                sum.cost = sum.cost.saturating_add(entry.cost.min(LARGEST));
+                sum.requests = sum.requests.saturating_add(entry.requests.min(LARGEST));
+                sum.input_tokens = sum.input_tokens.saturating_add(entry.input_tokens.min(LARGEST));
+                sum.output_tokens = sum.output_tokens.saturating_add(entry.output_tokens.min(LARGEST));
+            }
+            None => found.push(entry),
+        }
+    }
+    found
+}
+
 /// How far a journal was read.
 pub(super) async fn place(work: &mut Work, file: &str) -> Result<u64, StoreError> {
     let row = work.row("SELECT place FROM bifrost_journals WHERE file = $1", &[file.into()]).await?;
     row.map_or(Ok(0), |row| row.number(0))
 }
 
-/// Counts entries, each once; gives how many were new.
+/// Counts entries, each once; gives how many rows were new. `None`: the journal is not read up to where their part
+/// begins, or somebody else has read it further: nothing was counted.
 pub(super) async fn apply(
     work: &mut Work,
     origin: &Origin<'_>,
     entries: &[Entry<'_>],
-) -> Result<usize, StoreError> {
+) -> Result<Option<usize>, StoreError> {
     work.turn(Turn::Ledger).await?;
+    if let Some(part) = origin.journal
+        && place(work, part.file).await? != part.from
+    {
+        return Ok(None);
+    }
     let mut fresh = insert(work, origin, entries).await?;
     let count = fresh.len();
     let fresh_entries = entries.iter().filter(|entry| fresh.remove(&*entry.id));
@@ -108,13 +146,13 @@ pub(super) async fn apply(
         let text = json(&sums)?;
         work.execute(work.either(ADD_SQLITE, ADD_POSTGRES), &[(&text).into()]).await?;
     }
-    if let Some((file, place)) = origin.journal {
+    if let Some(Part { file, end, .. }) = origin.journal {
         let text = "INSERT INTO bifrost_journals (file, place, read_at) VALUES ($1, $2, $3) \
             ON CONFLICT (file) DO UPDATE SET place = excluded.place, read_at = excluded.read_at \
             WHERE excluded.place > bifrost_journals.place";
-        work.execute(text, &[file.into(), place.into(), origin.now_ms.into()]).await?;
+        work.execute(text, &[file.into(), end.into(), origin.now_ms.into()]).await?;
     }
-    Ok(count)
+    Ok(Some(count))
 }
 
 /// What `owner` used in its windows, oldest first: of the last minutes each row with its moment, before that sums, the

@@ -1,4 +1,4 @@
-//! What outlives the process: settings made at run time, their history, the audit log and the ledger.
+//! What outlives the process: settings made at run time, their history, the audit log, the ledger and the request log.
 //!
 //! No request waits for anything here. Whoever asks a [`Store`] runs on the background runtime (`crate::background`).
 //! A store that is slow, full or gone answers [`StoreError::Unavailable`] within [`LIMIT`] and is found again when it
@@ -14,6 +14,7 @@ pub mod journal;
 pub mod keep;
 pub mod ledger;
 mod record;
+pub mod requests;
 pub mod seal;
 mod sealing;
 mod setting;
@@ -269,11 +270,16 @@ impl Store {
         self.reading(async |work| ledger::place(work, file).await).await
     }
 
-    /// Counts entries, each once however often it is told; gives how many were new.
+    /// Counts entries, each once however often it is told; gives how many rows were new. `None`: the journal is not read
+    /// up to just before them, so that nothing was counted.
     ///
     /// # Errors
     /// The store is not available: none was counted.
-    pub async fn apply(&self, origin: &Origin<'_>, entries: &[Entry<'_>]) -> Result<usize, StoreError> {
+    pub async fn apply(
+        &self,
+        origin: &Origin<'_>,
+        entries: &[Entry<'_>],
+    ) -> Result<Option<usize>, StoreError> {
         self.writing(async |work| ledger::apply(work, origin, entries).await).await
     }
 
@@ -415,7 +421,10 @@ impl Store {
             Err(error @ (StoreError::Unavailable(_) | StoreError::Unreadable(_))) => {
                 self.note(Some(error.trouble()));
             }
-            Ok(_) | Err(StoreError::Conflict { .. } | StoreError::NameTaken { .. }) => self.note(None),
+            Ok(_)
+            | Err(StoreError::Conflict { .. } | StoreError::NameTaken { .. } | StoreError::Refused(_)) => {
+                self.note(None);
+            }
         }
         answer
     }

@@ -7,6 +7,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::logger::{REQUEST, Sink, Style};
+use super::record::{AttemptPhases, Record};
+use super::redact;
+use crate::auth::Caller;
 use crate::config::expression::Who;
 
 /// How one attempt ended, for the log, `extra_fields.attempts` and error bodies.
@@ -31,6 +34,12 @@ pub struct AttemptRecord {
     /// What it consumed although it did not answer, or not to the end: estimated.
     #[serde(flatten)]
     pub spent: Option<Spent>,
+    /// When its steps were.
+    #[serde(skip)]
+    pub phases: AttemptPhases,
+    /// Of its span, which whoever was asked was told; 0: nobody was asked.
+    #[serde(skip)]
+    pub span_id: u64,
 }
 
 /// What an attempt cost that did not answer.
@@ -44,53 +53,6 @@ pub struct Spent {
     /// Nobody knows what all of it cost.
     #[serde(skip)]
     pub unpriced: bool,
-}
-
-/// A finished request. The log adds `level` and `time` in front.
-#[derive(Debug)]
-pub struct RequestLine<'a> {
-    pub msg: &'static str,
-    pub provider: Option<&'a str>,
-    pub model: Option<&'a str>,
-    pub duration_ms: u64,
-    /// Input and output tokens together.
-    pub tokens: Option<u64>,
-    pub cache_hit: bool,
-    pub status: u16,
-    pub request_id: &'a str,
-    pub path: &'a str,
-    pub stream: bool,
-    pub model_requested: Option<&'a str>,
-    pub key: Option<&'a str>,
-    pub input_tokens: Option<u64>,
-    pub output_tokens: Option<u64>,
-    /// The counts were estimated from what was seen: the provider's own never came.
-    pub usage_estimated: bool,
-    /// US dollars, exact to the nano-dollar; absent when the price is not known.
-    pub cost_nanos: Option<u64>,
-    /// Nobody knows what all of it cost.
-    pub unpriced: bool,
-    pub ttft_ms: Option<u64>,
-    /// Time spent waiting for places at providers; absent when there was no need to.
-    pub queued_ms: Option<u64>,
-    /// Time in the gateway less time waiting for sockets.
-    pub overhead_us: u64,
-    pub attempts: &'a [AttemptRecord],
-    pub upstream_request_id: Option<&'a str>,
-    pub error: Option<ErrorField<'a>>,
-    /// The rule that decided where it went.
-    pub rule: Option<&'a str>,
-    /// Whose virtual key it came with.
-    pub caller: Option<Who<'a>>,
-    /// The request that this one is a copy of.
-    pub mirror_of: Option<&'a str>,
-}
-
-/// Why a request failed.
-#[derive(Debug)]
-pub struct ErrorField<'a> {
-    pub kind: &'static str,
-    pub message: &'a str,
 }
 
 impl AttemptRecord {
@@ -107,13 +69,29 @@ impl AttemptRecord {
             latency_ms: 0,
             reason: Some(Self::shorten(reason)),
             spent: None,
+            phases: AttemptPhases::default(),
+            span_id: 0,
         }
     }
 
-    /// A reason for a list: at most 200 characters.
+    /// Somebody was asked: a model that was passed over was not tried.
+    #[must_use]
+    pub fn was_tried(&self) -> bool {
+        self.phases != AttemptPhases::default()
+    }
+
+    /// It was tried and gave no answer.
+    #[must_use]
+    pub fn failed(&self) -> bool {
+        // One that lost a race has not failed.
+        !matches!(self.outcome, "success" | "hedge_lost") && self.was_tried()
+    }
+
+    /// A reason for a list: at most 200 characters, without secrets.
     #[must_use]
     pub fn shorten(text: &str) -> String {
         const LIMIT: usize = 200;
+        let text = &*redact::told(text);
         match text.char_indices().nth(LIMIT) {
             Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()),
             None => text.to_owned(),
@@ -121,65 +99,97 @@ impl AttemptRecord {
     }
 }
 
-impl RequestLine<'_> {
-    /// Appends the line as a JSON object.
-    pub fn render(&self, out: &mut Vec<u8>) {
-        out.push(b'{');
-        self.render_members(out);
-        out.push(b'}');
-    }
+/// Appends the line of a finished request as a JSON object.
+pub fn render(record: &Record, out: &mut Vec<u8>) {
+    out.push(b'{');
+    render_members(record, out);
+    out.push(b'}');
+}
 
-    /// Appends the members of that object: no brace, no comma in front.
-    pub fn render_members(&self, out: &mut Vec<u8>) {
-        let mut line = Line(out);
-        line.0.extend_from_slice(b"\"msg\":");
-        line.value(self.msg);
-        line.text_if("provider", self.provider);
-        line.text_if("model", self.model);
-        line.count("duration_ms", self.duration_ms);
-        line.count_if("tokens", self.tokens);
-        line.flag("cache_hit", self.cache_hit);
-        line.count("status", self.status.into());
-        line.text("request_id", self.request_id);
-        line.text("path", self.path);
-        line.flag("stream", self.stream);
-        line.text_if("model_requested", self.model_requested);
-        line.text_if("key", self.key);
-        line.count_if("input_tokens", self.input_tokens);
-        line.count_if("output_tokens", self.output_tokens);
-        if self.usage_estimated {
-            line.flag("usage_estimated", true);
-        }
-        line.count_if("ttft_ms", self.ttft_ms);
-        line.count_if("queued_ms", self.queued_ms);
-        line.count("overhead_us", self.overhead_us);
-        line.attempts(self.attempts);
-        line.text_if("upstream_request_id", self.upstream_request_id);
-        line.text_if("rule", self.rule);
-        line.text_if("mirror_of", self.mirror_of);
-        line.caller(self.caller);
-        if let Some(error) = &self.error {
-            line.name("error");
-            line.0.extend_from_slice(b"{\"type\":");
-            line.value(error.kind);
-            line.text("message", error.message);
-            line.0.push(b'}');
-        }
-        line.dollars_if("cost", self.cost_nanos);
-        if self.unpriced {
-            line.flag("priced", false);
-        }
+/// Appends the members of that object: no brace, no comma in front. The seed's come first; the log adds `level` and `time`
+/// before them.
+pub fn render_members(record: &Record, out: &mut Vec<u8>) {
+    let mut line = Line(out);
+    line.0.extend_from_slice(b"\"msg\":");
+    line.value(message(record));
+    line.text_if("provider", record.provider.as_deref());
+    line.text_if("model", record.model.as_deref());
+    line.count("duration_ms", record.took_us / 1_000);
+    line.count_if("tokens", record.usage.map(|usage| usage.total()));
+    line.flag("cache_hit", record.cache_hit);
+    line.count("status", record.status.into());
+    line.text("request_id", &record.request_id);
+    line.text("path", &record.path);
+    line.flag("stream", record.stream);
+    line.text_if("model_requested", Some(&*record.model_asked).filter(|model| !model.is_empty()));
+    line.text_if("key", record.key.as_deref());
+    line.count_if("input_tokens", record.usage.map(|usage| usage.input_total()));
+    line.count_if("output_tokens", record.usage.map(|usage| usage.output));
+    if record.usage_estimated {
+        line.flag("usage_estimated", true);
     }
+    line.count_if("ttft_ms", record.first_token_us.map(|us| us / 1_000));
+    line.count_if("queued_ms", record.queued_us.map(|us| us / 1_000));
+    line.count("overhead_us", record.overhead_us);
+    line.attempts(&record.attempts);
+    line.text_if("upstream_request_id", record.upstream_request_id.as_deref());
+    line.text_if("rule", record.decision.rule.as_deref());
+    line.text_if("mirror_of", record.mirror_of.as_deref());
+    line.caller(record.caller.as_ref().map(Caller::who));
+    if let Some(error) = &record.error {
+        line.name("error");
+        line.0.extend_from_slice(b"{\"type\":");
+        line.value(error.kind);
+        line.text("message", &error.message);
+        line.0.push(b'}');
+    }
+    line.dollars_if("cost", record.cost_nanos);
+    if record.unpriced {
+        line.flag("priced", false);
+    }
+    links(record, &mut line);
+}
 
-    /// Writes the line to the log, in its style.
-    pub fn write(&self, sink: &Sink) {
-        match sink.style() {
-            Style::Json => sink.json_line(self),
-            Style::Pretty => {
-                let mut line = Vec::new();
-                self.render(&mut line);
-                log::info!(target: REQUEST, "{}", String::from_utf8_lossy(&line));
-            }
+/// What the request belongs to, and what its caller calls it.
+fn links(record: &Record, line: &mut Line<'_>) {
+    line.text_if("parent_request_id", record.parent_request_id.as_deref());
+    line.text_if("session_id", record.session_id.as_deref());
+    if let Some(trace) = &record.trace {
+        line.name("trace_id");
+        // Writing into a Vec cannot fail.
+        let _ = write!(line.0, "\"{:032x}\"", trace.trace_id);
+    }
+    for (at, (name, value)) in record.tags.iter().enumerate() {
+        line.0.extend_from_slice(if at == 0 { b",\"tags\":{" } else { b"," });
+        line.value(name);
+        line.0.push(b':');
+        line.value(value);
+    }
+    if !record.tags.is_empty() {
+        line.0.push(b'}');
+    }
+}
+
+fn message(record: &Record) -> &'static str {
+    match (&record.mirror_of, &record.error) {
+        (None, None) => "request completed",
+        (None, Some(_)) => "request failed",
+        (Some(_), None) => "copy completed",
+        (Some(_), Some(_)) => "copy failed",
+    }
+}
+
+/// Writes the line to the log, in its style, if anybody wants it.
+pub fn write(record: &Record, sink: &Sink) {
+    if !log::log_enabled!(target: REQUEST, log::Level::Info) {
+        return;
+    }
+    match sink.style() {
+        Style::Json => sink.request(record),
+        Style::Pretty => {
+            let mut line = Vec::new();
+            render(record, &mut line);
+            log::info!(target: REQUEST, "{}", String::from_utf8_lossy(&line));
         }
     }
 }
@@ -251,6 +261,7 @@ impl Line<'_> {
             self.text("outcome", attempt.outcome);
             self.count_if("status", attempt.status.map(u64::from));
             self.count("latency_ms", attempt.latency_ms);
+            self.phases(&attempt.phases);
             self.text_if("reason", attempt.reason.as_deref());
             if let Some(spent) = &attempt.spent {
                 self.count("input_tokens", spent.input_tokens);
@@ -260,6 +271,14 @@ impl Line<'_> {
             self.0.push(b'}');
         }
         self.0.extend_from_slice(if attempts.is_empty() { b"[]" } else { b"]" });
+    }
+
+    /// What an attempt took for its steps, where there were any.
+    fn phases(&mut self, phases: &AttemptPhases) {
+        let spans = phases.spans();
+        self.count_if("connect_us", spans.connect_us);
+        self.count_if("tls_us", spans.tls_us);
+        self.count_if("first_byte_us", spans.first_byte_us);
     }
 
     fn value(&mut self, text: &str) {
@@ -339,62 +358,83 @@ fn word<'v>(value: &'v Value, name: &str) -> &'v str {
 
 #[cfg(test)]
 mod tests {
+    use super::super::record::Failed;
     use super::*;
+    use translate::ir::Usage;
 
-    #[test]
-    fn the_line_is_json_and_leaves_out_what_is_not_known() {
-        let record = AttemptRecord::skipped(&"p\"1".into(), &"m\n".into(), "connect", "no\u{1} way");
-        let answered =
-            AttemptRecord { status: Some(200), key: Some("k".into()), reason: None, ..record.clone() };
-        let attempts = [record, answered];
-        let mut line = RequestLine {
-            msg: "request failed",
-            provider: Some("p\"1"),
-            model: None,
-            duration_ms: 12,
-            tokens: Some(0),
-            cache_hit: false,
+    /// One in which everything is told; its attempts as they are listed beside it.
+    fn full() -> (Record, Value) {
+        let skipped = AttemptRecord::skipped(&"p\"1".into(), &"m\n".into(), "connect", "no\u{1} way");
+        let phases = AttemptPhases {
+            connected_us: Some(900),
+            secured_us: Some(1_500),
+            sent_us: Some(1_600),
+            answered_us: Some(9_600),
+            ended_us: 12_000,
+            ..AttemptPhases::default()
+        };
+        let answered = AttemptRecord {
+            status: Some(200),
+            key: Some("k".into()),
+            reason: None,
+            phases,
+            ..skipped.clone()
+        };
+        let attempts = vec![skipped, answered];
+        let mut listed = serde_json::to_value(&attempts).unwrap();
+        listed[1]["connect_us"] = 900.into();
+        listed[1]["tls_us"] = 600.into();
+        listed[1]["first_byte_us"] = 8_000.into();
+        let usage = Usage { output: u64::MAX, ..Usage::default() };
+        let mut record = Record {
+            provider: Some("p\"1".into()),
+            took_us: 12_345,
+            usage: Some(usage),
             status: 502,
-            request_id: "r\\",
-            path: "/v1/é",
+            request_id: "r\\".into(),
+            path: "/v1/é".into(),
             stream: true,
-            model_requested: Some("a/b"),
-            key: None,
-            input_tokens: Some(u64::MAX),
-            output_tokens: None,
+            model_asked: "a/b".into(),
             usage_estimated: true,
             cost_nanos: Some(1_500),
             unpriced: true,
-            ttft_ms: None,
-            queued_ms: None,
             overhead_us: 7,
-            attempts: &attempts,
-            upstream_request_id: Some("u"),
-            error: Some(ErrorField { kind: "connect", message: "a \"b\"\t" }),
-            rule: Some("cheap"),
-            mirror_of: Some("r"),
-            caller: Some(Who {
-                virtual_key_id: "v",
-                virtual_key_name: "key \"v\"",
-                team_id: "t",
-                ..Who::default()
-            }),
+            attempts,
+            upstream_request_id: Some("u".into()),
+            error: Some(Failed { kind: "connect", message: "a \"b\"\t".into() }),
+            mirror_of: Some("r".into()),
+            parent_request_id: Some("parent".into()),
+            session_id: Some("s".into()),
+            tags: vec![("team".into(), "\"blue\"".into()), ("tier".into(), "gold".into())],
+            ..Record::default()
         };
-        let read = |line: &RequestLine<'_>| {
+        record.decision.rule = Some("cheap".into());
+        (record, listed)
+    }
+
+    #[test]
+    fn the_line_is_json_and_leaves_out_what_is_not_known() {
+        let (record, listed) = full();
+        let read = |record: &Record| {
             let mut out = Vec::new();
-            line.render(&mut out);
+            render(record, &mut out);
             serde_json::from_slice::<Value>(&out).unwrap_or_else(|error| panic!("{error}"))
         };
         let expected = serde_json::json!({
-            "msg": "request failed", "provider": "p\"1", "duration_ms": 12, "tokens": 0, "cache_hit": false,
+            "msg": "copy failed", "provider": "p\"1", "duration_ms": 12, "tokens": u64::MAX, "cache_hit": false,
             "status": 502, "request_id": "r\\", "path": "/v1/é", "stream": true, "model_requested": "a/b",
-            "input_tokens": u64::MAX, "usage_estimated": true, "overhead_us": 7,
-            "attempts": serde_json::to_value(&attempts).unwrap(), "upstream_request_id": "u",
-            "rule": "cheap", "mirror_of": "r", "virtual_key_id": "v", "virtual_key_name": "key \"v\"", "team_id": "t", "error": {"type": "connect", "message": "a \"b\"\t"}, "cost": 0.0000015, "priced": false,
+            "input_tokens": 0, "output_tokens": u64::MAX, "usage_estimated": true, "overhead_us": 7,
+            "attempts": listed, "upstream_request_id": "u", "rule": "cheap", "mirror_of": "r",
+            "error": {"type": "connect", "message": "a \"b\"\t"}, "cost": 0.0000015, "priced": false,
+            "parent_request_id": "parent", "session_id": "s", "tags": {"team": "\"blue\"", "tier": "gold"},
         });
-        assert_eq!(read(&line), expected);
-        (line.attempts, line.error, line.cost_nanos) = (&[], None, None);
-        assert_eq!(read(&line)["attempts"], serde_json::json!([]));
+        assert_eq!(read(&record), expected);
+        let bare = read(&Record::default());
+        let expected = serde_json::json!({
+            "msg": "request completed", "duration_ms": 0, "cache_hit": false, "status": 0, "request_id": "", "path": "",
+            "stream": false, "overhead_us": 0, "attempts": [],
+        });
+        assert_eq!(bare, expected);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Metrics of budgets and limits: how they stand when somebody looks, who was refused, and how writing down goes.
 
-use prometheus::{GaugeVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{GaugeVec, IntCounter, IntCounterVec, IntGauge};
+
+use super::metrics::Maker;
 
 /// Registered with the others.
 pub struct Limits {
@@ -34,34 +36,21 @@ impl Limits {
     ///
     /// # Errors
     /// A name or label is not valid for Prometheus: a programming error, found at start.
-    pub fn new(registry: &Registry) -> prometheus::Result<Self> {
-        let gauges = |name: &str, help: &str, labels: &[&str]| -> prometheus::Result<GaugeVec> {
-            let made = GaugeVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(made.clone()))?;
-            Ok(made)
-        };
-        let counter = |name: &str, help: &str| -> prometheus::Result<IntCounter> {
-            let made = IntCounter::new(name, help)?;
-            registry.register(Box::new(made.clone()))?;
-            Ok(made)
-        };
-        let refused = Opts::new("bifrost_limit_refused_total", "Refused for want of budget or limit");
-        let refused = IntCounterVec::new(refused, &["kind", "type"])?;
-        registry.register(Box::new(refused.clone()))?;
-        let waiting = IntGauge::new("bifrost_ledger_waiting", "Spends that could not be written yet")?;
-        registry.register(Box::new(waiting.clone()))?;
+    pub fn new(make: &Maker) -> prometheus::Result<Self> {
         let (of, all) = (["kind", "owner", "window"], ["kind", "owner", "measure", "window"]);
+        let refused = "Refused for want of budget or limit";
         Ok(Self {
-            budget_used: gauges("bifrost_budget_used_dollars", "Used of a budget in its window", &of)?,
-            budget_held: gauges("bifrost_budget_held_dollars", "Held of a budget", &of)?,
-            budget_max: gauges("bifrost_budget_max_dollars", "Size of a budget", &of)?,
-            limit_used: gauges("bifrost_limit_used", "Used of a rate limit in its window", &all)?,
-            limit_max: gauges("bifrost_limit_max", "Size of a rate limit", &all)?,
-            refused,
-            written: counter("bifrost_ledger_written_total", "Spends written down")?,
-            failed: counter("bifrost_ledger_failed_total", "Spends that could not be written at once")?,
-            dropped: counter("bifrost_ledger_dropped_total", "Spends that are lost for the ledger")?,
-            waiting,
+            budget_used: make.gauges("bifrost_budget_used_dollars", "Used of a budget in its window", &of)?,
+            budget_held: make.gauges("bifrost_budget_held_dollars", "Held of a budget", &of)?,
+            budget_max: make.gauges("bifrost_budget_max_dollars", "Size of a budget", &of)?,
+            limit_used: make.gauges("bifrost_limit_used", "Used of a rate limit in its window", &all)?,
+            limit_max: make.gauges("bifrost_limit_max", "Size of a rate limit", &all)?,
+            refused: make.counters("bifrost_limit_refused_total", refused, &["kind", "type"])?,
+            written: make.counter("bifrost_ledger_written_total", "Spends written down")?,
+            failed: make
+                .counter("bifrost_ledger_failed_total", "Spends that could not be written at once")?,
+            dropped: make.counter("bifrost_ledger_dropped_total", "Spends that are lost for the ledger")?,
+            waiting: make.gauge("bifrost_ledger_waiting", "Spends that could not be written yet")?,
         })
     }
 }

@@ -9,9 +9,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use log::Level;
+use log::{Level, LevelFilter, Log, Metadata};
 
-use super::access_log::RequestLine;
+use super::access_log;
+use super::events;
+use super::levels::{self, Levels};
+use super::record::Record;
 
 /// How lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,14 +51,20 @@ impl Sink {
         self.dropped.load(Ordering::Relaxed)
     }
 
+    /// Bytes of lines that wait to be written.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// How lines look.
     #[must_use]
     pub fn style(&self) -> Style {
         self.style
     }
 
-    /// Writes a request line, `level` and `time` in front.
-    pub fn json_line(&self, line: &RequestLine<'_>) {
+    /// Writes the line of a request, `level` and `time` in front.
+    pub fn request(&self, record: &Record) {
         thread_local! {
             static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
         }
@@ -64,7 +73,7 @@ impl Sink {
             buffer.extend_from_slice(b"{\"level\":\"info\",\"time\":\"");
             super::clock::write_rfc3339(SystemTime::now(), buffer);
             buffer.extend_from_slice(b"\",");
-            line.render_members(buffer);
+            access_log::render_members(record, buffer);
             buffer.extend_from_slice(b"}\n");
             self.push(buffer);
         });
@@ -123,7 +132,7 @@ impl Sink {
 ///
 /// # Errors
 /// The writing thread could not be started, or a logger is set already.
-pub fn start(level: &str, style: Style) -> io::Result<Arc<Sink>> {
+pub fn start(levels: Levels, style: Style) -> io::Result<Arc<Sink>> {
     let sink = Arc::new(Sink {
         lines: Mutex::default(),
         wake: Condvar::new(),
@@ -138,14 +147,35 @@ pub fn start(level: &str, style: Style) -> io::Result<Arc<Sink>> {
         .stack_size(64 * 1024)
         .spawn(move || writer.write_all(io::stderr()))?;
     let mut builder = env_logger::Builder::new();
-    builder.parse_filters(level);
+    // What is logged is decided before: at run time, see `levels`.
+    builder.filter_level(LevelFilter::Trace);
     builder.target(env_logger::Target::Pipe(Box::new(Lines(Arc::clone(&sink)))));
     match style {
         Style::Json => builder.format(json_line),
         Style::Pretty => builder.format(pretty_line),
     };
-    builder.try_init().map_err(io::Error::other)?;
+    log::set_boxed_logger(Box::new(Leveled(builder.build()))).map_err(io::Error::other)?;
+    levels::put(levels);
     Ok(sink)
+}
+
+/// Writes what the levels in force allow.
+struct Leveled(env_logger::Logger);
+
+impl Log for Leveled {
+    fn enabled(&self, line: &Metadata<'_>) -> bool {
+        levels::allowed(line)
+    }
+
+    fn log(&self, line: &log::Record<'_>) {
+        if self.enabled(line.metadata()) {
+            self.0.log(line);
+        }
+    }
+
+    fn flush(&self) {
+        self.0.flush();
+    }
 }
 
 struct Lines(Arc<Sink>);
@@ -162,6 +192,10 @@ impl Write for Lines {
 }
 
 fn json_line(out: &mut env_logger::fmt::Formatter, record: &log::Record<'_>) -> io::Result<()> {
+    if record.target() == events::EVENT {
+        let (level, time) = (level_name(record.level()), out.timestamp_millis());
+        return writeln!(out, "{{\"level\":\"{level}\",\"time\":\"{time}\",{}}}", record.args());
+    }
     let line = serde_json::json!({
         "level": level_name(record.level()),
         "time": out.timestamp_millis().to_string(),
@@ -176,9 +210,11 @@ fn pretty_line(out: &mut env_logger::fmt::Formatter, record: &log::Record<'_>) -
     let clock = time.get(11..23).unwrap_or(&time).to_owned();
     if record.target() == REQUEST {
         let text = record.args().to_string();
-        return writeln!(out, "{clock} {}", super::access_log::for_people(&text).unwrap_or(text));
+        return writeln!(out, "{clock} {}", access_log::for_people(&text).unwrap_or(text));
     }
-    writeln!(out, "{clock} {:5} {}", record.level(), record.args())
+    let text = record.args().to_string();
+    let told = (record.target() == events::EVENT).then(|| events::for_people(&text)).flatten();
+    writeln!(out, "{clock} {:5} {}", record.level(), told.unwrap_or(text))
 }
 
 fn level_name(level: Level) -> &'static str {

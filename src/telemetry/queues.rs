@@ -1,6 +1,8 @@
 //! Metrics of the waiting rooms: who waits, for how long, and who was not let in.
 
-use prometheus::{GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
+use prometheus::{GaugeVec, HistogramVec, IntCounterVec};
+
+use super::metrics::Maker;
 
 /// Registered with the others.
 pub struct Queues {
@@ -25,29 +27,26 @@ impl Queues {
     ///
     /// # Errors
     /// A name or label is not valid for Prometheus: a programming error, found at start.
-    pub fn new(registry: &Registry) -> prometheus::Result<Self> {
-        let gauges = |name: &str, help: &str, labels: &[&str]| -> prometheus::Result<GaugeVec> {
-            let made = GaugeVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(made.clone()))?;
-            Ok(made)
-        };
-        let gauge = |name: &str, help: &str| gauges(name, help, &["provider"]);
-        let wait = HistogramOpts::new("bifrost_queue_wait_seconds", "Wait for a place at a provider");
-        let wait = HistogramVec::new(wait.buckets(WAITS.to_vec()), &["provider"])?;
-        registry.register(Box::new(wait.clone()))?;
-        let refused = Opts::new("bifrost_queue_refused_total", "Requests that got no place at a provider");
-        let refused = IntCounterVec::new(refused, &["provider", "reason"])?;
-        registry.register(Box::new(refused.clone()))?;
+    pub fn new(make: &Maker) -> prometheus::Result<Self> {
+        let gauge = |name: &str, help: &str| make.gauges(name, help, &["provider"]);
         Ok(Self {
             depth: gauge("bifrost_queue_depth", "Requests that wait for a place at a provider")?,
             open: gauge("bifrost_open_requests", "Requests that have a place at a provider")?,
-            limit: gauges(
+            limit: make.gauges(
                 "bifrost_target_max_open_requests",
                 "Requests that a target may have open",
                 &["provider", "key", "model"],
             )?,
-            wait,
-            refused,
+            wait: make.histograms(
+                "bifrost_queue_wait_seconds",
+                ("Wait for a place at a provider", WAITS),
+                &["provider"],
+            )?,
+            refused: make.counters(
+                "bifrost_queue_refused_total",
+                "Requests that got no place at a provider",
+                &["provider", "reason"],
+            )?,
             circuit: gauge("bifrost_provider_circuit_state", "0: closed, 1: open, 2: half-open")?,
         })
     }

@@ -7,6 +7,7 @@
 
 use std::io;
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
@@ -19,6 +20,7 @@ use pingora_http::{RequestHeader, ResponseHeader};
 
 use super::peer;
 use super::resolve::Resolver;
+use super::steps::{Seen, Steps};
 use crate::config::snapshot::{BaseUrl, Provider};
 
 /// Answers are read up to here, in bytes: a job's state repeats its input, images included.
@@ -75,26 +77,36 @@ impl Asker {
     /// # Errors
     /// [`Unanswered`]. There is no limit of time but that of connecting.
     pub async fn ask(&self, question: &Question) -> Result<Answer, Unanswered> {
-        let mut open = self.begin(question).await?;
+        self.ask_seen(question, &Seen::default()).await
+    }
+
+    /// As [`Self::ask`]; `seen` is told the steps.
+    ///
+    /// # Errors
+    /// [`Unanswered`].
+    pub async fn ask_seen(&self, question: &Question, seen: &Seen) -> Result<Answer, Unanswered> {
+        let mut open = self.begin(question, seen).await?;
         let answer = read(&mut open).await?;
         self.keep(open).await;
         Ok(answer)
     }
 
-    /// Sends `question` and waits for the head of the answer, whatever its status, as [`Self::ask`] does.
+    /// Sends `question` and waits for the head of the answer, whatever its status, as [`Self::ask`] does. `seen` is told
+    /// the steps.
     ///
     /// # Errors
     /// [`Unanswered`]. There is no limit of time but that of connecting.
-    pub async fn begin(&self, question: &Question) -> Result<Open, Unanswered> {
+    pub async fn begin(&self, question: &Question, seen: &Seen) -> Result<Open, Unanswered> {
         let (host, port) = peer::next_hop(&question.provider, &question.at);
         let address = self.resolver.resolve(host, port, 0).await;
         let address = address.map_err(|error| Unanswered::Unknown { host: Arc::clone(host), error })?;
         let connector = self.connector.get_or_init(|| Connector::new(None));
         let peer = peer::peer(&question.provider, &question.at, address, false);
-        match once(connector, peer, question).await {
+        match once(connector, peer, (question, seen)).await {
             Err(Failed::Stale) => {
                 let peer = peer::peer(&question.provider, &question.at, address, true);
-                once(connector, peer, question).await.map_err(Failed::told)
+                seen.note(|steps| *steps = Steps::default());
+                once(connector, peer, (question, seen)).await.map_err(Failed::told)
             }
             other => other.map_err(Failed::told),
         }
@@ -145,7 +157,7 @@ impl Asker {
         let peer = self.fresh(question).await?;
         let connected = connector.get_http_session(&peer).await;
         let (mut session, _) = connected.map_err(Unanswered::Unconnected)?;
-        send(&mut session, question).await.map_err(Unanswered::Broken)?;
+        send(&mut session, (question, &Seen::default())).await.map_err(Unanswered::Broken)?;
         let head = session.response_header();
         head.map(|head| head.status)
             .ok_or_else(|| Unanswered::Broken(Error::new(pingora_error::ErrorType::InvalidHTTPHeader)))
@@ -185,10 +197,16 @@ impl Failed {
     }
 }
 
-async fn once(connector: &Connector, peer: HttpPeer, question: &Question) -> Result<Open, Failed> {
+async fn once(
+    connector: &Connector,
+    peer: HttpPeer,
+    (question, seen): (&Question, &Seen),
+) -> Result<Open, Failed> {
+    let since = Instant::now();
     let connected = connector.get_http_session(&peer).await;
     let (mut session, reused) = connected.map_err(|error| Failed::Finally(Unanswered::Unconnected(error)))?;
-    if let Err(error) = send(&mut session, question).await {
+    seen.note(|steps| steps.connected(since, reused, session.digest()));
+    if let Err(error) = send(&mut session, (question, seen)).await {
         let failed = if reused { Failed::Stale } else { Failed::Finally(Unanswered::Broken(error)) };
         return Err(failed);
     }
@@ -196,7 +214,7 @@ async fn once(connector: &Connector, peer: HttpPeer, question: &Question) -> Res
 }
 
 /// Up to the head of the answer.
-async fn send(session: &mut HttpSession, question: &Question) -> Result<(), Box<Error>> {
+async fn send(session: &mut HttpSession, (question, seen): (&Question, &Seen)) -> Result<(), Box<Error>> {
     let mut head = question.head.clone();
     if matches!(session, HttpSession::H2(_)) {
         of_http2(&mut head, question.at.tls)?;
@@ -206,10 +224,12 @@ async fn send(session: &mut HttpSession, question: &Question) -> Result<(), Box<
         session.write_request_body(question.body.clone(), true).await?;
     }
     session.finish_request_body().await?;
+    seen.note(|steps| steps.sent(Instant::now()));
     session.read_response_header().await?;
     while session.response_header().is_some_and(|head| head.status.is_informational()) {
         session.read_response_header().await?;
     }
+    seen.note(|steps| steps.answered(Instant::now()));
     if let HttpSession::H1(h1) = session {
         h1.respect_keepalive();
     }

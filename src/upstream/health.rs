@@ -23,6 +23,7 @@ use http::HeaderMap;
 
 use self::shared::Observer;
 use crate::config::snapshot::Key;
+use crate::telemetry::events::{Event, emit};
 
 const POLICY: Policy = Policy::STANDARD;
 
@@ -68,8 +69,10 @@ pub struct Registry {
 
 #[derive(Debug, Default)]
 struct KeyHealth {
-    /// Provider and key, for the log.
+    /// Provider and key, as nodes tell each other of it.
     id: Arc<str>,
+    /// The same for people: with the key's name.
+    shown: Arc<str>,
     /// The fingerprint of the key it was observed with: one that was replaced starts anew.
     of: u64,
     observer: Arc<Observer>,
@@ -143,12 +146,18 @@ impl Registry {
         lock(&target).probed_ms
     }
 
-    /// Lets one request ask a target that rests, since nobody else can answer: one in a while, whoever asks. Else the
-    /// milliseconds until the next may.
+    /// Lets one request ask a target that rests, since nobody else can answer: one in a while, whoever asks, and none
+    /// while a limit that was passed has not refilled. Else the milliseconds until the next may.
     pub fn ask_all_the_same(&self, key: &Key, model: &str, now_ms: u64) -> Result<(), u64> {
-        let Some(target) = self.find(key).and_then(|health| health.existing(model)) else { return Ok(()) };
+        let Some(health) = self.find(key) else { return Ok(()) };
+        let limited = lock(&health.key).limited_until_ms();
+        let Some(target) = health.existing(model) else {
+            return if limited > now_ms { Err(limited - now_ms) } else { Ok(()) };
+        };
         let mut target = lock(&target);
-        let wait = target.probed_ms.map_or(0, |asked| (asked + Self::ASK_EVERY_MS).saturating_sub(now_ms));
+        let asked = target.probed_ms.map_or(0, |asked| asked + Self::ASK_EVERY_MS);
+        let next = asked.max(limited).max(target.health.limited_until_ms());
+        let wait = next.saturating_sub(now_ms);
         if wait > 0 {
             return Err(wait);
         }
@@ -250,6 +259,7 @@ impl Registry {
         if entry.of != key.fingerprint {
             *entry = Arc::new(KeyHealth {
                 id: Arc::clone(&key.known_as),
+                shown: shown(key),
                 of: key.fingerprint,
                 observer: Arc::clone(&self.observer),
                 ..KeyHealth::default()
@@ -349,13 +359,9 @@ impl Ticket {
                 self.log_closed();
             }
             if let (true, State::Open { until_ms }) = (before != after, after) {
-                log::warn!(
-                    "circuit open for {} ms: key {}, model {} ({})",
-                    until_ms.saturating_sub(now_ms),
-                    self.key.id,
-                    self.model,
-                    class.label(),
-                );
+                let (key, model) = (&*self.key.shown, &*self.model);
+                let rest_ms = until_ms.saturating_sub(now_ms);
+                emit(Event::CircuitOpened { key, model, rest_ms, why: class.label() });
             }
         });
     }
@@ -370,7 +376,7 @@ impl Ticket {
     }
 
     fn log_closed(&self) {
-        log::info!("circuit closed: key {}, model {} answers again", self.key.id, self.model);
+        emit(Event::CircuitClosed { key: &self.key.shown, model: &self.model });
     }
 
     /// Nobody answered as long as somebody waited.
@@ -429,6 +435,12 @@ impl KeyHealth {
         }
         Some(Arc::clone(models.entry(Arc::clone(model)).or_default()))
     }
+}
+
+/// `provider/name`.
+fn shown(key: &Key) -> Arc<str> {
+    let provider = key.known_as.strip_suffix(&*key.id).unwrap_or_default();
+    format!("{provider}{}", key.name).into()
 }
 
 /// A target is spoken of as long after it was last asked, in milliseconds.

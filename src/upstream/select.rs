@@ -13,6 +13,7 @@ use govern::verdict::{FaultClass, Situation, Verdict, decide};
 use super::backend::{Group, Visit, Wanted};
 use super::capacity::Free;
 use super::health::Registry;
+use super::looked::{self, By, Look, Looked};
 use crate::config::backend::{Affinity, Backend};
 use crate::config::policy::Priority;
 use crate::config::snapshot::Key;
@@ -43,6 +44,8 @@ pub struct Cursor {
     waited_ms: u64,
     /// Retries that a stale pooled connection got for free.
     free_retries: u32,
+    /// What was seen of targets until the first attempt began.
+    pub looked: Looked,
 }
 
 /// What a caller asks of the choice among keys.
@@ -106,7 +109,13 @@ impl Cursor {
     /// yet; when all were tried, they are all open again.
     pub fn choose(&mut self, step: &Step, health: &Registry, free: &Free, random: u64) -> Choice {
         let now_ms = health.now_ms();
-        if let Some(key) = self.pick(step, health, free, (now_ms, random)) {
+        let (picked, seen) = self.pick_among(step, health, free, (now_ms, random));
+        if self.looked.is_open() && (picked.is_none() || !seen.outlooks.is_empty()) {
+            let barred = |at, key: &Key| self.barred(step, health, free, (at, key, now_ms));
+            let look = Look::new(self.step, seen, &step.provider.keys, barred);
+            self.looked.note(look);
+        }
+        if let Some(key) = picked {
             return Choice::Use { key };
         }
         let tried = std::mem::take(&mut self.tried);
@@ -137,6 +146,7 @@ impl Cursor {
 
     /// An attempt with `key` begins.
     pub fn begin(&mut self, key: usize) {
+        self.looked.close(self.step, key);
         self.tries = self.tries.saturating_add(1);
         self.tried |= bit(key);
         self.delay = Duration::ZERO;
@@ -206,7 +216,8 @@ impl Cursor {
     pub fn advance(&mut self, plan: &Plan) -> bool {
         // A key is asked for at the provider that was: fallbacks have others.
         let wish = Wish { pinned: None, ..self.wish };
-        *self = Self { step: self.step.saturating_add(1), ..Self::at_start(self.stream, wish) };
+        let looked = std::mem::take(&mut self.looked);
+        *self = Self { step: self.step.saturating_add(1), looked, ..Self::at_start(self.stream, wish) };
         self.step < plan.steps.len()
     }
 
@@ -348,20 +359,46 @@ impl Cursor {
         })
     }
 
-    fn pick(
+    fn pick(&self, step: &Step, health: &Registry, free: &Free, now_and_random: (u64, u64)) -> Option<usize> {
+        self.pick_among(step, health, free, now_and_random).0
+    }
+
+    /// Why a key could not be picked.
+    fn barred(
+        &self,
+        step: &Step,
+        health: &Registry,
+        free: &Free,
+        (index, key, now_ms): (usize, &Key, u64),
+    ) -> &'static str {
+        if !self.serves(step, index) {
+            return "another key was asked for";
+        }
+        if let Some(why) = looked::unserved(step, key) {
+            return why;
+        }
+        match health.verdict(key, &step.model, now_ms) {
+            Availability::Cooling { why, .. } => looked::resting(why),
+            Availability::Ready if !free.at(index) => "full",
+            Availability::Ready => "tried before",
+        }
+    }
+
+    /// The pick, and what it was made by. Of a single key nothing is looked at but whether it is ready.
+    fn pick_among(
         &self,
         step: &Step,
         health: &Registry,
         free: &Free,
         (now_ms, random): (u64, u64),
-    ) -> Option<usize> {
+    ) -> (Option<usize>, looked::Seen) {
         let open = |index: usize, key: &Key| {
             free.at(index) && self.serves(step, index) && self.tried & bit(index) == 0 && step.served_by(key)
         };
         // One key leaves nothing to choose.
         if let [only] = step.provider.keys.as_slice() {
             let ready = health.verdict(only, &step.model, now_ms) == Availability::Ready;
-            return (ready && open(0, only)).then_some(0);
+            return ((ready && open(0, only)).then_some(0), looked::Seen::default());
         }
         let outlooks: Vec<Outlook> = step
             .provider
@@ -378,14 +415,16 @@ impl Cursor {
         let affinity = step.provider.affinity;
         let keys = || step.provider.keys.iter().map(|key| fnv1a(key.id.as_bytes()));
         if let Some(session) = self.wish.session.filter(|_| affinity != Affinity::None) {
-            return balance::affine(outlooks.iter().copied().zip(keys()), session);
+            let picked = balance::affine(outlooks.iter().copied().zip(keys()), session);
+            return (picked, looked::Seen { outlooks, by: By::Session });
         }
         let prefix = self.wish.prefix.filter(|_| affinity == Affinity::Prompt && self.wish.prefix_among_keys);
         let own = prefix.and_then(|prefix| balance::alike(outlooks.iter().copied().zip(keys()), prefix));
         if own.is_some() {
-            return own;
+            return (own, looked::Seen { outlooks, by: By::Prompt });
         }
-        balance::choose(step.provider.strategy, outlooks.iter().copied(), random)
+        let picked = balance::choose(step.provider.strategy, outlooks.iter().copied(), random);
+        (picked, looked::Seen { outlooks, by: By::Strategy(step.provider.strategy) })
     }
 }
 

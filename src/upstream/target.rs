@@ -182,15 +182,14 @@ fn chat(provider: &Provider, at: &BaseUrl, dialect: Wire, model: &str, stream: b
     let responses = provider
         .allowed
         .is_none_or(|allowed| if stream { allowed.responses_stream } else { allowed.responses });
-    let has = |service: &Service| responses || service.wire != Wire::OpenAiResponses;
-    let pairs = || {
-        let services = provider.spec.services.iter().zip(&at.services);
-        services.filter(|(service, _)| service.serves(model) && has(service))
-    };
     let named = |service: &Service| !service.models.is_empty();
-    // Claude at a cloud whose main wire is another: the model's own service, whoever asks.
-    let own = pairs().find(|(service, _)| service.wire == dialect && (!main || named(service)));
-    let found = own.or_else(|| pairs().find(|(service, _)| !service.exact && (!main || named(service))));
+    let wanted =
+        |service: &Service| (!main || named(service)) && (responses || service.wire != Wire::OpenAiResponses);
+    let pairs = || provider.spec.services.iter().zip(&at.services).filter(|(service, _)| wanted(service));
+    // Claude at a cloud whose main wire is another: the model's own service, whoever asks. What a model's name must be
+    // like is asked last: that takes longest.
+    let own = pairs().find(|(service, _)| service.wire == dialect && service.serves(model));
+    let found = own.or_else(|| pairs().find(|(service, _)| !service.exact && service.serves(model)));
     match found {
         Some((service, paths)) => Target {
             wire: service.wire,

@@ -54,6 +54,7 @@ fn key(number: usize, teams: &[Arc<str>], models: &[Arc<str>], provider: &Arc<st
         customer: None,
         grants: Some([grant].into()),
         quotas: Quotas { list: list.into(), concurrency: None },
+        log_content: None,
     }
 }
 

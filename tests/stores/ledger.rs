@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use bifrost::account::entry::Entry;
 use bifrost::store::Store;
-use bifrost::store::ledger::{DAY, HOUR, MINUTE, Origin, SpendQuery, Windows};
+use bifrost::store::ledger::{DAY, HOUR, MINUTE, Origin, Part, SpendQuery, Windows, merged};
 
 use super::rig::{each, spend};
 
@@ -12,8 +12,9 @@ use super::rig::{each, spend};
 const NOW: u64 = 1_763_721_000_000;
 const ALL: Windows = Windows { shortest: 1_000, longest: 400 * DAY };
 
-async fn apply(store: &Store, place: u64, entries: &[Entry<'_>]) -> usize {
-    let origin = Origin { writer: "a", journal: Some(("a-0.journal", place)), now_ms: NOW };
+async fn apply(store: &Store, (from, end): (u64, u64), entries: &[Entry<'_>]) -> Option<usize> {
+    let part = Part { file: "a-0.journal", from, end };
+    let origin = Origin { writer: "a", journal: Some(part), now_ms: NOW };
     store.apply(&origin, entries).await.unwrap()
 }
 
@@ -31,21 +32,42 @@ fn a_spend_counts_once_however_often_it_is_told() {
             spend("2", NOW + 1, &["team:a", "team:a"], 7),
             spend("1", NOW, &["team:a", "virtual_key:k"], 5),
         ];
-        assert_eq!(apply(&store, 300, &entries).await, 2);
-        assert_eq!(apply(&store, 300, &entries).await, 0);
-        assert_eq!(apply(&store, 400, &[spend("3", NOW + 2, &["team:a"], 1)]).await, 1);
+        assert_eq!(apply(&store, (0, 300), &entries).await, Some(2));
+        assert_eq!(apply(&store, (0, 300), &entries).await, None);
+        // One that has read further than is known here would leave spends out.
+        assert_eq!(apply(&store, (350, 400), &entries).await, None);
+        assert_eq!(apply(&store, (300, 400), &[spend("3", NOW + 2, &["team:a"], 1)]).await, Some(1));
         assert_eq!(costs(&store, "team:a", MINUTE).await, [(NOW, 13)]);
         assert_eq!(costs(&store, "team:a", HOUR).await, [(NOW / HOUR * HOUR, 13)]);
         assert_eq!(costs(&store, "team:a", DAY).await, [(NOW / DAY * DAY, 13)]);
         assert_eq!(costs(&store, "virtual_key:k", DAY).await, [(NOW / DAY * DAY, 5)]);
         assert_eq!(store.journal_place("a-0.journal").await, Ok(400));
         // A reader that was slower does not set the place back.
-        assert_eq!(apply(&store, 300, &entries).await, 0);
+        assert_eq!(apply(&store, (0, 300), &entries).await, None);
         assert_eq!(store.journal_place("a-0.journal").await, Ok(400));
         let query = SpendQuery { owner: "team:a".to_owned(), from_ms: NOW, to_ms: NOW + 1, span: MINUTE };
         let sum = store.spend(&query).await.unwrap()[0].consumption;
         assert_eq!((sum.requests, sum.input_tokens, sum.output_tokens), (3, 13, 26));
     });
+}
+
+#[test]
+fn what_one_second_spent_alike_is_one_row() {
+    let all = vec![
+        spend("1", NOW, &["team:a"], 5),
+        spend("2", NOW + 999, &["team:a"], 7),
+        spend("3", NOW + 998, &["team:a"], 1),
+        spend("4", NOW + 1_000, &["team:a"], 2),
+        spend("5", NOW, &["team:b"], 3),
+    ];
+    let sum = |of: fn(&Entry<'_>) -> u64, all: &[Entry<'_>]| all.iter().map(of).sum::<u64>();
+    let rows = merged(all.clone());
+    let told: Vec<_> = rows.iter().map(|row| (&*row.id, row.at, row.cost)).collect();
+    assert_eq!(told, [("1", NOW + 999, 13), ("4", NOW + 1_000, 2), ("5", NOW, 3)]);
+    let counts: [fn(&Entry<'_>) -> u64; 3] = [|e| e.requests, |e| e.input_tokens, |e| e.output_tokens];
+    for of in counts {
+        assert_eq!(sum(of, &rows), sum(of, &all));
+    }
 }
 
 #[test]
@@ -58,7 +80,7 @@ fn what_was_used_is_told_exactly_of_late_and_in_sums_before() {
             .enumerate()
             .map(|(n, age)| spend(&n.to_string(), NOW - age, &["team:a", "team:b"], 1 << n))
             .collect();
-        apply(&store, 1, &entries).await;
+        apply(&store, (0, 1), &entries).await;
         let used = store.used("team:a", ALL, NOW).await.unwrap();
         assert_eq!(used.iter().map(|used| used.consumption.cost).sum::<u64>(), (1 << ages.len()) - 1);
         assert!(used.is_sorted_by_key(|used| used.at_ms));
@@ -94,7 +116,7 @@ fn old_rows_leave_and_their_sums_stay() {
         let store = place.open().await;
         let old = spend("old", NOW - 40 * DAY, &["team:a"], 3);
         let older = spend("older", NOW - 200 * DAY, &["team:a"], 4);
-        apply(&store, 1, &[old, older, spend("new", NOW, &["team:a"], 5)]).await;
+        apply(&store, (0, 1), &[old, older, spend("new", NOW, &["team:a"], 5)]).await;
         assert_eq!(store.forget(NOW, 30 * DAY).await, Ok(false));
         let ids = |told: Vec<bifrost::store::ledger::Told>| {
             told.into_iter().map(|told| told.entry.id).collect::<Vec<_>>()
@@ -135,8 +157,8 @@ fn a_strange_spend_does_not_stop_the_ledger() {
             spend("\u{1F4B8} \" \\ ", u64::from(u32::MAX), &[], 1),
             spend("plain", NOW, &["team:a"], 1),
         ];
-        assert_eq!(apply(&store, 1, &strange).await, 3);
-        assert_eq!(apply(&store, 2, &strange).await, 0);
+        assert_eq!(apply(&store, (0, 1), &strange).await, Some(3));
+        assert_eq!(apply(&store, (1, 2), &strange).await, Some(0));
         assert_eq!(costs(&store, "team:a", DAY).await, [(NOW / DAY * DAY, 1)]);
     });
 }

@@ -188,10 +188,10 @@ fn a_store_that_is_removed_is_made_anew() {
 }
 
 /// A disk of three megabytes.
-struct SmallDisk(tempfile::TempDir);
+pub struct SmallDisk(tempfile::TempDir);
 
 impl SmallDisk {
-    fn mount() -> Option<Self> {
+    pub fn mount() -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", "size=3m", "tmpfs"])
@@ -206,11 +206,11 @@ impl SmallDisk {
         mounted.then_some(Self(folder))
     }
 
-    fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         self.0.path()
     }
 
-    fn fill(&self) {
+    pub fn fill(&self) {
         let mut length = 3 * 1024 * 1024;
         let mut all = Vec::new();
         // Page by page, until nothing fits.
@@ -227,7 +227,7 @@ impl SmallDisk {
         }
     }
 
-    fn empty(&self) {
+    pub fn empty(&self) {
         for entry in std::fs::read_dir(self.path()).unwrap().flatten() {
             if entry.file_name().to_string_lossy().starts_with("filler-") {
                 std::fs::remove_file(entry.path()).unwrap();

@@ -119,7 +119,8 @@ impl Gateway {
                 .iter()
                 .filter(|line| line.contains(id))
                 .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-                .find(|line| line["request_id"] == id)
+                // What happens on its way has a name; its end has none.
+                .find(|line| line["request_id"] == id && line["event"].is_null())
         })
     }
 

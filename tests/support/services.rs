@@ -25,7 +25,8 @@ pub struct Server {
 }
 
 impl Server {
-    fn start(folder: TempDir, port: u16, signal: &str, command: &[String]) -> Self {
+    /// Runs `command`, and sends it `signal` when it is to end.
+    pub fn start(folder: TempDir, port: u16, signal: &str, command: &[String]) -> Self {
         let log = std::fs::File::create(folder.path().join("server.log")).expect("a log");
         let child = Command::new("sh")
             .args(["-c", UNTIL_CLOSED, "sh", signal])

@@ -72,6 +72,20 @@ pub enum Strategy {
     Cost,
 }
 
+impl Strategy {
+    /// Its word in the configuration.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Weighted => "weighted",
+            Self::Adaptive => "adaptive",
+            Self::LeastLatency => "least_latency",
+            Self::LeastInflight => "least_inflight",
+            Self::Cost => "cost",
+        }
+    }
+}
+
 /// What is known of a target at the moment of the choice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outlook {
@@ -111,9 +125,46 @@ pub fn choose<I>(strategy: Strategy, outlooks: I, random: u64) -> Option<usize>
 where
     I: Iterator<Item = Outlook> + Clone,
 {
+    let explores = strategy == Strategy::LeastLatency && (random >> 32).is_multiple_of(EXPLORES);
+    pick_from(candidates(strategy, outlooks, explores), random)
+}
+
+/// The part of the choices that falls on each target now, 0 to 1, in their order: what [`choose`] does, seen from above.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "shares are for people")]
+pub fn shares<I>(strategy: Strategy, outlooks: I) -> Vec<f64>
+where
+    I: Iterator<Item = Outlook> + Clone,
+{
+    let mut shares: Vec<f64> = outlooks.clone().map(|_| 0.0).collect();
+    let mut add = |explores: bool, part: f64| {
+        let candidates = candidates(strategy, outlooks.clone(), explores);
+        let eligible = |candidate: &Candidate| candidate.eligible;
+        let sum: u64 = candidates.clone().filter(eligible).map(|candidate| candidate.weight).sum();
+        let count = candidates.clone().filter(eligible).count();
+        for (share, candidate) in shares.iter_mut().zip(candidates).filter(|(_, found)| found.eligible) {
+            *share += match sum {
+                0 => part / count as f64,
+                sum => part * candidate.weight as f64 / sum as f64,
+            };
+        }
+    };
+    let explored = if strategy == Strategy::LeastLatency { 1.0 / EXPLORES as f64 } else { 0.0 };
+    add(false, 1.0 - explored);
+    if explored > 0.0 {
+        add(true, explored);
+    }
+    shares
+}
+
+/// The targets with the weights that the strategy gives them now.
+fn candidates<I>(strategy: Strategy, outlooks: I, explores: bool) -> impl Iterator<Item = Candidate> + Clone
+where
+    I: Iterator<Item = Outlook> + Clone,
+{
     let exhausted = outlooks.clone().all(|outlook| !outlook.candidate.eligible || outlook.headroom == 0);
     let open = move |outlook: &Outlook| outlook.candidate.eligible && (outlook.headroom > 0 || exhausted);
-    let score = |outlook: &Outlook| match strategy {
+    let score = move |outlook: &Outlook| match strategy {
         // One of which nothing is known is tried, by one call at a time.
         Strategy::LeastLatency if outlook.latency_us.is_none() && outlook.in_flight == 0 => 0,
         Strategy::LeastLatency => strained(outlook, outlook.latency_us.unwrap_or(u64::MAX).max(1)),
@@ -124,17 +175,15 @@ where
         Strategy::Cost => strained(outlook, outlook.price.unwrap_or(u64::MAX).max(1)),
         Strategy::Weighted | Strategy::Adaptive => 0,
     };
-    let explores = strategy == Strategy::LeastLatency && (random >> 32).is_multiple_of(20);
     let best = outlooks.clone().filter(open).map(|outlook| score(&outlook)).min();
     let field = Field::of(outlooks.clone().filter(open));
-    let candidates = outlooks.map(|outlook| Candidate {
+    outlooks.map(move |outlook| Candidate {
         eligible: open(&outlook) && (explores || Some(score(&outlook)) == best),
         weight: match strategy {
             Strategy::Adaptive => field.effective(&outlook),
             _ => eased(&outlook, STEPS),
         },
-    });
-    pick_from(candidates, random)
+    })
 }
 
 /// The index of the target that a session belongs to, `None` when none is eligible.
@@ -219,6 +268,8 @@ fn mix(value: u64) -> u64 {
     value ^ (value >> 31)
 }
 
+/// Of so many choices by latency one goes by weight.
+const EXPLORES: u64 = 20;
 /// Weights are eased in steps of this.
 const STEPS: u64 = 1_000;
 /// Below this headroom a target is eased off, in proportion.
@@ -229,6 +280,7 @@ const LEAST: u64 = 20;
 const CROWD: u64 = 8;
 
 /// What a target is compared with.
+#[derive(Clone, Copy)]
 struct Field {
     fastest: Option<u64>,
     /// Calls under way at the least busy one.

@@ -68,6 +68,8 @@ pub enum Availability {
 pub struct HealthState {
     /// End of the cool-down, and its cause.
     cooling: Option<(u64, CoolReason)>,
+    /// Until when a limit that was passed keeps it from being asked, whatever else does so for longer.
+    limited_ms: u64,
     /// When the latest call began that the target accepted, and that it refused for its key or its bill.
     accepted_ms: Option<u64>,
     refused_ms: u64,
@@ -147,6 +149,9 @@ impl HealthState {
             (Some(until_ms), _) => self.cool(until_ms, why),
             (None, CoolReason::Faults) => self.breaker.told(&policy.faults, None, now_ms),
             (None, _) => {
+                if why == CoolReason::RateLimited {
+                    self.limited_ms = 0;
+                }
                 if self.cooling.is_some_and(|(_, present)| present == why) {
                     (self.cooling, self.streaks) = (None, Streaks::default());
                 }
@@ -175,6 +180,12 @@ impl HealthState {
         }
     }
 
+    /// Until when nobody may ask it, not even to see whether it is well: a limit was passed. 0: it may be asked.
+    #[must_use]
+    pub fn limited_until_ms(&self) -> u64 {
+        self.limited_ms
+    }
+
     /// The circuit breaker's state.
     #[must_use]
     pub fn breaker(&self, policy: &Policy, now_ms: u64) -> State {
@@ -183,6 +194,9 @@ impl HealthState {
 
     /// Cool-downs overlap: the one that ends last is in force.
     fn cool(&mut self, until_ms: u64, why: CoolReason) {
+        if why == CoolReason::RateLimited {
+            self.limited_ms = self.limited_ms.max(until_ms);
+        }
         if self.cooling.is_none_or(|(present, _)| until_ms > present) {
             self.cooling = Some((until_ms, why));
         }

@@ -13,7 +13,9 @@
 //! * [`verdict`]: retry, another key, the next planned model, or stop.
 //! * [`allowance`], [`meter`], [`window`] and [`sliding`]: what may be used, held before and counted after.
 //! * [`lease`]: an allowance that several nodes spend from.
+//! * [`forecast`]: when a budget is used up, what a month will have cost, whether errors are more than usual.
 //! * [`attempts`]: how often a password may be guessed.
+//! * [`sketch`]: how times are distributed, in bytes that add up.
 //! * [`price`] and [`catalog`]: what tokens cost, as integers of a nano-dollar.
 
 pub mod allowance;
@@ -23,6 +25,7 @@ pub mod balance;
 pub mod breaker;
 pub mod catalog;
 pub mod cooldown;
+pub mod forecast;
 pub mod headroom;
 pub mod hedge;
 pub mod lease;
@@ -32,6 +35,7 @@ pub mod moment;
 pub mod price;
 pub mod queue;
 pub mod retry_hint;
+pub mod sketch;
 pub mod sliding;
 pub mod verdict;
 pub mod window;

@@ -44,6 +44,7 @@ pub struct Log {
 pub struct Sample {
     pub rss_kb: u64,
     pub threads: u64,
+    /// Open ones, but for those of databases.
     pub descriptors: usize,
 }
 
@@ -108,7 +109,7 @@ impl Gateway {
         Sample {
             rss_kb: number("VmRSS:").unwrap_or(0),
             threads: number("Threads:").unwrap_or(0),
-            descriptors: fs::read_dir(process.join("fd")).map_or(0, Iterator::count),
+            descriptors: fs::read_dir(process.join("fd")).map_or(0, |open| open.filter(is_requests).count()),
         }
     }
 
@@ -149,7 +150,7 @@ impl Drop for Gateway {
 
 impl Log {
     fn take(&mut self, line: String) {
-        if line.contains("\"request_id\":\"chaos-") {
+        if is_end(&line) {
             self.requests += 1;
         } else if line.contains("\"level\":\"error\"") && !line.contains(PINGORAS_OWN) {
             self.errors.push(line.clone());
@@ -167,8 +168,23 @@ impl Log {
     #[must_use]
     pub fn of(&self, id: u64) -> Option<&str> {
         let marker = format!("\"request_id\":\"chaos-{id}\"");
-        self.lines.iter().rev().find(|line| line.contains(&marker)).map(String::as_str)
+        let lines = self.lines.iter().rev();
+        lines.map(String::as_str).find(|line| is_end(line) && line.contains(&marker))
     }
+}
+
+/// Not one of a database: those are of a few connections, which are made when they are needed first.
+fn is_requests(open: &io::Result<fs::DirEntry>) -> bool {
+    let file = open.as_ref().ok().and_then(|entry| fs::read_link(entry.path()).ok());
+    file.is_none_or(|file| {
+        let name = file.to_string_lossy();
+        ![".db", ".db-wal", ".db-shm"].iter().any(|ending| name.ends_with(ending))
+    })
+}
+
+/// The line that tells how a request ended: what happens on its way has a name.
+fn is_end(line: &str) -> bool {
+    line.contains("\"request_id\":\"chaos-") && !line.contains("\"event\":\"")
 }
 
 /// A port that is free now.

@@ -154,6 +154,7 @@ fn what_a_request_of_ten_thousand_keys_costs_here() {
             customer: None,
             grants: None,
             quotas: own.clone(),
+            log_content: None,
         }));
     }
     let (team, customer) = (Owner::Team("t".into()), Owner::Customer("c".into()));

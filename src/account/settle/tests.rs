@@ -35,6 +35,7 @@ fn stage(key: &[(Measure, u64)], model: &[(Measure, u64)]) -> Stage {
         customer: None,
         grants: None,
         quotas: quotas(key),
+        log_content: None,
     };
     let ledger = Arc::new(InMemory::default());
     let books = Arc::new(Books::default());

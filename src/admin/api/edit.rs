@@ -18,6 +18,7 @@ use crate::config::{Known, Layer, Overlay, Place, Prepared, Problem, Slot, Sourc
 use crate::store::entity::{Change, Edit, Expected, Kind, Provenance};
 use crate::store::{Store, StoreError};
 use crate::telemetry::clock;
+use crate::telemetry::events::{Event, emit};
 
 /// What is to be changed.
 #[derive(Debug, Clone)]
@@ -308,7 +309,7 @@ impl AdminState {
             // Whoever asked finds it done, and not a moment later.
             directory.replace_file(self.gateway.config.load_full().governance.virtual_keys.clone());
         }
-        log::info!("{} (revision {revision})", draft.action);
+        emit(Event::ConfigChanged { action: &draft.action.to_string(), revision });
     }
 }
 
@@ -354,6 +355,8 @@ pub fn refused(error: StoreError) -> Refused {
                 ..Refused::conflict(format!("name: the name {name:?} is taken"))
             }
         }
-        StoreError::Unavailable(_) | StoreError::Unreadable(_) => Refused::unavailable(error.to_string()),
+        StoreError::Unavailable(_) | StoreError::Unreadable(_) | StoreError::Refused(_) => {
+            Refused::unavailable(error.to_string())
+        }
     }
 }

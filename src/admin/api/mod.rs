@@ -5,20 +5,26 @@
 //! a handler that is routed is in `/openapi.json`.
 
 pub mod body;
+mod dashboard;
+mod debug;
 pub mod edit;
+mod events;
 pub mod fault;
 pub mod follow;
 mod governance;
 mod history;
 mod keyring;
+pub mod logs;
 mod models;
 mod openapi;
 mod overview;
 mod provider_keys;
 mod providers;
+mod range;
 mod resource;
 mod settings;
 mod shape;
+mod timing;
 mod usage;
 mod virtual_keys;
 
@@ -26,13 +32,14 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::http::{Method, StatusCode, Uri};
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
 use utoipa_axum::router::OpenApiRouter;
 
 use self::fault::Refused;
 use self::follow::Applied;
 use super::access::{Access, routes as access};
+use super::metrics;
 use super::who::{self, Gate};
 use crate::proxy::Gateway;
 
@@ -60,12 +67,14 @@ pub fn router(state: AdminState) -> Router {
     document.merge(more);
     let document = openapi::complete(&document);
     router
+        .route("/metrics", get(metrics::guarded))
         .route_layer(from_fn_with_state(state.clone(), who::ask))
         .merge(open)
         .route("/openapi.json", get(async move || openapi::answer(document)))
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn_with_state(state.clone(), access::guard))
+        .layer(from_fn(timing::tell))
         .with_state(state)
 }
 
@@ -73,6 +82,7 @@ pub fn router(state: AdminState) -> Router {
 fn routes() -> OpenApiRouter<AdminState> {
     OpenApiRouter::with_openapi(openapi::head())
         .merge(overview::routes())
+        .merge(dashboard::routes())
         .merge(access::gated())
         .merge(providers::routes())
         .merge(provider_keys::routes())
@@ -82,6 +92,9 @@ fn routes() -> OpenApiRouter<AdminState> {
         .merge(governance::routes())
         .merge(settings::routes())
         .merge(history::routes())
+        .merge(debug::routes())
+        .merge(logs::routes())
+        .merge(events::routes())
 }
 
 async fn unknown(uri: Uri) -> Refused {

@@ -15,6 +15,7 @@ fn key(id: &str, values: &[(&str, Option<u64>)]) -> Arc<VirtualKey> {
         customer: None,
         grants: None,
         quotas: Quotas::default(),
+        log_content: None,
     })
 }
 

@@ -34,6 +34,7 @@ pub(super) fn compile(compiler: &mut Compiler<'_>, config: &raw::Config) -> Acce
     Access {
         door: door(compiler, &raw, pointer),
         admin: account(compiler, &raw, pointer),
+        metrics: raw.metrics_require_auth,
         session: Duration::from_secs(u64::from(raw.session_duration_in_hours).saturating_mul(3600)),
         oidc: raw.oidc.as_ref().and_then(|raw| oidc(compiler, raw, &child(pointer, "oidc"))),
         origins: origins(compiler, &config.client.allowed_origins),

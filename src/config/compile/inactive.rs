@@ -11,7 +11,9 @@ use crate::config::problem::child;
 use crate::config::raw;
 
 /// Settings of `client` that are read.
-const CLIENT_ACTIVE: [&str; 17] = [
+const CLIENT_ACTIVE: [&str; 22] = [
+    "enable_logging",
+    "log_retention_days",
     "enforce_auth_on_inference",
     "enforce_governance_header",
     "enforce_scim_auth",
@@ -29,10 +31,14 @@ const CLIENT_ACTIVE: [&str; 17] = [
     "request_read_timeout_in_seconds",
     "request_body_timeout_in_seconds",
     "prometheus_labels",
+    "disable_content_logging",
+    "max_logged_body_kb",
+    "logging_headers",
 ];
 /// Sections that are read, and the one that is for editors.
-const TOP_ACTIVE: [&str; 15] = [
+const TOP_ACTIVE: [&str; 16] = [
     "cluster",
+    "plugins",
     "auth_config",
     "encryption_key",
     "$schema",
@@ -49,8 +55,10 @@ const TOP_ACTIVE: [&str; 15] = [
     "logs_store",
 ];
 
-const PROVIDER_INACTIVE: [&str; 4] =
-    ["send_back_raw_request", "send_back_raw_response", "store_raw_request_response", "openai_config"];
+/// Plugins that run.
+pub(super) const PLUGINS: [&str; 2] = [super::telemetry::PLUGIN, super::traces::NAME];
+
+const PROVIDER_INACTIVE: [&str; 3] = ["send_back_raw_request", "send_back_raw_response", "openai_config"];
 const KEY_INACTIVE: [&str; 1] = ["use_for_batch_api"];
 const OPERATIONS_ACTIVE: [&str; 5] =
     ["chat_completion", "chat_completion_stream", "embedding", "count_tokens", "rerank"];
@@ -68,6 +76,12 @@ pub(super) fn report(compiler: &mut Compiler<'_>, config: &raw::Config) {
     for (name, value) in fields(&config.client) {
         if !CLIENT_ACTIVE.contains(&name.as_str()) && plain.get(&name) != Some(&value) {
             warn(compiler, &child("/client", &name), &format!("client.{name}"));
+        }
+    }
+    for (index, plugin) in config.plugins.iter().enumerate() {
+        if plugin.enabled && !PLUGINS.contains(&plugin.name.as_str()) {
+            let message = format!("the plugin {} is configured but not active in this version", plugin.name);
+            compiler.warn(&format!("/plugins/{index}"), message);
         }
     }
     for (name, provider) in &config.providers {

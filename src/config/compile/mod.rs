@@ -14,6 +14,7 @@ mod fallback;
 pub mod governance;
 mod inactive;
 mod key;
+mod logging;
 mod network;
 mod places;
 mod preset;
@@ -23,6 +24,8 @@ mod proxy;
 mod resolve;
 mod routing;
 mod stores;
+mod telemetry;
+mod traces;
 mod treatment;
 
 pub(super) use provider::present;
@@ -38,6 +41,7 @@ use super::environment::Environment;
 use super::problem::{Problem, child};
 use super::raw;
 use super::schema::schema;
+use super::secrets;
 use super::snapshot::{Client, Provider, Secret, Snapshot};
 use super::validate::{Found, validate};
 use crate::config::policy::Policy;
@@ -61,6 +65,7 @@ pub fn compile(document: &Document, environment: &Environment, version: u64) -> 
     let cut = prune(&mut root, &structural);
     let mut compiler = Compiler::new(document, environment);
     resolve::references(&mut compiler, &mut root);
+    secrets::each(&mut root, &mut |_, text| compiler.secrets.push(Secret::new(text.as_str())));
     let loaded = match serde_json::from_value::<raw::Config>(root) {
         Ok(config) => Some(compiler.assemble(config, version)),
         Err(_) if structural.is_empty() => {
@@ -99,6 +104,8 @@ struct Compiler<'a> {
     references: HashMap<String, Option<String>>,
     /// For the streams of providers that say nothing of it.
     recovery: Option<raw::Recovery>,
+    /// What must not stand in anything that is kept.
+    secrets: Vec<Secret>,
 }
 
 impl<'a> Compiler<'a> {
@@ -110,6 +117,7 @@ impl<'a> Compiler<'a> {
             warnings: Vec::new(),
             references: HashMap::new(),
             recovery: None,
+            secrets: Vec::new(),
         }
     }
 
@@ -150,9 +158,13 @@ impl<'a> Compiler<'a> {
         let mut governance = governance::compile(self, &config, &known);
         let fallbacks = fallback::compile(self, config.fallbacks.as_ref(), (&by_name, &routing));
         let client = client(self, &config.client);
+        let keys = providers.iter().flat_map(|provider| &provider.keys);
+        self.secrets.extend(keys.filter_map(|key| key.secret.clone()));
         let pricing = pricing::compile(self, config.framework.as_ref());
         let stores = stores::compile(self, &config);
+        let traces = traces::compile(self, &config);
         let access = access::compile(self, &config);
+        let push = telemetry::push(self, &config.plugins);
         governance.enforced |= access::guards_models(self, &config);
         self.warnings.sort_by_key(|warning| warning.position);
         let warnings = self.warnings.iter().map(ToString::to_string).collect();
@@ -172,6 +184,9 @@ impl<'a> Compiler<'a> {
             policy,
             pricing,
             stores,
+            secrets: std::mem::take(&mut self.secrets),
+            push,
+            traces,
             warnings,
             mock_only,
         };
@@ -188,7 +203,8 @@ fn client(compiler: &mut Compiler<'_>, raw: &raw::Client) -> Client {
         request_body_timeout: seconds(raw.request_body_timeout_in_seconds),
         drop_excess_requests: raw.drop_excess_requests,
         highest_priority: treatment::priority(raw.highest_priority),
-        prometheus_labels: raw.prometheus_labels.clone(),
+        prometheus_labels: telemetry::labels(compiler, &raw.prometheus_labels),
+        logging: logging::compile(compiler, raw),
         fetch: Arc::new(fetch::Policy {
             allow_private: raw.fetch_private_addresses,
             allowed_hosts: raw.fetch_allowed_hosts.clone(),

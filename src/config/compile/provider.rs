@@ -72,6 +72,7 @@ pub(super) fn compile(compiler: &mut Compiler<'_>, name: &str, raw: &raw::Provid
         credential: spec.credential,
         strategy: strategy(raw.strategy),
         keys,
+        keeps_raw: raw.store_raw_request_response,
         recovery: raw
             .streaming
             .as_ref()

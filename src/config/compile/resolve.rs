@@ -6,6 +6,7 @@
 use serde_json::Value;
 
 use super::Compiler;
+use super::inactive::PLUGINS;
 use crate::config::document::At;
 use crate::config::problem::{Problem, child};
 use crate::config::reference::{Unresolved, resolve};
@@ -36,6 +37,14 @@ pub(super) fn references(compiler: &mut Compiler<'_>, root: &mut Value) {
     }
     if let Some(value) = root.pointer_mut("/governance/auth_config") {
         walk(compiler, value, "/governance/auth_config");
+    }
+    let plugins = root.get_mut("plugins").and_then(Value::as_array_mut);
+    for (index, plugin) in plugins.into_iter().flatten().enumerate() {
+        let runs = plugin.get("enabled") != Some(&Value::Bool(false));
+        let known = plugin.get("name").and_then(Value::as_str).is_some_and(|name| PLUGINS.contains(&name));
+        if let Some(config) = plugin.get_mut("config").filter(|_| runs && known) {
+            walk(compiler, config, &format!("/plugins/{index}/config"));
+        }
     }
     // The rest of `governance` is names, amounts and conditions.
     let keys = root.pointer_mut("/governance/virtual_keys").and_then(Value::as_array_mut);

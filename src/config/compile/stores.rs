@@ -7,8 +7,10 @@ use crate::config::document::At;
 use crate::config::problem::{child, did_you_mean};
 use crate::config::raw;
 use crate::config::snapshot::Secret;
-use crate::config::stores::{Database, Server, SslMode, Stores};
+use crate::config::stores::{Database, RequestLog, Server, SslMode, Stores};
 
+/// Settings of the request log, in `logs_store` only.
+const REQUESTS: [&str; 1] = ["max_size_mb"];
 const SQLITE: [&str; 1] = ["path"];
 const POSTGRES: [&str; 8] =
     ["host", "port", "user", "password", "db_name", "ssl_mode", "max_open_conns", "max_idle_conns"];
@@ -25,7 +27,25 @@ pub(super) fn compile(compiler: &mut Compiler<'_>, config: &raw::Config) -> Stor
     if let Some(store) = &config.logs_store {
         stores.ledger = of(compiler, store, "/logs_store");
     }
+    stores.requests = requests(compiler, config);
     stores
+}
+
+fn requests(compiler: &mut Compiler<'_>, config: &raw::Config) -> Option<RequestLog> {
+    const DAY_MS: u64 = 24 * 3_600_000;
+    let mut log = RequestLog {
+        kept_ms: config.client.log_retention_days.saturating_mul(DAY_MS),
+        ..RequestLog::default()
+    };
+    let mut enabled = config.client.enable_logging;
+    if let Some(store) = &config.logs_store {
+        enabled &= store.enabled;
+        let mut fields = Fields { compiler, store, pointer: "/logs_store" };
+        if let Some(size) = fields.number("max_size_mb", 0..=1 << 30) {
+            log.max_bytes = size << 20;
+        }
+    }
+    enabled.then_some(log)
 }
 
 fn of(compiler: &mut Compiler<'_>, store: &raw::Store, pointer: &str) -> Option<Database> {
@@ -33,14 +53,15 @@ fn of(compiler: &mut Compiler<'_>, store: &raw::Store, pointer: &str) -> Option<
         return None;
     }
     let mut fields = Fields { compiler, store, pointer };
+    let more = if pointer == "/logs_store" { REQUESTS.as_slice() } else { &[] };
     match store.kind.as_deref().unwrap_or("sqlite") {
         "sqlite" => {
-            fields.only(&SQLITE);
+            fields.only(&[SQLITE.as_slice(), more].concat());
             let path = fields.text("path").filter(|path| !path.is_empty());
             Some(Database::Sqlite { path: path.map(Into::into) })
         }
         "postgres" => {
-            fields.only(&POSTGRES);
+            fields.only(&[POSTGRES.as_slice(), more].concat());
             Some(Database::Postgres(server(&mut fields)))
         }
         other => {

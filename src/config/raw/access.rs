@@ -21,6 +21,9 @@ pub struct AuthConfig {
     /// Beside an `admin_username` requests to models need a virtual key, unless this is true. An admin's password is no
     /// proof for them.
     pub disable_auth_on_inference: Option<bool>,
+    /// `/metrics` needs a proof as everything below `/api` does: a token, or a name and a password. Otherwise it is open to all who
+    /// reach the port.
+    pub metrics_require_auth: bool,
     /// Hours until a login has to be repeated.
     #[schemars(range(min = 1, max = 8760))]
     pub session_duration_in_hours: u32,
@@ -36,6 +39,7 @@ impl Default for AuthConfig {
             is_enabled: true,
             allow_remote_without_login: false,
             disable_auth_on_inference: None,
+            metrics_require_auth: false,
             session_duration_in_hours: 168,
             oidc: None,
         }

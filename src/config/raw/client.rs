@@ -33,7 +33,8 @@ pub struct Client {
     /// Largest image or document that is fetched, in MiB.
     #[schemars(range(min = 1, max = 1024))]
     pub fetch_max_size_mb: u64,
-    /// Extra labels of the metrics; their values come from `x-bf-prom-<label>` headers.
+    /// Labels of the metrics by caller (`bifrost_caller_*`), at most 8: their values come from the headers `x-bf-prom-<label>`, else
+    /// `x-bf-dim-<label>`. Of each label 100 values are told apart; later ones are `other`.
     pub prometheus_labels: Vec<String>,
     /// Let no request wait for a place at a provider: with all places taken it is refused with 503 at once.
     pub drop_excess_requests: bool,
@@ -41,13 +42,18 @@ pub struct Client {
     pub highest_priority: Priority,
     /// Objects made at start. Not active in this version: nothing is pooled.
     pub initial_pool_size: Option<u64>,
-    /// Keep request logs. Switching it off is not active in this version.
+    /// Keep a request log. Read at start only.
     pub enable_logging: bool,
-    /// Keep contents out of request logs. Not active in this version: contents are never logged.
-    pub disable_content_logging: bool,
+    /// Keep contents (the bodies of requests and answers) out of what is kept of requests. Absent or `true`: they are kept out.
+    /// `false`: they are kept, without secrets. `log_content` of a virtual key says otherwise for its requests, and
+    /// `x-bf-log-content: false` keeps one request's contents out.
+    pub disable_content_logging: Option<bool>,
+    /// Most that is kept of a request's body, and of its answer's, in KiB. What is beyond is cut, and marked as cut.
+    #[schemars(range(min = 1, max = 65_536))]
+    pub max_logged_body_kb: u64,
     /// Leave stores out of the health answer. Not active in this version.
     pub disable_db_pings_in_health: bool,
-    /// Days that request logs are kept. Not active in this version.
+    /// Days that requests are kept in the request log; 0: until it has reached its size. Read at start only.
     pub log_retention_days: u64,
     /// Refuse requests without a virtual key.
     pub enforce_auth_on_inference: bool,
@@ -75,7 +81,7 @@ pub struct Client {
     pub async_job_result_ttl: u64,
     /// Headers that every request for a model must carry; without them it is refused with 400.
     pub required_headers: Vec<String>,
-    /// Headers copied into request logs. Not active in this version.
+    /// Headers that are kept with a request, as its tags. Headers that prove who asks are never kept.
     pub logging_headers: Vec<String>,
     /// Routes that need no login. Not active in this version.
     pub whitelisted_routes: Vec<String>,
@@ -101,7 +107,8 @@ impl Default for Client {
             highest_priority: Priority::High,
             initial_pool_size: None,
             enable_logging: true,
-            disable_content_logging: false,
+            disable_content_logging: None,
+            max_logged_body_kb: 1_024,
             disable_db_pings_in_health: false,
             log_retention_days: 365,
             enforce_auth_on_inference: false,

@@ -128,6 +128,8 @@ governed! {
         provider_configs: Option<Vec<ProviderConfig>>,
         /// Tool servers it may use. Not active in this version.
         mcp_configs: Vec<Loose>,
+        /// Whether contents of its requests are kept. Absent: as `client.disable_content_logging` says.
+        log_content: Option<bool>,
     }
 }
 
@@ -146,6 +148,7 @@ impl Default for VirtualKey {
             customer_id: None,
             provider_configs: None,
             mcp_configs: Vec::new(),
+            log_content: None,
             budget: None,
             budgets: Vec::new(),
             budget_id: None,

@@ -13,6 +13,7 @@ mod governance;
 mod hedging;
 mod network;
 mod operation;
+mod otel;
 mod pricing;
 mod provider;
 mod routing;
@@ -37,6 +38,7 @@ pub use governance::{
 pub use hedging::Hedging;
 pub use network::{Network, Proxy, ProxyKind};
 pub use operation::{AllowedRequests, RequestPaths};
+pub use otel::{OtelCollector, OtelCompression, OtelProtocol, TraceType};
 pub use pricing::{Framework, MatchType, Pricing, PricingOverride, Unpriced, UnpricedPolicy};
 pub use provider::{
     Concurrency, CustomProvider, KeyReference, KeyValue, Mock, OpenAiOptions, Provider, ProviderKey,
@@ -72,13 +74,14 @@ pub struct Config {
     pub mcp: Option<Mcp>,
     /// Vector store of the semantic cache. Not active in this version.
     pub vector_store: Option<Store>,
-    /// Plugins in order. Not active in this version.
+    /// Plugins in order. Those that are active in this version: `otel` (traces), `telemetry` (the push gateway).
     pub plugins: Vec<Plugin>,
     /// Where settings made at run time, their history and the ledger are kept (`sqlite`, `postgres`). By default a file
     /// `bifrost.db` in the app directory; with `enabled: false` the configuration file is all there is. Read at start
     /// only.
     pub config_store: Option<Store>,
-    /// Where the ledger is kept (`sqlite`, `postgres`), when that is not where `config_store` is. Read at start only.
+    /// Where the ledger and the request log are kept (`sqlite`, `postgres`), when that is not where `config_store` is; with
+    /// `enabled: false` there is no request log. Read at start only.
     pub logs_store: Option<Store>,
     /// Aliases, groups of models, and rules: where requests go, beside what their model says.
     pub routing: Option<Routing>,

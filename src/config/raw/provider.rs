@@ -39,7 +39,7 @@ pub struct Provider {
     pub send_back_raw_request: bool,
     /// Put the provider's answer into ours. Not active in this version.
     pub send_back_raw_response: bool,
-    /// Keep raw bodies in request logs. Not active in this version.
+    /// Keep what the provider was sent and what it answered too, where contents are kept: of the attempt that answered.
     pub store_raw_request_response: bool,
     /// Options of the Responses API. Not active in this version.
     pub openai_config: Option<OpenAiOptions>,

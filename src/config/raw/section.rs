@@ -105,7 +105,7 @@ pub struct Store {
     pub kind: Option<String>,
     /// Settings of that kind. `sqlite`: `path`, below the app directory when relative. `postgres`: `host`, `port`, `user`,
     /// `password`, `db_name`, `ssl_mode` (`disable`, `allow`, `prefer`, `require`, `verify-ca`, `verify-full`),
-    /// `max_open_conns`.
+    /// `max_open_conns`. In `logs_store` also `max_size_mb`: the most that the request log takes, in MiB (4096; 0: no bound).
     pub config: Loose,
 }
 
@@ -124,7 +124,9 @@ pub struct Plugin {
     pub enabled: bool,
     /// Name of a built-in plugin, or any name for a file.
     pub name: String,
-    /// Settings of the plugin.
+    /// Settings of the plugin. `otel`: see `OtelCollector`. `telemetry`: `push_gateway` with `enabled` (true), `push_gateway_url`,
+    /// `job_name` (`bifrost`), `instance_id` (the host's name), `push_interval` (seconds, 15), `basic_auth` (`username`,
+    /// `password`).
     #[serde(default)]
     pub config: Option<Value>,
     /// File of a plugin that is not built in.

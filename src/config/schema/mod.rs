@@ -8,14 +8,17 @@ mod page;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
-use super::raw::Config;
+use super::raw::{Config, OtelCollector};
 
 pub use page::page;
 
 /// The schema as a value.
 #[must_use]
 pub fn schema() -> Value {
-    SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<Config>().to_value()
+    let mut generator = SchemaSettings::draft2020_12().into_generator();
+    // The `config` of a plugin is any value: those that are known are described beside.
+    generator.subschema_for::<OtelCollector>();
+    generator.into_root_schema_for::<Config>().to_value()
 }
 
 /// The schema as `bifrost schema` prints it and `conf/schema.json` holds it.

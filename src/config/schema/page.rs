@@ -15,7 +15,7 @@ One file, `--config FILE` or `config.json`, `config.yaml`, `config.yml` in the a
 (`$XDG_CONFIG_HOME/bifrost`, else `~/.config/bifrost`). JSON may have comments and trailing commas; YAML
 has the same fields. Without a file the providers whose key is in the environment are used.
 
-Text values under `server`, `client`, `providers`, `fallbacks` and `routing` may be references:
+Text values under `server`, `client`, `providers`, `fallbacks`, `routing` and the `config` of plugins may be references:
 
 | Written | Means |
 |---|---|

@@ -61,7 +61,7 @@ fn the_weight_fragment_gives_two_to_one_to_one() {
 fn fragments_of_later_features_load_and_say_so() {
     for (file, name) in [
         ("mcp-servers", "mcp"),
-        ("semantic-cache", "plugins"),
+        ("semantic-cache", "the plugin semantic_cache"),
         ("semantic-cache", "vector_store"),
         ("cache-threshold", "threshold"),
         ("weaviate-local", "vector_store"),

@@ -7,6 +7,7 @@ mod examples;
 mod hedging;
 mod reloading;
 mod routing;
+mod telemetry;
 
 use super::*;
 

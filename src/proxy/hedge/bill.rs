@@ -11,11 +11,14 @@ use translate::ir::Usage;
 
 use crate::account::charge::Charge;
 use crate::account::settle::Stake;
-use crate::proxy::attempt::{Attempt, millis};
+use crate::proxy::attempt::Attempt;
+use crate::proxy::clock::Clock;
 use crate::proxy::exchange::Exchange;
 use crate::proxy::logging::estimate;
 use crate::proxy::{Gateway, cost};
 use crate::telemetry::access_log::{AttemptRecord, Spent};
+use crate::telemetry::metrics::Ended;
+use crate::upstream::steps::Steps;
 
 /// The outcome of an attempt that was cancelled because the other one was ahead.
 pub const LOST: &str = "hedge_lost";
@@ -27,8 +30,11 @@ pub struct Bill {
     model: Arc<str>,
     key: Option<Arc<str>>,
     backend: Option<Arc<str>>,
+    span_id: u64,
     status: Option<u16>,
-    began: Instant,
+    /// The original's name of the request.
+    method: &'static str,
+    clock: Clock,
     usage: Usage,
     /// Nano-dollars; `None` when nobody knows.
     cost_nanos: Option<u64>,
@@ -47,8 +53,10 @@ impl Bill {
             model: Arc::clone(&attempt.model),
             key: attempt.key.secret.is_some().then(|| Arc::clone(&attempt.key.name)),
             backend: attempt.backend.as_ref().map(|backend| Arc::clone(&backend.name)),
+            span_id: attempt.span_id,
             status: (attempt.status != 0).then_some(attempt.status),
-            began: attempt.clock.began,
+            method: exchange.call.as_deref().map_or("", |call| call.endpoint.request_type(call.stream)),
+            clock: attempt.clock,
             usage,
             unpriced: cost::is_unpriced(exchange, attempt, charge.as_ref()),
             cost_nanos: charge.map(|Charge { nanos, .. }| nanos),
@@ -70,6 +78,17 @@ impl Bill {
         let label = metrics.model_label(&self.model, true);
         let both = [&*self.provider, label];
         metrics.attempts.with_label_values(&[&self.provider, label, LOST]).inc();
+        metrics.upstream.ended(Ended {
+            provider: &self.provider,
+            model: label,
+            detail: metrics.detail_label(label),
+            method: self.method,
+            key: self.key.as_deref(),
+            outcome: LOST,
+            status: self.status.unwrap_or(0),
+            took: self.clock.began.elapsed(),
+            success: None,
+        });
         series.input_tokens.inc_by(self.usage.input_total());
         series.cached_input_tokens.inc_by(self.usage.cache_read);
         series.output_tokens.inc_by(self.usage.output);
@@ -84,8 +103,16 @@ impl Bill {
         (self.record(), self.spend())
     }
 
+    /// What was seen of it since.
+    #[must_use]
+    pub fn seen(mut self, steps: Steps) -> Self {
+        self.clock.steps = steps;
+        self
+    }
+
     /// As the attempt list shows it.
     pub fn record(&self) -> AttemptRecord {
+        let now = Instant::now();
         AttemptRecord {
             provider: Arc::clone(&self.provider),
             model: Arc::clone(&self.model),
@@ -93,7 +120,7 @@ impl Bill {
             backend: self.backend.clone(),
             outcome: LOST,
             status: self.status,
-            latency_ms: millis(self.began),
+            latency_ms: self.clock.took_ms(now),
             reason: Some("the other of two attempts was ahead".to_owned()),
             spent: Some(Spent {
                 input_tokens: self.usage.input_total(),
@@ -101,6 +128,8 @@ impl Bill {
                 cost_nanos: self.cost_nanos,
                 unpriced: self.unpriced,
             }),
+            phases: self.clock.phases(now),
+            span_id: self.span_id,
         }
     }
 }

@@ -38,6 +38,7 @@ use crate::upstream::handover;
 use crate::upstream::hedging::Leave;
 use crate::upstream::select::{Cursor, Seen};
 use bill::Bill;
+pub use bill::LOST;
 use race::{Race, State};
 
 pub use watch::{Event as WatchEvent, Watch};
@@ -64,7 +65,7 @@ impl Rival {
             .race
             .shared
             .failed(|attempt, fault| attempt.record(fault.label(), Some(&fault.failure.message)));
-        failed.unwrap_or_else(|| self.bill.record())
+        failed.unwrap_or_else(|| self.bill.clone().seen(self.race.shared.seen.so_far()).record())
     }
 }
 
@@ -253,7 +254,7 @@ pub fn settle(gateway: &Gateway, exchange: &mut Exchange) {
         }
         _ => {
             outcome(gateway, "lost");
-            let (record, spend) = rival.bill.lose(gateway);
+            let (record, spend) = rival.bill.seen(rival.race.shared.seen.so_far()).lose(gateway);
             if let Some(leave) = rival.leave.take() {
                 leave.lost(spend);
             }

@@ -24,6 +24,7 @@ use crate::proxy::retry::connect_reason;
 use crate::proxy::upstream_response_filter::read_refusal;
 use crate::upstream::ask::{Asker, Open, Question, Unanswered};
 use crate::upstream::handover::{self, Handover, Writer};
+use crate::upstream::steps::Seen;
 
 /// What becomes of a second attempt.
 pub enum State {
@@ -40,6 +41,8 @@ pub enum State {
 pub struct Shared {
     state: Mutex<State>,
     decided: Notify,
+    /// Its steps on the connection.
+    pub seen: Seen,
 }
 
 impl Shared {
@@ -120,7 +123,8 @@ pub struct Runner {
 
 impl Runner {
     pub fn start(self) -> Race {
-        let shared = Arc::new(Shared { state: Mutex::new(State::Running), decided: Notify::new() });
+        let (state, decided) = (Mutex::new(State::Running), Notify::new());
+        let shared = Arc::new(Shared { state, decided, seen: Seen::default() });
         let task = tokio::spawn(self.run(Arc::clone(&shared)));
         Race { shared, task: Some(task) }
     }
@@ -129,7 +133,9 @@ impl Runner {
         // Whoever waits must learn it if this task panics.
         let shared = Ending(shared);
         let shared = &shared.0;
-        match self.begin().await {
+        let begun = self.begin(&shared.seen).await;
+        self.attempt.clock.steps = shared.seen.so_far();
+        match begun {
             Ok(begun) => {
                 let (writer, handover) = handover::pipe(&begun.head);
                 shared.set(State::Ahead(self.attempt, handover));
@@ -145,7 +151,7 @@ impl Runner {
     }
 
     /// Up to the first content.
-    async fn begin(&mut self) -> Result<Begun, Fault> {
+    async fn begin(&mut self, seen: &Seen) -> Result<Begun, Fault> {
         let (limits, began) = (self.attempt.limits, self.attempt.clock.began);
         let whole = (Limit::Request, limits.request);
         let (limit, time) = match limits.first_token {
@@ -155,7 +161,7 @@ impl Runner {
             }
             _ => whole,
         };
-        let open = within(limit, began, began + time, self.asker.begin(&self.question)).await?;
+        let open = within(limit, began, began + time, self.asker.begin(&self.question, seen)).await?;
         let mut open = open.map_err(|why| unanswered(&why))?;
         let Some(head) = open.head() else { return Err(broken("the connection broke before an answer")) };
         self.attempt.status = head.status.as_u16();

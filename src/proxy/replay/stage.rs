@@ -81,6 +81,12 @@ impl Stage {
         })
     }
 
+    /// When the request began.
+    #[must_use]
+    pub fn began(&self) -> Instant {
+        self.base
+    }
+
     /// Sets the one running deadline. It replaces the one before.
     pub fn set(&self, limit: Limit, at: Instant) {
         let micros = at.saturating_duration_since(self.base).as_micros();

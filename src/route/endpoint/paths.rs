@@ -8,7 +8,11 @@ use translate::frame::Framing;
 use super::{Asked, Endpoint, Family, Local, Operation, Route, posted, stored};
 
 /// Other base URLs of the same endpoints, for frameworks that want one of their own.
-const FRAMEWORKS: [&str; 4] = ["/cursor", "/langchain", "/litellm", "/pydanticai"];
+pub(super) const FRAMEWORKS: [&str; 4] = ["/cursor", "/langchain", "/litellm", "/pydanticai"];
+
+/// Paths of OpenAI that are written without their version too.
+pub(super) const BARE: [&str; 5] =
+    ["/chat/completions", "/completions", "/embeddings", "/responses", "/responses/input_tokens"];
 
 /// Prefixes below which a provider's whole API is, and whose it is. Those of a family know its endpoints; any
 /// other provider has one too: `/<name>_passthrough`.
@@ -28,7 +32,7 @@ const FAMILIES: [(&str, Family); 5] = [
 ];
 
 /// Fixed paths of each dialect, without its prefix.
-const POSTS: &[(&str, Operation, Wire)] = &[
+pub(super) const POSTS: &[(&str, Operation, Wire)] = &[
     ("/v1/chat/completions", Operation::Chat, Wire::OpenAiChat),
     ("/v1/completions", Operation::Completions, Wire::OpenAiChat),
     ("/v1/embeddings", Operation::Embeddings, Wire::OpenAiChat),
@@ -374,8 +378,6 @@ fn azure(path: &str, family: Family) -> Option<Asked> {
 
 /// OpenAI's paths are written with and without their version.
 fn versioned(path: &str) -> std::borrow::Cow<'_, str> {
-    const BARE: [&str; 5] =
-        ["/chat/completions", "/completions", "/embeddings", "/responses", "/responses/input_tokens"];
     let bare = BARE.contains(&path);
     if bare { format!("/v1{path}").into() } else { path.into() }
 }

@@ -4,44 +4,61 @@
 
 use super::{Database, Sql, StoreError, Turn, Work};
 
-/// Text for SQLite and for Postgres, in order; the first brings an empty database to version 1.
-const STEPS: [(&str, &str); 1] =
-    [(include_str!("../migrations/0001_sqlite.sql"), include_str!("../migrations/0001_postgres.sql"))];
+/// The tables of one purpose. A database may have those of several.
+#[derive(Debug)]
+pub(in crate::store) struct Schema {
+    /// Text for SQLite and for Postgres, in order; the first brings an empty database to version 1.
+    pub steps: &'static [(&'static str, &'static str)],
+    /// Where its version is written down.
+    pub table: &'static str,
+    /// Makes that table.
+    pub make: &'static str,
+    /// The version that was found, and a version that was reached.
+    pub found: &'static str,
+    pub reached: &'static str,
+    pub turn: Turn,
+}
 
-/// The version of the schema that this program understands.
-const VERSION: u64 = STEPS.len() as u64;
+/// Settings, their history, the audit log and the ledger.
+pub(super) const BOOKS: Schema = Schema {
+    steps: &[(
+        include_str!("../migrations/0001_sqlite.sql"),
+        include_str!("../migrations/0001_postgres.sql"),
+    )],
+    table: "bifrost_schema",
+    make: "CREATE TABLE IF NOT EXISTS bifrost_schema (version BIGINT PRIMARY KEY, applied_by TEXT NOT NULL)",
+    found: "SELECT COALESCE(MAX(version), 0) FROM bifrost_schema",
+    reached: "INSERT INTO bifrost_schema (version, applied_by) VALUES ($1, $2)",
+    turn: Turn::Migration,
+};
 
-const TABLE: &str =
-    "CREATE TABLE IF NOT EXISTS bifrost_schema (version BIGINT PRIMARY KEY, applied_by TEXT NOT NULL)";
-
-pub(super) async fn run(database: &Database) -> Result<(), StoreError> {
+pub(super) async fn run(database: &Database, schema: &Schema) -> Result<(), StoreError> {
+    let understood = u64::try_from(schema.steps.len()).unwrap_or(u64::MAX);
     let mut work = database.write().await?;
-    work.turn(Turn::Migration).await?;
-    refuse_strangers(&mut work).await?;
-    work.execute(TABLE, &[]).await?;
-    let found = match work.row("SELECT COALESCE(MAX(version), 0) FROM bifrost_schema", &[]).await? {
+    work.turn(schema.turn).await?;
+    refuse_strangers(&mut work, schema).await?;
+    work.execute(schema.make, &[]).await?;
+    let found = match work.row(schema.found, &[]).await? {
         Some(row) => row.number(0)?,
         None => 0,
     };
-    if found > VERSION {
+    if found > understood {
         return Err(StoreError::Unreadable(format!(
-            "its schema has version {found}, this program understands {VERSION}: a newer bifrost has used it"
+            "its schema has version {found}, this program understands {understood}: a newer bifrost has used it"
         )));
     }
-    for (version, (sqlite, postgres)) in (1..).zip(STEPS).skip_while(|(version, _)| *version <= found) {
+    for (version, (sqlite, postgres)) in
+        (1_u64..).zip(schema.steps).skip_while(|(version, _)| *version <= found)
+    {
         work.script(work.either(sqlite, postgres)).await?;
         let by = Sql::Text(env!("CARGO_PKG_VERSION"));
-        work.execute(
-            "INSERT INTO bifrost_schema (version, applied_by) VALUES ($1, $2)",
-            &[version.into(), by],
-        )
-        .await?;
+        work.execute(schema.reached, &[version.into(), by]).await?;
     }
     work.commit().await
 }
 
 /// A file of another program is left as it is. (A Postgres database may well be shared.)
-async fn refuse_strangers(work: &mut Work) -> Result<(), StoreError> {
+async fn refuse_strangers(work: &mut Work, schema: &Schema) -> Result<(), StoreError> {
     if let Work::Postgres(_) = work {
         return Ok(());
     }
@@ -51,9 +68,9 @@ async fn refuse_strangers(work: &mut Work) -> Result<(), StoreError> {
         names.push(row.text(0)?);
     }
     match names.first() {
-        Some(name) if !names.iter().any(|name| name == "bifrost_schema") => Err(StoreError::Unreadable(
-            format!("it is another program's database (it has a table {name:?}): choose another path"),
-        )),
+        Some(name) if !names.iter().any(|name| name == schema.table) => Err(StoreError::Unreadable(format!(
+            "it is another program's database (it has a table {name:?}): choose another path"
+        ))),
         _ => Ok(()),
     }
 }

@@ -1,13 +1,15 @@
 //! SQLite and Postgres behind the few calls the store needs, so that each statement is written once.
 //!
-//! Only whole numbers and texts, never NULL: every column has both meanings in both databases. What is stored, and why,
-//! is not known here.
+//! Only whole numbers, texts and bytes, never NULL: every column has both meanings in both databases. What is stored, and
+//! why, is not known here.
 
 mod migrate;
 mod postgres;
 mod sqlite;
 
-use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+use sqlx::{AssertSqlSafe, PgPool, Postgres, SqlSafeStr, SqlStr, Sqlite, SqlitePool, Transaction};
+
+pub(super) use self::migrate::Schema;
 
 use super::error::StoreError;
 use super::settings::StoreSettings;
@@ -29,6 +31,20 @@ pub(super) enum Database {
 pub(super) enum Sql<'a> {
     Int(i64),
     Text(&'a str),
+    Blob(&'a [u8]),
+}
+
+/// A statement that is put together of parts: of our own words and `$1`, `$2` … only, never of a value.
+#[derive(Debug)]
+pub(super) struct Composed(pub String);
+
+/// What a database is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Settings and money: what was committed outlives a crash of the machine.
+    Books,
+    /// The request log: a crash of the machine may cost its last second, and its file gives room back.
+    Requests,
 }
 
 /// A row of an answer.
@@ -50,6 +66,10 @@ pub(super) enum Turn {
     Change = 2,
     /// Rows of the ledger become visible in the order of their numbers.
     Ledger = 3,
+    /// The schema of the request log.
+    RequestsMigration = 4,
+    /// Numbers of names in the request log.
+    RequestNames = 5,
 }
 
 impl Database {
@@ -58,11 +78,23 @@ impl Database {
     /// # Errors
     /// It cannot be reached, or belongs to a newer version.
     pub(super) async fn open(settings: &StoreSettings) -> Result<Self, StoreError> {
+        Self::open_for(settings, Purpose::Books, &migrate::BOOKS).await
+    }
+
+    /// The same with another schema, for another purpose.
+    ///
+    /// # Errors
+    /// It cannot be reached, or belongs to a newer version.
+    pub(super) async fn open_for(
+        settings: &StoreSettings,
+        purpose: Purpose,
+        schema: &Schema,
+    ) -> Result<Self, StoreError> {
         let database = match settings {
-            StoreSettings::Sqlite { path } => sqlite::open(path).await?,
-            StoreSettings::Postgres(server) => postgres::open(server).await?,
+            StoreSettings::Sqlite { path } => sqlite::open(path, purpose).await?,
+            StoreSettings::Postgres(server) => postgres::open(server, purpose).await?,
         };
-        migrate::run(&database).await?;
+        migrate::run(&database, schema).await?;
         Ok(database)
     }
 
@@ -119,9 +151,10 @@ impl Work {
     /// Runs a statement; gives the number of rows that it touched.
     pub(super) async fn execute(
         &mut self,
-        text: &'static str,
+        text: impl SqlSafeStr,
         values: &[Sql<'_>],
     ) -> Result<u64, StoreError> {
+        let text = text.into_sql_str();
         match self {
             Self::Sqlite(work) => Ok(sqlite::bound(text, values).execute(&mut **work).await?.rows_affected()),
             Self::Postgres(work) => {
@@ -133,9 +166,10 @@ impl Work {
     /// Runs a question.
     pub(super) async fn rows(
         &mut self,
-        text: &'static str,
+        text: impl SqlSafeStr,
         values: &[Sql<'_>],
     ) -> Result<Vec<Row>, StoreError> {
+        let text = text.into_sql_str();
         match self {
             Self::Sqlite(work) => {
                 let rows = sqlite::bound(text, values).fetch_all(&mut **work).await?;
@@ -151,7 +185,7 @@ impl Work {
     /// The first row of a question.
     pub(super) async fn row(
         &mut self,
-        text: &'static str,
+        text: impl SqlSafeStr,
         values: &[Sql<'_>],
     ) -> Result<Option<Row>, StoreError> {
         Ok(self.rows(text, values).await?.into_iter().next())
@@ -172,6 +206,10 @@ impl Work {
             Self::Postgres(work) => work.commit().await?,
         }
         Ok(())
+    }
+
+    pub(super) fn is_postgres(&self) -> bool {
+        matches!(self, Self::Postgres(_))
     }
 
     /// The text for the database at hand, where the two differ.
@@ -201,12 +239,32 @@ impl Row {
             Self::Postgres(row) => Ok(row.try_get(at)?),
         }
     }
+
+    pub(super) fn bytes(&self, at: usize) -> Result<Vec<u8>, StoreError> {
+        use sqlx::Row as _;
+        match self {
+            Self::Sqlite(row) => Ok(row.try_get(at)?),
+            Self::Postgres(row) => Ok(row.try_get(at)?),
+        }
+    }
+}
+
+impl SqlSafeStr for Composed {
+    fn into_sql_str(self) -> SqlStr {
+        AssertSqlSafe(self.0).into_sql_str()
+    }
 }
 
 /// Databases have no larger numbers; no sum of money comes near.
 impl From<u64> for Sql<'_> {
     fn from(number: u64) -> Self {
         Self::Int(i64::try_from(number).unwrap_or(i64::MAX))
+    }
+}
+
+impl<'a> From<&'a [u8]> for Sql<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        Self::Blob(bytes)
     }
 }
 

@@ -8,14 +8,19 @@ use std::time::Duration;
 
 use sqlx::query::Query;
 use sqlx::sqlite::{
-    SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+    SqliteArguments, SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions,
+    SqliteSynchronous,
 };
-use sqlx::{Connection, Sqlite};
+use sqlx::{Connection, SqlStr, Sqlite};
 
-use super::{Database, Sql, StoreError};
+use super::{Database, Purpose, Sql, StoreError};
 
 /// Another process may be writing: during an upgrade, or a command.
 const BUSY: Duration = Duration::from_secs(5);
+/// The log of changes before the file is cut back to this many bytes once it is written over.
+const WAL_KEPT: &str = "33554432";
+/// Pages in memory of each connection to the request log: 16 MiB.
+const CACHE_KIB: &str = "-16384";
 /// Each has a thread of its own, made when it is needed.
 const READERS: u32 = 2;
 
@@ -33,27 +38,35 @@ impl File {
     }
 }
 
-pub(super) async fn open(path: &Path) -> Result<Database, StoreError> {
+pub(super) async fn open(path: &Path, purpose: Purpose) -> Result<Database, StoreError> {
     let broken = |error: io::Error| StoreError::Unavailable(format!("{}: {error}", path.display()));
     make(path).map_err(broken)?;
     let options = SqliteConnectOptions::new()
         .filename(path)
         .journal_mode(SqliteJournalMode::Wal)
-        // What was committed outlives a crash of the machine: lines of the journal are gone afterwards.
-        .synchronous(SqliteSynchronous::Full)
         .busy_timeout(BUSY)
         .foreign_keys(false)
         .statement_cache_capacity(64);
+    let options = match purpose {
+        // What was committed outlives a crash of the machine: lines of the journal are gone afterwards.
+        Purpose::Books => options.synchronous(SqliteSynchronous::Full),
+        Purpose::Requests => options
+            .synchronous(SqliteSynchronous::Normal)
+            .auto_vacuum(SqliteAutoVacuum::Incremental)
+            .pragma("journal_size_limit", WAL_KEPT)
+            .pragma("cache_size", CACHE_KIB),
+    };
     let write = pool(1).connect_with(options.clone()).await?;
     let read = pool(READERS).connect_lazy_with(options.pragma("query_only", "1"));
     let file = File { path: path.to_owned(), number: number(path) };
     Ok(Database::Sqlite { write, read, file })
 }
 
-pub(super) fn bound<'a>(text: &'static str, values: &[Sql<'a>]) -> Query<'a, Sqlite, SqliteArguments> {
+pub(super) fn bound<'a>(text: SqlStr, values: &[Sql<'a>]) -> Query<'a, Sqlite, SqliteArguments> {
     values.iter().fold(sqlx::query(text), |query, value| match value {
         Sql::Int(number) => query.bind(*number),
         Sql::Text(text) => query.bind(*text),
+        Sql::Blob(bytes) => query.bind(*bytes),
     })
 }
 

@@ -1,6 +1,6 @@
 //! Metrics of the cluster; all stay 0 where there is none.
 
-use prometheus::{Gauge, IntCounter, IntGauge, IntGaugeVec, Opts};
+use prometheus::{Gauge, IntCounter, IntGauge, IntGaugeVec};
 
 use super::Maker;
 
@@ -21,19 +21,15 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    pub(super) fn new(make: &Maker<'_>) -> prometheus::Result<Self> {
-        let latency = Gauge::new("bifrost_cluster_redis_latency_seconds", "Of the latest answer of Redis")?;
-        make.0.register(Box::new(latency.clone()))?;
-        let leased = Opts::new("bifrost_cluster_leased", "Leased of budgets (nano-dollars) and limits");
-        let leased = IntGaugeVec::new(leased, &["measure"])?;
-        make.0.register(Box::new(leased.clone()))?;
+    pub(super) fn new(make: &Maker) -> prometheus::Result<Self> {
+        let leased = "Leased of budgets (nano-dollars) and limits";
         Ok(Self {
             reachable: make.gauge("bifrost_cluster_redis_up", "Redis answers")?,
             nodes: make.gauge("bifrost_cluster_nodes", "Gateways in the cluster")?,
             answers: make.counter("bifrost_cluster_redis_answers_total", "Answers of Redis")?,
             failures: make.counter("bifrost_cluster_redis_failures_total", "Questions without an answer")?,
-            latency,
-            leased,
+            latency: make.level("bifrost_cluster_redis_latency_seconds", "Of the latest answer of Redis")?,
+            leased: make.whole_gauges("bifrost_cluster_leased", leased, &["measure"])?,
         })
     }
 }

@@ -20,7 +20,7 @@ pub struct Health {
 }
 
 impl Health {
-    pub(super) fn new(make: &Maker<'_>) -> prometheus::Result<Self> {
+    pub(super) fn new(make: &Maker) -> prometheus::Result<Self> {
         let target = &["provider", "key", "model"];
         let backend = &["provider", "backend"];
         Ok(Self {

@@ -15,7 +15,7 @@ pub struct Hedging {
 }
 
 impl Hedging {
-    pub(super) fn new(make: &Maker<'_>) -> prometheus::Result<Self> {
+    pub(super) fn new(make: &Maker) -> prometheus::Result<Self> {
         let model = &["provider", "model"];
         let cost = "US dollars for attempts that lost, estimated";
         let tokens = "Tokens of attempts that lost, estimated";

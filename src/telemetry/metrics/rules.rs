@@ -18,7 +18,7 @@ pub struct Rules {
 }
 
 impl Rules {
-    pub(super) fn new(make: &Maker<'_>) -> prometheus::Result<Self> {
+    pub(super) fn new(make: &Maker) -> prometheus::Result<Self> {
         Ok(Self {
             matches: make.counters("bifrost_rule_matches_total", "Requests a rule decided on", &["rule"])?,
             errors: make.counters(

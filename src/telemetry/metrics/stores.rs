@@ -1,6 +1,6 @@
 //! How the stores do. Set when somebody asks.
 
-use prometheus::{IntCounter, IntGauge, IntGaugeVec, Opts};
+use prometheus::{IntCounter, IntGauge, IntGaugeVec};
 
 use super::Maker;
 
@@ -17,10 +17,9 @@ pub struct Stores {
 }
 
 impl Stores {
-    pub(super) fn new(make: &Maker<'_>) -> prometheus::Result<Self> {
-        let up = Opts::new("bifrost_store_up", "1: it answers, 0: it does not");
+    pub(super) fn new(make: &Maker) -> prometheus::Result<Self> {
         Ok(Self {
-            up: make.register(IntGaugeVec::new(up, &["store"])?)?,
+            up: make.whole_gauges("bifrost_store_up", "1: it answers, 0: it does not", &["store"])?,
             spends: make.counter("bifrost_ledger_spends_total", "Spends put into the ledger")?,
             unreadable: make
                 .counter("bifrost_ledger_unreadable_lines_total", "Lines of journals that say nothing")?,

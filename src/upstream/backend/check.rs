@@ -15,6 +15,7 @@ use pingora_load_balancing::health_check::HealthCheck;
 use super::group::Member;
 use crate::config::backend::Check;
 use crate::config::snapshot::{BaseUrl, Provider};
+use crate::telemetry::events::{Event, emit};
 use crate::upstream::ask::{Asker, Question};
 
 /// Checks the servers of one group.
@@ -85,12 +86,10 @@ impl HealthCheck for Checker {
     }
 
     async fn health_status_change(&self, target: &Known, healthy: bool) {
-        log::info!(
-            "checks of {}: {} is {}",
-            self.provider.name,
-            self.backend_summary(target),
-            if healthy { "up" } else { "down" }
-        );
+        let found = self.members.iter().find(|member| member.is(target));
+        let server = found.map_or("", |member| &*member.backend.name);
+        let told = if healthy { "up" } else { "down" };
+        emit(Event::ServerChecked { provider: &self.provider.name, server, up: healthy, told });
     }
 
     fn backend_summary(&self, target: &Known) -> String {

@@ -23,6 +23,7 @@ use pingora_load_balancing::{Backend as Known, Backends as Checked, Extensions};
 use super::check::Checker;
 use crate::config::backend::{Backend, Backends, Selection};
 use crate::config::snapshot::Provider;
+use crate::telemetry::events::{Event, emit};
 use crate::upstream::ask::Asker;
 
 /// Who cannot be reached is left alone at once: the next try costs a connect timeout. Other faults count as a
@@ -305,7 +306,7 @@ impl Visit {
         let rest = self.member().map_or(0, Member::rest_ms);
         if let (false, true, Some(backend)) = (before, rest > 0, self.backend()) {
             let (provider, name, why) = (self.group.provider(), &backend.name, class.label());
-            log::warn!("server {name} of {provider} is left alone for {rest} ms ({why})");
+            emit(Event::ServerRests { provider, server: name, rest_ms: rest, why });
         }
     }
 

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use super::{KeyHealth, POLICY, Registry, lock};
+use crate::telemetry::events::{Event, emit};
+use crate::upstream::looked::resting;
 
 /// A key, or one of its models, rests or is well again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,7 +57,8 @@ impl Registry {
             let entry = keys.entry(Arc::clone(&rest.key)).or_insert_with(|| {
                 let id = Arc::clone(&rest.key);
                 let observer = Arc::clone(&self.observer);
-                Arc::new(KeyHealth { id, of: rest.of, observer, ..KeyHealth::default() })
+                let shown = Arc::clone(&id);
+                Arc::new(KeyHealth { id, shown, of: rest.of, observer, ..KeyHealth::default() })
             });
             if entry.of != rest.of {
                 return;
@@ -75,6 +78,21 @@ impl Registry {
 }
 
 impl KeyHealth {
+    /// Says it in the log. A circuit has its own words.
+    fn say(&self, model: Option<&Arc<str>>, change: (Availability, Availability), now_ms: u64) {
+        let (key, model) = (&*self.shown, model.map_or("", |model| model));
+        match change {
+            (Availability::Ready, Availability::Cooling { until_ms, why }) if why != CoolReason::Faults => {
+                let rest_ms = until_ms.saturating_sub(now_ms);
+                emit(Event::KeyRests { key, model, rest_ms, why: resting(why) });
+            }
+            (Availability::Cooling { why, .. }, Availability::Ready) if why != CoolReason::Faults => {
+                emit(Event::KeyBack { key, model });
+            }
+            _ => {}
+        }
+    }
+
     /// Tells the others, where something has changed that concerns them.
     pub(super) fn tell(
         &self,
@@ -82,6 +100,7 @@ impl KeyHealth {
         (before, after): (Availability, Availability),
         now_ms: u64,
     ) {
+        self.say(model, (before, after), now_ms);
         let Some(observer) = self.observer.get() else { return };
         let (for_ms, why) = match (before, after) {
             (Availability::Cooling { why, .. }, Availability::Ready) => (None, why),

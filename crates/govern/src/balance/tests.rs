@@ -280,3 +280,52 @@ fn one_prompt_for_all_callers_is_spread_over_all_targets() {
     }
     assert!(served.iter().filter(|count| **count > 100).count() >= 3, "{served:?}");
 }
+
+/// Targets of every kind: fast, slow, failing, busy, near a limit, resting, of unknown price.
+fn mixed() -> Vec<Outlook> {
+    let of = |weight, change: &dyn Fn(&mut Outlook)| {
+        let mut outlook = Outlook::of(weight);
+        change(&mut outlook);
+        outlook
+    };
+    vec![
+        of(3_000, &|outlook| outlook.latency_us = Some(200_000)),
+        of(1_000, &|outlook| (outlook.latency_us, outlook.price) = (Some(900_000), Some(7))),
+        of(2_000, &|outlook| (outlook.faults, outlook.in_flight) = (400, 30)),
+        of(1_000, &|outlook| (outlook.headroom, outlook.price) = (90, Some(9))),
+        of(5_000, &|outlook| outlook.candidate.eligible = false),
+    ]
+}
+
+#[test]
+fn shares_are_what_choices_come_to() {
+    let outlooks = mixed();
+    for strategy in [
+        Strategy::Weighted,
+        Strategy::Adaptive,
+        Strategy::LeastLatency,
+        Strategy::LeastInflight,
+        Strategy::Cost,
+    ] {
+        const DRAWS: u32 = 40_000;
+        let mut random = Seeded(7);
+        let mut counts = [0_u32; 5];
+        for _ in 0..DRAWS {
+            counts[choose(strategy, outlooks.iter().copied(), random.next()).unwrap()] += 1;
+        }
+        let shares = shares(strategy, outlooks.iter().copied());
+        assert!((shares.iter().sum::<f64>() - 1.0).abs() < 1e-9, "{strategy:?}: {shares:?}");
+        for (count, share) in counts.iter().zip(&shares) {
+            let seen = f64::from(*count) / f64::from(DRAWS);
+            assert!((seen - share).abs() < 0.02, "{strategy:?}: {counts:?} for {shares:?}");
+        }
+        assert!(shares[4].abs() < f64::EPSILON, "{strategy:?}: who rests has no share");
+    }
+}
+
+#[test]
+fn nobody_eligible_has_no_share() {
+    let mut outlooks = mixed();
+    outlooks.iter_mut().for_each(|outlook| outlook.candidate.eligible = false);
+    assert!(shares(Strategy::Adaptive, outlooks.into_iter()).iter().all(|share| *share == 0.0));
+}

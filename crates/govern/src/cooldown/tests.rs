@@ -190,6 +190,22 @@ fn a_bill_that_was_paid_is_noticed_by_the_first_call_that_is_answered() {
     assert_eq!(health.verdict(&POLICY, 1_000), Availability::Ready);
 }
 
+/// A circuit that was open for longer hid a `Retry-After`, so that the key was asked to see whether it was well again.
+#[test]
+fn a_limit_that_was_passed_is_known_whatever_else_lasts_longer() {
+    let mut health = HealthState::default();
+    assert_eq!(health.limited_until_ms(), 0);
+    fault(&mut health, FaultClass::RateLimited, Some(3_000), 1_000);
+    fault(&mut health, FaultClass::Quota, None, 1_100);
+    let verdict = health.verdict(&POLICY, 2_000);
+    assert!(matches!(verdict, Availability::Cooling { why: CoolReason::Quota, .. }), "{verdict:?}");
+    assert_eq!(health.limited_until_ms(), 4_000);
+    fault(&mut health, FaultClass::RateLimited, Some(1_000), 1_200);
+    assert_eq!(health.limited_until_ms(), 4_000, "a shorter one does not take a longer one back");
+    health.told(&POLICY, None, CoolReason::RateLimited, 1_300);
+    assert_eq!(health.limited_until_ms(), 0, "another gateway has seen that it is over");
+}
+
 #[test]
 fn of_overlapping_causes_the_longest_is_in_force() {
     let mut health = HealthState::default();

@@ -80,6 +80,7 @@ pub(super) fn one<'r>(
         customer,
         grants: raw.provider_configs.as_deref().map(|list| grants(compiler, pointer, list, known)),
         quotas: quotas::of(compiler, pointer, raw.allowance(), known.named),
+        log_content: raw.log_content,
     }
 }
 
