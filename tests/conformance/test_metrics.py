@@ -15,7 +15,7 @@ OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
 @pytest.fixture(scope="module")
 def served(stack, ask):
     """A gateway that has answered: whole, streamed, and with an error. Exemplars are kept once somebody has asked for them."""
-    scrape(stack, OPEN_METRICS)
+    httpx.get(f"{stack.url}/metrics", headers={"accept": OPEN_METRICS})
     for number in range(3):
         ask("gpt-4o-mini", stream=number == 1, request_id=f'metrics-"{number}"-\\n')
     ask("no-such-provider/none")
