@@ -1,5 +1,6 @@
 //! From a snapshot to a running server: listeners, threads, signals, the end.
 
+mod cache;
 mod control;
 mod descriptors;
 mod drain;
@@ -15,6 +16,9 @@ mod sockets;
 pub mod successor;
 mod tls;
 pub mod upgrade;
+
+#[cfg(test)]
+mod tests;
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -47,18 +51,20 @@ use crate::admin::access::{Access, setup};
 use crate::admin::api::{self, AdminState};
 use crate::admin::door::Door;
 use crate::background;
+use crate::cache::Cache;
 use crate::cli::Serve;
 use crate::cluster::Cluster;
 use crate::config::raw::{self, Tls};
 use crate::config::{ConfigHolder, Environment, Origin, Snapshot, default_app_dir, summary};
 use crate::mock::Mock;
+use crate::observe::lines::{LogLines, Spends};
 use crate::observe::live::Live;
 use crate::observe::log::RequestLog;
 use crate::observe::sums::{self, Sums};
 use crate::observe::traces::Traces;
 use crate::observe::{Listener, push};
 use crate::proxy::front::{Farewell, Front};
-use crate::proxy::{Gateway, Mirrors, Proxy};
+use crate::proxy::{Gateway, Mirrors, Proxy, inner};
 use crate::route::cache::Routes;
 use crate::telemetry::logger::Sink;
 use crate::telemetry::metrics::Metrics;
@@ -150,6 +156,8 @@ impl Shared {
             pid_file: self.pid_file.clone(),
             log: Arc::clone(log),
             observer: Arc::clone(&self.gateway.observer),
+            cache: Arc::clone(&self.gateway.cache),
+            config: Arc::clone(&self.gateway.config),
         };
         let phases = server.watch_execution_phase();
         std::thread::Builder::new().name("drain".to_owned()).spawn(move || drain.run(phases)).map(drop)
@@ -167,6 +175,8 @@ fn gateway(holder: &Arc<ConfigHolder>, options: &Serve, log: &Arc<Sink>) -> io::
     keep::keep(&gateway);
     gateway.observer.start(listeners(&gateway))?;
     follow_config(&gateway);
+    cache::furnish(&gateway, options);
+    gateway.cache.follow(holder, &gateway.background);
     gateway.door.open(&gateway.background, api::router(state));
     Ok(gateway)
 }
@@ -176,8 +186,13 @@ fn listeners(gateway: &Gateway) -> Vec<Box<dyn Listener>> {
     let in_flight = gateway.metrics.in_flight.clone();
     let live = Live::new(&gateway.hub, &gateway.config, &gateway.health, move || in_flight.get());
     let traces = Traces::new(&gateway.config, &gateway.redactors, &gateway.exporters);
-    let mut listeners =
-        vec![gateway.recent.listener(), Box::new(Arc::clone(&gateway.metrics.exemplars)), Box::new(live)];
+    let mut listeners: Vec<Box<dyn Listener>> = vec![
+        Box::new(LogLines(Arc::clone(&gateway.log))),
+        Box::new(Spends(Arc::clone(&gateway.books))),
+        gateway.recent.listener(),
+        Box::new(Arc::clone(&gateway.metrics.exemplars)),
+        Box::new(live),
+    ];
     listeners.extend(gateway.requests.as_ref().map(RequestLog::listener));
     if let Some(log) = &gateway.requests {
         sums::keep::start(&gateway.sums, log);
@@ -206,6 +221,7 @@ fn parts(holder: &Arc<ConfigHolder>, options: &Serve, log: &Arc<Sink>) -> io::Re
     let app_dir = options.app_dir.clone().or_else(|| default_app_dir(&Environment::Real));
     let redactors = Arc::new(Redactors::new(Arc::clone(holder)));
     let requests = keep::requests(&holder.load_full(), app_dir.as_deref(), &redactors)?;
+    let metrics = Metrics::new().map_err(io::Error::other)?;
     let (store, kept) = keep::open(&holder.load_full(), app_dir.as_deref(), &background);
     Ok(Arc::new(Gateway {
         config: Arc::clone(holder),
@@ -221,7 +237,8 @@ fn parts(holder: &Arc<ConfigHolder>, options: &Serve, log: &Arc<Sink>) -> io::Re
         asker,
         groups,
         resolver,
-        metrics: Metrics::new().map_err(io::Error::other)?,
+        cache: Arc::new(Cache::new(metrics.cache.clone())),
+        metrics,
         log: Arc::clone(log),
         observer: Arc::default(),
         recent: Arc::default(),
@@ -239,6 +256,7 @@ fn parts(holder: &Arc<ConfigHolder>, options: &Serve, log: &Arc<Sink>) -> io::Re
         mock: Mock::default(),
         started: Instant::now(),
         draining: AtomicBool::new(false),
+        inner: Arc::default(),
     }))
 }
 
@@ -274,6 +292,7 @@ fn service(shared: &Shared, settings: &raw::Server, server: &Server) -> Gate {
     http.h2c = settings.h2c;
     proxy.server_options = Some(http);
     let front = Arc::new(Front::new(proxy, Arc::clone(&shared.farewell)));
+    shared.gateway.inner.open(inner::way(&front));
     Service::new("gateway".to_owned(), Lingering { app: front, life: Arc::clone(&shared.life) })
 }
 

@@ -81,6 +81,7 @@ fn arrows_point_down() {
         ("upstream", "proxy admin server cli"),
         ("cluster", "proxy admin server cli"),
         ("observe", "proxy admin server cli"),
+        ("cache", "proxy admin server cli"),
         ("proxy", "server cli"),
         ("telemetry", "proxy admin server cli upstream observe"),
     ];

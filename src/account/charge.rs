@@ -1,11 +1,10 @@
 //! What one answer cost: counts of the wires, on the terms it was served, at the price that holds.
 
-use govern::price::{Bill, SearchSize, Service, Terms, TokenCounts, Uplift, write_femtos, write_nanos};
-use serde::Serialize;
-use serde_json::value::RawValue;
+use govern::price::{Bill, SearchSize, Service, Terms, TokenCounts, Uplift, write_nanos};
 use translate::ir::{ServiceTier, Usage};
 
 use super::prices::{Quote, Source};
+use crate::telemetry::members::Members;
 
 /// The cost of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,29 +19,13 @@ pub struct Charge {
 }
 
 /// `extra_fields.cost`: dollars as exact decimal numbers.
-#[derive(Serialize)]
+#[derive(Debug, Clone, Copy)]
 pub struct Shown<'a> {
-    /// The lines, and the other attempts.
-    total_cost: Box<RawValue>,
-    /// `key`, `provider`, `table`, `catalog`, `ceiling`; `reported` by the provider. Absent when nobody knows what the
-    /// answer itself cost.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    source: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    service_tier: Option<&'a str>,
-    /// Of the answer.
-    lines: Vec<ShownLine>,
-    /// Attempts that did not answer, or not to the end.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    other_attempts: Option<Box<RawValue>>,
-}
-
-#[derive(Serialize)]
-struct ShownLine {
-    what: &'static str,
-    quantity: u64,
-    unit_cost: Box<RawValue>,
-    cost: Box<RawValue>,
+    answer: Option<&'a Charge>,
+    /// Nano-dollars: the lines, and the other attempts.
+    total: u64,
+    /// Nano-dollars: attempts that did not answer, or not to the end.
+    others: Option<u64>,
 }
 
 impl Charge {
@@ -82,19 +65,17 @@ impl Charge {
         if self.reported { Some("reported") } else { self.source.map(Source::name) }
     }
 
-    fn lines(&self) -> Vec<ShownLine> {
+    fn render_lines(&self, members: &mut Members<'_>) {
         // Lines that add up to another sum than the provider's would contradict it.
         let bill = self.bill.as_ref().filter(|_| !self.reported);
-        let lines = bill.map(Bill::lines).unwrap_or_default();
-        lines
-            .iter()
-            .map(|line| {
-                let mut unit = String::new();
-                let _ = write_femtos(line.unit_femtos.into(), &mut unit);
-                let cost = number(&Self::dollars(line.nanos));
-                ShownLine { what: line.what.name(), quantity: line.quantity, unit_cost: number(&unit), cost }
-            })
-            .collect()
+        for (at, line) in bill.map(Bill::lines).unwrap_or_default().iter().enumerate() {
+            members.0.extend_from_slice(if at == 0 { b"{\"what\":" } else { b",{\"what\":" });
+            members.value(line.what.name());
+            members.count("quantity", line.quantity);
+            members.femtos("unit_cost", line.unit_femtos);
+            members.dollars("cost", line.nanos);
+            members.0.push(b'}');
+        }
     }
 }
 
@@ -104,20 +85,29 @@ impl<'a> Shown<'a> {
     pub fn of(answer: Option<&'a Charge>, others: Option<u64>) -> Option<Self> {
         let own = answer.map(|charge| charge.nanos);
         let total = own.into_iter().chain(others).reduce(u64::saturating_add)?;
-        let tier = answer.map(|charge| charge.service).filter(|service| *service != Service::Standard);
-        Some(Self {
-            total_cost: number(&Charge::dollars(total)),
-            source: answer.and_then(Charge::source),
-            service_tier: tier.map(Service::name),
-            lines: answer.map(Charge::lines).unwrap_or_default(),
-            other_attempts: others.map(|nanos| number(&Charge::dollars(nanos))),
-        })
+        Some(Self { answer, total, others })
     }
-}
 
-/// Decimal text is always a JSON number.
-fn number(text: &str) -> Box<RawValue> {
-    RawValue::from_string(text.to_owned()).unwrap_or_default()
+    /// Appends it as a JSON object: `total_cost`; `source` (`key`, `provider`, `table`, `catalog`, `ceiling`; `reported` by
+    /// the provider; absent when nobody knows what the answer itself cost); `service_tier` where it is not the usual one;
+    /// `lines` of the answer; `other_attempts`.
+    pub fn render(&self, out: &mut Vec<u8>) {
+        out.push(b'{');
+        let begin = out.len();
+        let mut members = Members(out);
+        members.dollars("total_cost", self.total);
+        members.text_if("source", self.answer.and_then(Charge::source));
+        let tier = self.answer.map(|charge| charge.service).filter(|service| *service != Service::Standard);
+        members.text_if("service_tier", tier.map(Service::name));
+        members.name("lines");
+        members.0.push(b'[');
+        self.answer.into_iter().for_each(|charge| charge.render_lines(&mut members));
+        members.0.push(b']');
+        members.dollars_if("other_attempts", self.others);
+        members.0.push(b'}');
+        // The first member has a comma in front like all others.
+        members.0.remove(begin);
+    }
 }
 
 fn terms(usage: &Usage, quote: Option<&Quote>) -> Terms {
@@ -171,12 +161,18 @@ mod tests {
         Quote { price, source: Source::Catalog, place: Uplifts::default() }
     }
 
+    fn text(answer: Option<&Charge>, others: Option<u64>) -> String {
+        let mut out = Vec::new();
+        Shown::of(answer, others).unwrap().render(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
     #[test]
     fn an_answer_shows_its_lines_and_their_sum() {
         let usage = Usage { input_uncached: 1_000, output: 100, cache_read: 1, ..Usage::default() };
         let charge = Charge::of(&usage, Some(&quote("openai", "gpt-4o-mini"))).unwrap();
         assert!(charge.is_known());
-        let text = serde_json::to_string(&Shown::of(Some(&charge), None)).unwrap();
+        let text = text(Some(&charge), None);
         assert_eq!(
             text,
             r#"{"total_cost":0.000210075,"source":"catalog","lines":[{"what":"input","quantity":1000,"unit_cost":0.00000015,"cost":0.00015},{"what":"cache_read","quantity":1,"unit_cost":0.000000075,"cost":0.000000075},{"what":"output","quantity":100,"unit_cost":0.0000006,"cost":0.00006}]}"#
@@ -187,14 +183,13 @@ mod tests {
     fn other_attempts_are_in_the_total_and_apart_from_the_lines() {
         let usage = Usage { input_uncached: 1_000, ..Usage::default() };
         let charge = Charge::of(&usage, Some(&quote("openai", "gpt-4o-mini"))).unwrap();
-        let text = |answer, others| serde_json::to_string(&Shown::of(answer, others)).unwrap();
         assert_eq!(
             text(Some(&charge), Some(1)),
             r#"{"total_cost":0.000150001,"source":"catalog","lines":[{"what":"input","quantity":1000,"unit_cost":0.00000015,"cost":0.00015}],"other_attempts":0.000000001}"#
         );
         let known = r#"{"total_cost":0.000000002,"lines":[],"other_attempts":0.000000002}"#;
         assert_eq!(text(None, Some(2)), known, "of an answer nobody knows the price of");
-        assert_eq!(text(None, None), "null");
+        assert!(Shown::of(None, None).is_none());
     }
 
     #[test]
@@ -202,7 +197,7 @@ mod tests {
         let usage = Usage { input_uncached: 9, provider_cost_nanos: Some(1_500), ..Usage::default() };
         let charge = Charge::of(&usage, Some(&quote("openai", "gpt-4o"))).unwrap();
         assert_eq!(charge.nanos, 1_500);
-        let text = serde_json::to_string(&Shown::of(Some(&charge), None)).unwrap();
+        let text = text(Some(&charge), None);
         assert_eq!(text, r#"{"total_cost":0.0000015,"source":"reported","lines":[]}"#);
         assert!(Charge::of(&usage, None).unwrap().is_known());
         assert_eq!(Charge::of(&Usage { provider_cost_nanos: None, ..usage }, None), None);

@@ -3,12 +3,18 @@
 //! A [`Ledger`] takes one spend and returns when it would outlive the process; it never waits for a network or another
 //! process. Where that fails (a full disk), the gateway goes on: [`Books`] keeps what could not be written, writes it
 //! when it can again, and counts what it had to forget.
+//!
+//! What counts for nobody's budget or limit and has no virtual key is added up by model first ([`Books::gather`]) and
+//! written every few milliseconds: a process that is killed forgets that much of it, and never anything that
+//! somebody is held to.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fmt::Debug;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use govern::allowance::Consumption;
 
 use super::entry::Entry;
 use crate::telemetry::events::{Event, emit};
@@ -31,10 +37,15 @@ pub struct Books {
     unwritten: Mutex<VecDeque<Entry<'static>>>,
     /// `unwritten` holds something.
     behind: AtomicBool,
+    /// What is added up and not written yet, by model.
+    gathered: Mutex<HashMap<Gathered, Consumption>>,
     written: AtomicU64,
     failed: AtomicU64,
     dropped: AtomicU64,
 }
+
+/// Under what spends are added up: provider, model, and whether they are estimates.
+pub type Gathered = (Arc<str>, Arc<str>, bool);
 
 /// How writing goes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -76,6 +87,22 @@ impl Books {
                 self.keep(entry);
             }
         }
+    }
+
+    /// Adds up a spend that is nobody's in particular, until [`Self::take_gathered`].
+    pub fn gather(&self, target: Gathered, used: &Consumption) {
+        if self.ledger.get().is_none() {
+            return;
+        }
+        let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
+        let sum = gathered.entry(target).or_default();
+        *sum = sum.plus(used);
+    }
+
+    /// What was added up so far, to be written.
+    #[must_use]
+    pub fn take_gathered(&self) -> HashMap<Gathered, Consumption> {
+        std::mem::take(&mut *self.gathered.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Tries to write what waits. For a task that runs now and then: with requests it happens by itself.

@@ -94,10 +94,22 @@ impl Tab {
     /// # Errors
     /// Whose budget or limit is used up.
     pub fn enter(&self) -> Result<(), Refused> {
+        self.enter_with(Consumption { requests: 1, ..Consumption::default() })
+    }
+
+    /// Lets in what is a part of another request: it is none of its caller's, but what it uses is.
+    ///
+    /// # Errors
+    /// Whose budget or limit is used up.
+    pub fn enter_as_part(&self) -> Result<(), Refused> {
+        self.lock().counted = true;
+        self.enter_with(Consumption::default())
+    }
+
+    fn enter_with(&self, first: Consumption) -> Result<(), Refused> {
         let Some(caller) = &self.caller else { return Ok(()) };
         let owners: Vec<_> = caller.owners().collect();
-        let one = Consumption { requests: 1, ..Consumption::default() };
-        let hold = self.meters.hold(&owners, &one, self.fit(), now_ms())?;
+        let hold = self.meters.hold(&owners, &first, self.fit(), now_ms())?;
         self.lock().hold = Some(hold);
         Ok(())
     }
@@ -147,6 +159,11 @@ impl Tab {
     pub fn spent(&self, (provider, model): (&str, &str), spend: &Spend) {
         self.meters.add(self.spenders(provider, model).iter(), &spend.counted(1), now_ms());
         self.write((provider, model), spend, 1);
+    }
+
+    /// It was answered without asking anybody, and is a request of its caller's all the same.
+    pub fn answered_here(&self) {
+        self.lock().sent = true;
     }
 
     /// The answer is complete: nothing is held any more.
@@ -260,10 +277,15 @@ impl Tab {
         if self.caller.is_some() {
             owners.push(self.granted(&provider));
         }
-        owners.push(Owner::Model { provider: None, model: Arc::clone(&model) });
-        owners.push(Owner::Model { provider: Some(Arc::clone(&provider)), model });
-        owners.push(Owner::Provider(provider));
+        owners.extend(owners_of(provider, model));
         owners
+    }
+
+    /// Notes what an attempt used that counts for nobody's budget or limit.
+    fn gather(&self, stake: &Stake, spend: &Spend) {
+        self.lock().counted = true;
+        let target = (Arc::clone(&stake.provider), Arc::clone(&stake.model), spend.estimated);
+        self.books.gather(target, &spend.counted(1));
     }
 
     /// Writes what an attempt used; `requests` is what it counts for at its provider.
@@ -299,17 +321,7 @@ impl Tab {
             return;
         }
         let target = if provider.is_empty() { String::new() } else { format!("{provider}/{model}") };
-        self.books.write(&Entry {
-            id: unique().into(),
-            at: now_ms(),
-            owners,
-            target: target.into(),
-            cost: used.cost,
-            requests: used.requests,
-            input_tokens: used.input_tokens,
-            output_tokens: used.output_tokens,
-            estimated,
-        });
+        self.books.write(&entry(owners, target, used, estimated));
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -340,6 +352,7 @@ impl Stake {
     /// What it used. Only the first word counts: later ones are not heard.
     pub fn spent(&self, spend: &Spend) {
         let Some(hold) = self.take() else { return };
+        let limited = !hold.is_empty();
         let used = spend.counted(0);
         hold.settle(&used);
         let tab = &self.tab;
@@ -347,6 +360,9 @@ impl Stake {
         tab.release(&self.expected);
         if !spend.estimated {
             tab.meters.learned.took((tab.key(), &self.provider, &self.model), spend.output_tokens);
+        }
+        if !limited && tab.caller.is_none() {
+            return tab.gather(self, spend);
         }
         tab.write((&self.provider, &self.model), spend, 1);
     }
@@ -397,6 +413,41 @@ impl Drop for Stake {
         } else {
             self.failed();
         }
+    }
+}
+
+/// All that an attempt counts for, whoever calls.
+fn owners_of(provider: Arc<str>, model: Arc<str>) -> [Owner; 3] {
+    let alone = Owner::Model { provider: None, model: Arc::clone(&model) };
+    [alone, Owner::Model { provider: Some(Arc::clone(&provider)), model }, Owner::Provider(provider)]
+}
+
+/// Writes down what was added up of spends that are nobody's in particular. Called every few milliseconds, and once
+/// before the process ends.
+pub fn write_gathered(books: &Books) {
+    for ((provider, model, estimated), used) in books.take_gathered() {
+        let target = format!("{provider}/{model}");
+        let owners = owners_of(provider, model).iter().map(|owner| Cow::Owned(owner.to_string())).collect();
+        books.write(&entry(owners, target, &used, estimated));
+    }
+}
+
+fn entry(
+    owners: Vec<Cow<'static, str>>,
+    target: String,
+    used: &Consumption,
+    estimated: bool,
+) -> Entry<'static> {
+    Entry {
+        id: unique().into(),
+        at: now_ms(),
+        owners,
+        target: target.into(),
+        cost: used.cost,
+        requests: used.requests,
+        input_tokens: used.input_tokens,
+        output_tokens: used.output_tokens,
+        estimated,
     }
 }
 

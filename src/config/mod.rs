@@ -7,6 +7,7 @@
 
 pub mod access;
 pub mod backend;
+pub mod cache;
 mod check;
 pub mod cluster;
 mod compile;
@@ -25,6 +26,7 @@ pub mod schema;
 pub mod secrets;
 pub mod snapshot;
 mod source;
+pub mod span;
 pub mod stores;
 pub mod telemetry;
 pub mod traces;

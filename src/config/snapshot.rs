@@ -16,6 +16,7 @@ use translate::provider::{CredentialScheme, ProviderSpec};
 
 use super::access::Access;
 use super::backend::{Affinity, Backends};
+use super::cache::Cache;
 use super::cluster::Cluster;
 use super::governance::Governance;
 use super::policy::{Policy, Priority, Recovery};
@@ -99,6 +100,8 @@ pub struct Snapshot {
     pub push: Option<Push>,
     /// Where traces go.
     pub traces: Traces,
+    /// The cache of answers; `None`: there is none.
+    pub cache: Option<Arc<Cache>>,
     /// Problems that do not stop the start: unset variables, features that are not active yet.
     pub warnings: Vec<String>,
     /// No provider was configured: the built-in mock answers.

@@ -5,6 +5,7 @@
 
 mod exemplars;
 pub mod explain;
+pub mod lines;
 pub mod live;
 pub mod log;
 pub mod push;

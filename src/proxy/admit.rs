@@ -33,6 +33,10 @@ pub fn run(
     if !asks_a_model && !lists {
         return Ok(());
     }
+    if let Some(ticket) = &exchange.inner {
+        exchange.caller.clone_from(&ticket.caller);
+        return Ok(());
+    }
     let head = session.req_header();
     let shown = (&head.headers, head.uri.query().unwrap_or_default());
     let caller = auth::caller(&gateway.directory, &snapshot.governance, shown, unix_ms());

@@ -8,6 +8,7 @@ use translate::loss::Losses;
 use translate::relay::Peek;
 
 use super::attempt::Attempt;
+use super::cache::Cached;
 use super::clock::Marks;
 use super::content::Kept;
 use super::fault::Fault;
@@ -21,6 +22,7 @@ use crate::account::prices::Prices;
 use crate::account::settle::Tab;
 use crate::auth::Caller;
 use crate::config::snapshot::{Key, Snapshot};
+use crate::inner::Ticket;
 use crate::route::endpoint::Endpoint;
 use crate::route::plan::{Plan, Step};
 use crate::telemetry::access_log::AttemptRecord;
@@ -48,6 +50,10 @@ pub struct Exchange {
     pub prices: Option<Arc<Prices>>,
     /// Who calls, where a virtual key was shown.
     pub caller: Option<Caller>,
+    /// What the cache knows of it, where it was looked up.
+    pub cache: Option<Box<Cached>>,
+    /// Set where the gateway asks itself: such a request begins no cache, no agent and no copy of its own.
+    pub inner: Option<Arc<Ticket>>,
     /// Set once the request is known to go to a provider.
     pub call: Option<Box<Call>>,
     /// The attempt that is running, or that answered.
@@ -145,6 +151,8 @@ impl Exchange {
             snapshot: None,
             prices: None,
             caller: None,
+            cache: None,
+            inner: None,
             call: None,
             attempt: None,
             granted: None,

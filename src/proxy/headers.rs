@@ -65,6 +65,19 @@ impl Forward {
         kept
     }
 
+    /// Those that change what a provider answers: `name: value`, without what only marks the request or names the client.
+    pub fn asking(&self) -> impl Iterator<Item = String> {
+        let marks = |name: &str| {
+            name.contains("idempotency-key")
+                || matches!(
+                    name,
+                    "anthropic-version" | "anthropic-dangerous-direct-browser-access" | "x-goog-api-client"
+                )
+        };
+        let all = self.always.iter().chain(&self.same_wire).filter(move |(name, _)| !marks(name.as_str()));
+        all.map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value.as_bytes())))
+    }
+
     /// The headers for a provider of `wire`, in the order the caller sent them.
     pub fn to(&self, same_wire: bool) -> impl Iterator<Item = &(HeaderName, HeaderValue)> {
         self.always.iter().chain(self.same_wire.iter().filter(move |_| same_wire))

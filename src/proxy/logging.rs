@@ -14,7 +14,6 @@ use super::exchange::Exchange;
 use super::{Gateway, cost, hedge, measure, queue, record, recovery, replay};
 use crate::account::charge::Charge;
 use crate::auth::Caller;
-use crate::telemetry::access_log;
 use crate::telemetry::metrics::Series;
 
 /// Notes how it went. Always called, except when a filter panicked.
@@ -29,13 +28,18 @@ pub fn run(gateway: &Gateway, session: &mut Session, _error: Option<&Error>, exc
         exchange.status = header.status.as_u16();
     }
     hedge::settle(gateway, exchange);
+    super::cache::lead::closes(exchange);
     let overhead = exchange.overhead();
     if let Some(fault) = exchange.fault.clone() {
         // A fault that only the stream itself could tell of has not been noted yet.
         super::retry::note(gateway, exchange, &fault, false);
     }
     let estimated = exchange.attempts.last().is_some_and(|last| last.outcome == super::count::ESTIMATED);
-    let settled = if estimated {
+    let given = exchange.cache.as_ref().is_some_and(|cached| cached.given.is_some());
+    let settled = if given && exchange.fault.is_none() {
+        gateway.metrics.overhead.observe(overhead.as_secs_f64());
+        None
+    } else if estimated {
         if exchange.attempts.len() > 1 {
             series(gateway, exchange).requests.inc();
         }
@@ -209,7 +213,7 @@ fn observe(gateway: &Gateway, exchange: &Exchange, series: &Series, settled: Opt
         }
         None => {
             series.succeeded.inc();
-            measure::answered(gateway, exchange);
+            measure::answered(gateway, exchange, series);
         }
     }
     if let Some(at) = first_token(exchange) {
@@ -276,12 +280,10 @@ pub fn tally(series: &Series, usage: Option<&Usage>, cost_nanos: Option<u64>) {
     }
 }
 
-/// Writes the request down: the log line, and the record for whoever observes.
+/// Leaves what is known of the request for whoever writes it down.
 fn leave(gateway: &Gateway, session: &Session, exchange: &mut Exchange, settled: Option<Settled>) {
     let head = session.req_header();
     let sent = u64::try_from(session.downstream_session.body_bytes_sent()).unwrap_or(u64::MAX);
     let ended = record::Ended { headers: &head.headers, path: head.uri.path(), sent };
-    let record = record::of(&ended, exchange, settled);
-    access_log::write(&record, &gateway.log);
-    gateway.observer.tell(record);
+    gateway.observer.tell(record::of(&ended, exchange, settled));
 }

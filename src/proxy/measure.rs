@@ -11,23 +11,29 @@ use super::hedge::LOST;
 use super::{Gateway, fault::Fault};
 use crate::route::endpoint;
 use crate::telemetry::access_log::AttemptRecord;
-use crate::telemetry::metrics::{Ended, Finished};
+use crate::telemetry::metrics::{Ended, Finished, Series};
 
 /// The running attempt has failed.
 pub fn failed(gateway: &Gateway, exchange: &mut Exchange, fault: &Fault) {
     let Some(attempt) = exchange.attempt.as_deref() else { return };
     let known = fault.knows_model() || gateway.catalog.find(&attempt.provider.name, &attempt.model).is_some();
     let model = gateway.metrics.model_label(&attempt.model, known);
-    ended(gateway, exchange, attempt, (model, fault.label(), false));
+    gateway.metrics.upstream.ended(over(gateway, exchange, attempt, (model, fault.label(), false)));
     stream(gateway, exchange, attempt, model);
     exchange.tried = exchange.tried.saturating_add(1);
 }
 
-/// The running attempt has answered; not all answers that are passed on are what was asked for.
-pub fn answered(gateway: &Gateway, exchange: &Exchange) {
+/// The running attempt has answered; not all answers that are passed on are what was asked for. `series`: of its target.
+pub fn answered(gateway: &Gateway, exchange: &Exchange, series: &Series) {
     let Some(attempt) = exchange.attempt.as_deref() else { return };
     let model = gateway.metrics.model_label(&attempt.model, true);
-    ended(gateway, exchange, attempt, (model, "success", attempt.status < 400));
+    if attempt.status < 400 {
+        let ended = over(gateway, exchange, attempt, (model, "success", true));
+        let key = ended.key.is_some().then_some(&attempt.key.name);
+        gateway.metrics.upstream.answered(series, ended, key);
+    } else {
+        gateway.metrics.upstream.ended(over(gateway, exchange, attempt, (model, "success", false)));
+    }
     stream(gateway, exchange, attempt, model);
 }
 
@@ -49,10 +55,14 @@ pub fn request(gateway: &Gateway, session: &Session, exchange: &Exchange) {
     }
 }
 
-fn ended(gateway: &Gateway, exchange: &Exchange, attempt: &Attempt, how: (&str, &str, bool)) {
-    let (model, outcome, success) = how;
+fn over<'a>(
+    gateway: &Gateway,
+    exchange: &Exchange,
+    attempt: &'a Attempt,
+    (model, outcome, success): (&'a str, &'static str, bool),
+) -> Ended<'a> {
     let method = exchange.call.as_deref().map_or("", |call| call.endpoint.request_type(call.stream));
-    gateway.metrics.upstream.ended(Ended {
+    Ended {
         provider: &attempt.provider.name,
         model,
         detail: gateway.metrics.detail_label(model),
@@ -62,7 +72,7 @@ fn ended(gateway: &Gateway, exchange: &Exchange, attempt: &Attempt, how: (&str, 
         status: attempt.status,
         took: attempt.clock.began.elapsed(),
         success: Some(success),
-    });
+    }
 }
 
 fn stream(gateway: &Gateway, exchange: &Exchange, attempt: &Attempt, model: &str) {

@@ -152,7 +152,7 @@ fn place(value: &Value, text: &str) -> Option<String> {
 fn named(call: &mut Call) -> Vec<Named> {
     let Some(step) = call.cursor.current(&call.plan) else { return Vec::new() };
     let own = step.provider.wire == call.endpoint.dialect && step.provider.spec.services.is_empty();
-    if own && call.decoded.is_none() {
+    if (own && call.decoded.is_none()) || !may_hold_urls(&call.body) {
         return Vec::new();
     }
     let step = step.clone();
@@ -190,6 +190,15 @@ fn named(call: &mut Call) -> Vec<Named> {
     urls
 }
 
+/// False: no text in the JSON is a URL. Most bodies are done with here.
+fn may_hold_urls(body: &[u8]) -> bool {
+    memchr::memchr2_iter(b'/', b'\\', body).any(|at| {
+        // Two slashes, however they are escaped; other escapes are no part of one.
+        let next = body.get(at + 1);
+        matches!((body.get(at), next), (Some(b'/'), Some(b'/' | b'\\')) | (Some(b'\\'), Some(b'/' | b'u')))
+    })
+}
+
 /// Made by the first request that needs it: reading the system's certificates takes longer than starting.
 fn client() -> Result<&'static Client, String> {
     static CLIENT: OnceLock<Client> = OnceLock::new();
@@ -219,6 +228,24 @@ fn of_part(part: &mut Part, see: &mut impl FnMut(&mut Source, Wanted)) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_body_without_two_slashes_in_a_row_holds_no_url() {
+        for without in
+            ["{}", r#"{"a":"1/2, and\/or"}"#.replace("\\/", "/").as_str(), r#"{"a":"x\n\ty\"z"}"#, "/"]
+        {
+            assert!(!may_hold_urls(without.as_bytes()), "{without}");
+        }
+        for with in [
+            r#""http://h/a""#,
+            r#""http:\/\/h\/a""#,
+            r#""http:/\/h""#,
+            r#""gs://b/o""#,
+            r#""\u0068ttp:\u002f\u002f""#,
+        ] {
+            assert!(may_hold_urls(with.as_bytes()), "{with}");
+        }
+    }
 
     #[test]
     fn a_file_that_could_not_be_fetched_is_named_by_its_place() {

@@ -34,8 +34,6 @@ use crate::account::settle::Tab;
 use crate::config::snapshot::{Key, Snapshot};
 use crate::observe::Observer;
 use crate::route::plan::{Copied, Keys, Plan, Step};
-use crate::telemetry::access_log;
-use crate::telemetry::logger::Sink;
 use crate::telemetry::metrics::Rules;
 use crate::upstream::ask::{Asker, Question};
 use crate::upstream::capacity::Slot;
@@ -81,7 +79,6 @@ pub fn begin(gateway: &Gateway, exchange: &Exchange, call: &Call, path: &str) {
         rule: Arc::clone(&copied.rule),
         mock,
         asker: Arc::clone(&gateway.asker),
-        log: Arc::clone(&gateway.log),
         observer: Arc::clone(&gateway.observer),
         metrics: gateway.metrics.rules.clone(),
         prices: Arc::clone(&gateway.prices),
@@ -144,7 +141,6 @@ struct Shadow {
     /// Where the built-in mock listens, when it is the target.
     mock: Option<SocketAddr>,
     asker: Arc<Asker>,
-    log: Arc<Sink>,
     observer: Arc<Observer>,
     metrics: Rules,
     prices: Arc<Prices>,
@@ -258,7 +254,6 @@ impl Shadow {
         // A copy has nobody who waits for it: none of its time is the gateway's.
         record.overhead_us = 0;
         record.mirror_of = Some(self.of.clone());
-        access_log::write(&record, &self.log);
         self.observer.tell(record);
     }
 }

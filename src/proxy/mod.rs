@@ -6,6 +6,7 @@ mod administration;
 mod admit;
 pub mod attempt;
 mod body;
+mod cache;
 mod clock;
 mod closing;
 mod coding;
@@ -22,6 +23,7 @@ pub mod front;
 pub mod grants;
 pub mod headers;
 mod hedge;
+pub mod inner;
 mod invoke;
 mod known;
 mod lease;
@@ -74,8 +76,10 @@ use crate::account::meters::Meters;
 use crate::account::prices::Prices;
 use crate::admin::door::Door;
 use crate::auth::Directory;
+use crate::cache::Cache;
 use crate::cluster::Cluster;
 use crate::config::ConfigHolder;
+use crate::inner::Inner;
 use crate::mock::Mock;
 use crate::observe::Observer;
 use crate::observe::explain::Recent;
@@ -139,8 +143,12 @@ pub struct Gateway {
     pub hub: Arc<Hub>,
     /// Collectors of traces.
     pub exporters: Arc<Exporters>,
+    /// Answers that are given again.
+    pub cache: Arc<Cache>,
     /// Copies of requests for another model.
     pub mirrors: Mirrors,
+    /// Requests that the gateway makes for requests.
+    pub inner: Arc<Inner>,
     /// Runs what no caller waits for.
     pub background: tokio::runtime::Handle,
     /// Where requests to the administration are handed over.

@@ -12,12 +12,14 @@ use http::HeaderMap;
 use translate::ir::FinishReason;
 
 use super::attempt::Attempt;
+use super::cache::told;
 use super::clock::micros;
 use super::cost;
 use super::exchange::Exchange;
 use super::logging::{Settled, first_token};
 use super::request_id::plain;
 use crate::config::snapshot::Snapshot;
+use crate::telemetry::access_log;
 use crate::telemetry::record::{Failed, Record};
 use crate::telemetry::redact;
 
@@ -33,6 +35,7 @@ pub struct Ended<'a> {
 /// The record of a request that is over. What the exchange owns of it is taken out.
 pub fn of(ended: &Ended<'_>, exchange: &mut Exchange, settled: Option<Settled>) -> Box<Record> {
     let settled = settled.unwrap_or_default();
+    let cache = told::seen(exchange);
     let decision = decision::of(exchange);
     let mut record = begun(exchange);
     record.path = ended.path.into();
@@ -50,12 +53,22 @@ pub fn of(ended: &Ended<'_>, exchange: &mut Exchange, settled: Option<Settled>) 
         record.model = Some(last.model.clone());
         record.key.clone_from(&last.key);
     }
+    if let Some(landed) = exchange.cache.as_deref().and_then(|cached| cached.given.as_deref()) {
+        record.provider = Some((*landed.about.provider).into());
+        record.model = Some((*landed.about.model).into());
+    }
     let kept = exchange.content.take();
     record.content = kept.map(|kept| Box::new(kept.finish(exchange.attempt.as_deref_mut())));
     record.usage = settled.usage;
     record.usage_estimated = settled.estimated;
     record.cost_nanos = cost::total(&record.attempts, settled.charge.as_ref().map(|charge| charge.nanos));
     record.charge = settled.charge;
+    record.cache_hit = cache.as_ref().is_some_and(|seen| seen.hit.is_some());
+    if record.cache_hit {
+        // Nobody was asked.
+        record.cost_nanos = record.cost_nanos.or(Some(0));
+    }
+    record.cache = cache;
     record.unpriced = settled.unpriced
         || record.attempts.iter().any(|attempt| attempt.spent.is_some_and(|spent| spent.unpriced));
     record
@@ -79,6 +92,7 @@ pub fn begun(exchange: &mut Exchange) -> Box<Record> {
     });
     let seen = exchange.attempt.as_deref().and_then(Attempt::seen);
     let mut record = Box::new(Record {
+        logged: access_log::is_wanted(),
         id: Record::number(started_us / 1_000, &exchange.request_id),
         request_id: std::mem::take(&mut exchange.request_id),
         trace: exchange.trace.as_deref().cloned(),

@@ -70,6 +70,12 @@ impl Recovery {
         self.standing.is_some()
     }
 
+    /// Streams that were taken up after the caller had some of them.
+    #[must_use]
+    pub fn rounds(&self) -> u32 {
+        self.rounds
+    }
+
     /// What attempts consumed that broke after they had said something. What each cost is in the attempt list.
     #[must_use]
     pub fn spent(&self) -> Option<Usage> {

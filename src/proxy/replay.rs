@@ -90,9 +90,31 @@ struct Replay {
     /// The response header, until the first byte of the answer may go out.
     held: Option<Box<ResponseHeader>>,
     timer: Option<Pin<Box<Sleep>>>,
-    /// How the caller left, while the counts of what it had are still read, and until when that may last.
-    left: Option<(Box<Error>, Instant)>,
+    /// How the caller left, while its answer is still read.
+    left: Option<Left>,
     stage: Arc<Stage>,
+}
+
+/// A caller that left, and whose answer is read on: for the counts of what it had, or for others who wait for it.
+struct Left {
+    error: Box<Error>,
+    /// Until when that may last; `None`: as long as any answer.
+    until: Option<Instant>,
+}
+
+impl Left {
+    /// The caller has left.
+    ///
+    /// # Errors
+    /// Its answer is of no use to anybody: how it left.
+    fn of(error: Box<Error>, stage: &Stage) -> std::result::Result<Self, Box<Error>> {
+        let until = match (stage.awaits_counts(), stage.goes_on()) {
+            (_, true) => None,
+            (true, false) => Some(Instant::now() + COUNTS),
+            (false, false) => return Err(error),
+        };
+        Ok(Self { error, until })
+    }
 }
 
 impl Drop for Replay {
@@ -238,14 +260,17 @@ impl CustomSession for Replay {
             let began = Instant::now();
             match self.inner_mut().response_duplex_vec(out).await {
                 Ok(end) => ended |= end,
-                Err(error) if self.stage.awaits_counts() => self.left = Some((error, began + COUNTS)),
-                Err(error) => return Err(error),
+                Err(error) => self.left = Some(Left::of(error, &self.stage)?),
             }
             self.stage.put_off(began.elapsed());
         }
-        let counted = ended || !self.stage.awaits_counts();
-        if let Some((error, _)) = self.left.take_if(|_| counted) {
-            return Err(error);
+        let stage = &self.stage;
+        let over = |left: &mut Left| match left.until {
+            Some(_) => ended || !stage.awaits_counts(),
+            None => ended || !stage.goes_on(),
+        };
+        if let Some(left) = self.left.take_if(over) {
+            return Err(left.error);
         }
         match failed {
             Some(error) => Err(error),
@@ -313,9 +338,10 @@ impl CustomSession for Replay {
             if left.is_none()
                 && let Poll::Ready(result) = idle.as_mut().poll(cx)
             {
-                match result {
-                    Err(error) if stage.awaits_counts() => *left = Some((error, Instant::now() + COUNTS)),
-                    result => return Poll::Ready(result),
+                match result.map_err(|error| Left::of(error, stage)) {
+                    Err(Ok(gone)) => *left = Some(gone),
+                    Err(Err(error)) => return Poll::Ready(Err(error)),
+                    Ok(read) => return Poll::Ready(Ok(read)),
                 }
             }
             match stage.hedge.poll(cx) {
@@ -326,7 +352,7 @@ impl CustomSession for Replay {
                 Poll::Pending => {}
             }
             loop {
-                let until = left.as_ref().map(|(_, until)| *until);
+                let until = left.as_ref().and_then(|left| left.until);
                 let Some(due) = until.or_else(|| stage.due()) else { return Poll::Pending };
                 let sleep = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due.into())));
                 // Moved nearer: the timer must follow. Moved away: it fires early and is set again.
@@ -337,7 +363,7 @@ impl CustomSession for Replay {
                     Poll::Pending => return Poll::Pending,
                     Poll::Ready(()) if Instant::now() >= due => {
                         let over = || Error::create(DEADLINE, ErrorSource::Upstream, None, None);
-                        return Poll::Ready(Err(left.take().map_or_else(over, |(error, _)| error)));
+                        return Poll::Ready(Err(left.take().map_or_else(over, |left| left.error)));
                     }
                     Poll::Ready(()) => sleep.as_mut().reset(due.into()),
                 }

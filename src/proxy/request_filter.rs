@@ -13,6 +13,7 @@ use translate::ir::FailureKind;
 use translate::relay::{self, Fallback, Peek};
 use translate::wire::BadRequest;
 
+use super::cache::Taken;
 use super::content::Kept;
 use super::cost::Rates;
 use super::exchange::{Call, Exchange};
@@ -23,11 +24,12 @@ use super::hedge;
 use super::lease::Lease;
 use super::replay::{self, Stage};
 use super::{
-    Gateway, administration, admit, body, content, count, cursor, flight, invoke, mirror, passthrough,
-    recovery, request_id, reserve, respond, rules, signature, trace, wish,
+    Gateway, administration, admit, body, cache, content, count, cursor, flight, inner, invoke, mirror,
+    passthrough, recovery, request_id, reserve, respond, rules, signature, trace, wish,
 };
 use crate::auth::Caller;
 use crate::config::snapshot::{Key, Secret, Snapshot};
+use crate::inner::Purpose;
 use crate::route::endpoint::{self, Endpoint, Local, Operation, Route};
 use crate::route::model::UnknownModel;
 use crate::route::plan::Plan;
@@ -45,6 +47,7 @@ pub async fn run(gateway: &Gateway, session: &mut Session, exchange: &mut Exchan
     let snapshot = gateway.config.load_full();
     exchange.snapshot = Some(Arc::clone(&snapshot));
     exchange.prices = Some(Arc::clone(&gateway.prices));
+    exchange.inner = inner::ticket(session);
 
     if head_size(session) > LARGEST_HEAD {
         let message = format!("the request's headers are larger than {} KB", LARGEST_HEAD / 1024);
@@ -70,10 +73,7 @@ pub async fn run(gateway: &Gateway, session: &mut Session, exchange: &mut Exchan
             return Ok(true);
         }
         Route::MethodNotAllowed { allow } => {
-            let message =
-                format!("{} is not allowed on {uri_path}, use {allow}", session.req_header().method);
-            let mut fault = Fault::request(FailureKind::InvalidRequest, 405, message);
-            fault.headers.push((http::header::ALLOW, HeaderValue::from_static(allow)));
+            let fault = not_allowed(&session.req_header().method, uri_path, allow);
             return refuse(session, exchange, fault).await;
         }
         Route::NotFound { nearest } => {
@@ -86,7 +86,8 @@ pub async fn run(gateway: &Gateway, session: &mut Session, exchange: &mut Exchan
         Ok(body) => body,
         Err(fault) => return refuse(session, exchange, fault).await,
     };
-    let asked = Asked { on_path, body, started: exchange.started, caller: exchange.caller.as_ref() };
+    let (caller, purpose) = (exchange.caller.as_ref(), exchange.inner.as_ref().map(|ticket| ticket.purpose));
+    let asked = Asked { on_path, body, started: exchange.started, caller, purpose };
     let planned = plan(gateway, session, &snapshot, asked);
     exchange.marks.planned = Some(Instant::now());
     match planned {
@@ -107,6 +108,14 @@ fn route(method: &http::Method, path: &str, snapshot: &Snapshot) -> Route {
         Route::Local(Local::Metrics) if snapshot.access.metrics => Route::Administration,
         route => route,
     }
+}
+
+/// The path is there for other methods: `allow`.
+fn not_allowed(method: &http::Method, path: &str, allow: &'static str) -> Fault {
+    let message = format!("{method} is not allowed on {path}, use {allow}");
+    let mut fault = Fault::request(FailureKind::InvalidRequest, 405, message);
+    fault.headers.push((http::header::ALLOW, HeaderValue::from_static(allow)));
+    fault
 }
 
 /// Reads the body, and notes what is to be known of it.
@@ -151,7 +160,16 @@ async fn begin(
             return refuse(session, exchange, fault).await;
         }
     }
-    let entered = reserve::enter(gateway, exchange, &mut call).await;
+    let mut call = match cache::take(gateway, session, exchange, call).await? {
+        Taken::On(call) => call,
+        Taken::Answered => return Ok(true),
+        Taken::Refused(fault) => return refuse(session, exchange, fault).await,
+    };
+    // Who waited beside an equal request is in.
+    let entered = match &call.tab {
+        Some(_) => Ok(()),
+        None => reserve::enter(gateway, exchange, &mut call).await,
+    };
     exchange.marks.reserved = Some(Instant::now());
     if let Err(fault) = entered {
         exchange.known.call(&call);
@@ -172,7 +190,8 @@ async fn begin(
     session.downstream_session.set_write_timeout(timeout);
     mirror::begin(gateway, exchange, &call, session.req_header().uri.path());
     replay::wrap(&mut session.downstream_session, call.body.clone(), &call.stage);
-    exchange.call = Some(Box::new(call));
+    cache::lead::watch(exchange, &call);
+    exchange.call = Some(call);
     flight::began(gateway, exchange);
     Ok(false)
 }
@@ -192,11 +211,13 @@ struct Asked<'a> {
     body: Bytes,
     started: Instant,
     caller: Option<&'a Caller>,
+    /// Of an inner request.
+    purpose: Option<Purpose>,
 }
 
 /// From a complete body to a call with its plan.
 fn plan(gateway: &Gateway, session: &Session, snapshot: &Snapshot, asked: Asked<'_>) -> Result<Call, Fault> {
-    let Asked { on_path, body, started, caller } = asked;
+    let Asked { on_path, body, started, caller, purpose } = asked;
     let on_path = invoke::settled(gateway, snapshot, on_path, &body).map_err(|fault| *fault)?;
     let endpoint = on_path.endpoint;
     if let Some(path) = &on_path.raw {
@@ -224,6 +245,7 @@ fn plan(gateway: &Gateway, session: &Session, snapshot: &Snapshot, asked: Asked<
         caller,
         direct: direct_key.is_some(),
         names_fallbacks: named,
+        purpose,
     };
     let rules::Planned { plan, wish, own } = steps(gateway, snapshot, request, (asked.as_deref(), &body))?;
     let direct_key = direct_key.filter(|_| own);

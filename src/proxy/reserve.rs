@@ -20,6 +20,7 @@ use crate::account::meters::{Refused, Standing};
 use crate::account::settle::{Stake, Tab};
 use crate::config::governance::Owner;
 use crate::config::snapshot::{Key, Snapshot};
+use crate::inner::Purpose;
 use crate::route::endpoint::Operation;
 use crate::route::plan::Step;
 
@@ -30,7 +31,8 @@ use crate::route::plan::Step;
 pub async fn enter(gateway: &Gateway, exchange: &mut Exchange, call: &mut Call) -> Result<(), Fault> {
     let Some(snapshot) = exchange.snapshot.clone() else { return Ok(()) };
     let tab = Tab::new(&gateway.meters, &gateway.books, &snapshot, exchange.caller.clone());
-    while let Err(refused) = tab.enter() {
+    let part = exchange.inner.as_ref().is_some_and(|ticket| ticket.purpose == Purpose::Embedding);
+    while let Err(refused) = if part { tab.enter_as_part() } else { tab.enter() } {
         if !call.lease.refused(&refused) {
             exchange.known.refused_by(&refused);
             return Err(refusal(gateway, &snapshot, &refused));

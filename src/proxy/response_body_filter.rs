@@ -20,7 +20,7 @@ use super::exchange::{Call, Exchange};
 use super::fault::{Fault, class_of};
 use super::replay::Limit;
 use super::upstream_response_filter::{echo, tool_names};
-use super::{cost, count, extra_fields, recovery, set_deadline, tasks};
+use super::{cache, cost, count, extra_fields, recovery, set_deadline, tasks};
 use crate::route::endpoint::Operation;
 
 /// The fault is in `Exchange::fault`.
@@ -51,6 +51,7 @@ pub fn run(body: &mut Option<Bytes>, end_of_stream: bool, exchange: &mut Exchang
     let slow = !end_of_stream && is_slow(&mut attempt, chunk.len(), kept_waiting);
     let uninflated = inflate(&mut attempt, &mut chunk);
     attempt.raw.iter_mut().for_each(|raw| raw.push(&chunk));
+    let piece = exchange.cache.as_ref().filter(|cached| cached.leads()).map(|_| chunk.clone());
     let broken = uninflated.or_else(|| slow.then(|| too_slow(&attempt)));
     let result = match (&mut attempt.answer, broken) {
         (Answer::Whole(_) | Answer::Stream(_), Some(broken)) => give_up(exchange, &mut attempt, broken),
@@ -60,6 +61,7 @@ pub fn run(body: &mut Option<Bytes>, end_of_stream: bool, exchange: &mut Exchang
         (Answer::Stream(_), None) => stream(exchange, &mut attempt, &chunk, end_of_stream),
         (Answer::Awaited | Answer::Sent(_), _) => Ok(None),
     };
+    cache::lead::came(exchange, &attempt, piece.as_ref());
     let result = match result {
         Ok(out) => {
             exchange.goes(out.as_ref());
@@ -79,6 +81,7 @@ pub fn run(body: &mut Option<Bytes>, end_of_stream: bool, exchange: &mut Exchang
     if result.is_ok() && exchange.fault.is_none() && is_whole(&attempt.answer) {
         // Before its last byte goes out: the caller's next request may be here before this one is written down.
         attempt.slot.take().into_iter().for_each(|slot| slot.end(Ended::Served));
+        cache::lead::lands(exchange, &attempt);
     }
     let last =
         is_whole(&attempt.answer) || (end_of_stream && matches!(attempt.answer, Answer::Passed { .. }));
@@ -241,14 +244,14 @@ pub fn refusal(attempt: &Attempt) -> Fault {
 }
 
 fn whole(
-    exchange: &Exchange,
+    exchange: &mut Exchange,
     attempt: &mut Attempt,
     chunk: &Bytes,
     end: bool,
 ) -> Result<Option<Bytes>, Refusal> {
     let Some(call) = exchange.call.as_deref() else { return Ok(None) };
     let Answer::Whole(buffer) = &mut attempt.answer else { return Ok(None) };
-    let answer = if end && buffer.is_empty() {
+    let came = if end && buffer.is_empty() {
         chunk.clone()
     } else {
         buffer.extend_from_slice(chunk);
@@ -267,18 +270,19 @@ fn whole(
         std::mem::take(buffer).freeze()
     };
     if call.stream {
-        attempt.told_usage = told_in(attempt, &answer);
-        return Err(fault(no_stream(attempt, &answer)));
+        attempt.told_usage = told_in(attempt, &came);
+        return Err(fault(no_stream(attempt, &came)));
     }
-    let (answer, seen) = check_whole(exchange, call, attempt, answer.clone()).map_err(|bad| {
+    let (answer, seen) = check_whole(exchange, call, attempt, came.clone()).map_err(|bad| {
         // Paid for all the same.
-        attempt.told_usage = told_in(attempt, &answer);
+        attempt.told_usage = told_in(attempt, &came);
         fault(bad_answer(bad))
     })?;
     attempt.answer = Answer::Sent(Box::new(seen));
+    cache::lead::whole(exchange, if attempt.upstream.task.is_some() { &answer } else { &came });
     cost::note(exchange, attempt);
-    call.stage.tell_cost(cost::header(exchange, attempt));
-    if !call.endpoint.extra_fields() {
+    exchange.call.iter().for_each(|call| call.stage.tell_cost(cost::header(exchange, attempt)));
+    if !exchange.extra_fields() {
         return Ok(Some(answer));
     }
     let fields = extra_fields::of_answer(exchange, attempt, None);

@@ -12,7 +12,7 @@ use translate::frame::Framing;
 use super::attempt::{Answer, Attempt};
 use super::exchange::{Call, Exchange};
 use super::headers::{passes_down, survives_translation};
-use super::reserve;
+use super::{cache, reserve};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
@@ -60,6 +60,7 @@ pub fn run(header: &mut ResponseHeader, exchange: &mut Exchange) -> Result<()> {
     }
     describe(headers, exchange, attempt, call.endpoint.service());
     reserve::tell(call, headers);
+    cache::told::tell(exchange, headers);
     if let Some(rule) = &call.plan.policy.rule {
         insert_text(headers, X_BF_RULE, rule);
     }
@@ -67,7 +68,7 @@ pub fn run(header: &mut ResponseHeader, exchange: &mut Exchange) -> Result<()> {
     Ok(())
 }
 
-fn stream_type(call: &Call) -> &'static str {
+pub fn stream_type(call: &Call) -> &'static str {
     match call.endpoint.framing {
         Framing::Sse if call.list => "application/json",
         Framing::Sse => "text/event-stream",

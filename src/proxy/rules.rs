@@ -13,6 +13,7 @@ use super::Gateway;
 use super::cost::Rates;
 use super::fault::Fault;
 use super::grants;
+use super::inner;
 use super::request_filter::model_not_found;
 use super::wish;
 use crate::account::meters::now_ms;
@@ -20,6 +21,7 @@ use crate::auth::Caller;
 use crate::config::expression::{Facts, Gauge, Used};
 use crate::config::routing::Rule;
 use crate::config::snapshot::{Key, ModelRef, Provider, Snapshot};
+use crate::inner::Purpose;
 use crate::route::endpoint::{Endpoint, Operation};
 use crate::route::lead::{Lead, Names, Order, Pick, matching, ruled};
 use crate::route::model::{UnknownModel, find, near};
@@ -43,6 +45,8 @@ pub struct Request<'a> {
     pub direct: bool,
     /// Its body says what stands in for its model, be it nothing.
     pub names_fallbacks: bool,
+    /// Of an inner request.
+    pub purpose: Option<Purpose>,
 }
 
 /// Where a request goes.
@@ -63,6 +67,9 @@ pub fn plan(
     request: Request<'_>,
     fallbacks: Option<&[String]>,
 ) -> Result<Planned, Fault> {
+    if request.purpose == Some(Purpose::Embedding) {
+        return inner::embedding(gateway, snapshot, request);
+    }
     let names = Names { family: request.endpoint.names(), snapshot, catalog: gateway.catalog };
     let order = |strategy, members: &[(ModelRef, u32)]| {
         // One that is no name is refused below.
@@ -224,7 +231,9 @@ fn led(
 
 /// Where a copy of the request goes, if its turn has come.
 fn copied(rule: &Rule, names: &Names<'_>, request: Request<'_>) -> Option<Copied> {
-    let mirror = rule.mirror.as_ref().filter(|mirror| fastrand::u32(..1_000_000) < mirror.share_ppm)?;
+    let own = request.purpose.is_none();
+    let mirror =
+        rule.mirror.as_ref().filter(|mirror| own && fastrand::u32(..1_000_000) < mirror.share_ppm)?;
     let to = find(&mirror.model, names.family, names.snapshot, names.catalog)?;
     let provider = names.snapshot.provider(&to.provider)?;
     // A count tells nothing of a model.

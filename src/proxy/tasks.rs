@@ -77,10 +77,7 @@ pub fn rerank(
 ) -> Result<Upstream, BadRequest> {
     let format = rerank::Format::of(provider.wire, provider.spec.name);
     let kind = Format::Rerank(format);
-    let asked = match call.endpoint.dialect {
-        Wire::BedrockConverse => rerank::Format::Bedrock,
-        _ => rerank::Format::Cohere,
-    };
+    let asked = asked_ranking(call);
     if format == asked {
         return Ok(relayed(call, model, target, kind));
     }
@@ -150,12 +147,23 @@ fn seen(usage: Option<Usage>) -> Observation {
     Observation { content: true, usage, done: true, ..Observation::default() }
 }
 
-fn asked_embedding(call: &Call) -> embed::Format {
+/// The format in which an embedding is asked.
+#[must_use]
+pub fn asked_embedding(call: &Call) -> embed::Format {
     match call.endpoint.dialect {
         Wire::Gemini if call.single => embed::Format::GeminiEmbedContent,
         Wire::Gemini => embed::Format::GeminiBatch,
         Wire::Cohere => embed::Format::Cohere,
         _ => embed::Format::OpenAi,
+    }
+}
+
+/// The format in which a ranking is asked.
+#[must_use]
+pub fn asked_ranking(call: &Call) -> rerank::Format {
+    match call.endpoint.dialect {
+        Wire::BedrockConverse => rerank::Format::Bedrock,
+        _ => rerank::Format::Cohere,
     }
 }
 

@@ -86,6 +86,7 @@ pub fn run(header: &mut ResponseHeader, exchange: &mut Exchange) -> Result<()> {
         _ => (Limit::Request, attempt.clock.began + limits.request),
     };
     set_deadline(&call.stage, limit, at, total);
+    super::cache::lead::begins(exchange);
     exchange.wait();
     Ok(())
 }

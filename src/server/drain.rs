@@ -10,6 +10,8 @@ use tokio::sync::broadcast::error::RecvError;
 
 use super::life::{Life, Stage};
 use super::pid_file::PidFile;
+use crate::cache::Cache;
+use crate::config::ConfigHolder;
 use crate::observe::Observer;
 use crate::proxy::front::Farewell;
 use crate::telemetry::logger::Sink;
@@ -31,6 +33,8 @@ pub struct Drain {
     pub pid_file: PidFile,
     pub log: Arc<Sink>,
     pub observer: Arc<Observer>,
+    pub cache: Arc<Cache>,
+    pub config: Arc<ConfigHolder>,
 }
 
 impl Drain {
@@ -57,8 +61,15 @@ impl Drain {
         }
         self.pid_file.remove();
         self.observer.finish(LAST_WORDS);
+        self.cache.finish(self.cleans_up(), LAST_WORDS);
         self.log.flush();
         std::process::exit(self.life.exit_code());
+    }
+
+    /// Kept answers go with the process. One that was handed over to has them.
+    fn cleans_up(&self) -> bool {
+        let handed_over = matches!(self.life.stage(), Stage::HandedOver { .. });
+        !handed_over && self.config.load_full().cache.as_ref().is_some_and(|cache| cache.cleanup)
     }
 
     fn is_over(&self, began: Instant, quiet_since: Instant) -> bool {

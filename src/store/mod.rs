@@ -4,6 +4,7 @@
 //! A store that is slow, full or gone answers [`StoreError::Unavailable`] within [`LIMIT`] and is found again when it
 //! comes back; nothing is kept here that only it knows.
 
+pub mod answers;
 pub mod audit;
 pub mod chain;
 mod change;

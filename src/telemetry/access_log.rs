@@ -1,13 +1,17 @@
 //! One JSON line per request: the seed's fields, then ours.
 
+mod cache;
+
 use std::io::Write;
 use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::Value;
 
+use self::cache::CacheLine;
 use super::logger::{REQUEST, Sink, Style};
-use super::record::{AttemptPhases, Record};
+use super::members::Members;
+use super::record::{AttemptPhases, CacheSeen, Record};
 use super::redact;
 use crate::auth::Caller;
 use crate::config::expression::Who;
@@ -87,6 +91,23 @@ impl AttemptRecord {
         !matches!(self.outcome, "success" | "hedge_lost") && self.was_tried()
     }
 
+    /// Appends what log and callers are told of it, as members of an object that has none yet.
+    pub fn render(&self, members: &mut Members<'_>) {
+        members.0.extend_from_slice(b"\"provider\":");
+        members.value(&self.provider);
+        members.text("model", &self.model);
+        members.text_if("key", self.key.as_deref());
+        members.text_if("backend", self.backend.as_deref());
+        members.text("outcome", self.outcome);
+        members.count_if("status", self.status.map(u64::from));
+        members.count("latency_ms", self.latency_ms);
+        members.text_if("reason", self.reason.as_deref());
+        if let Some(spent) = &self.spent {
+            members.count("input_tokens", spent.input_tokens);
+            members.count("output_tokens", spent.output_tokens);
+        }
+    }
+
     /// A reason for a list: at most 200 characters, without secrets.
     #[must_use]
     pub fn shorten(text: &str) -> String {
@@ -109,7 +130,7 @@ pub fn render(record: &Record, out: &mut Vec<u8>) {
 /// Appends the members of that object: no brace, no comma in front. The seed's come first; the log adds `level` and `time`
 /// before them.
 pub fn render_members(record: &Record, out: &mut Vec<u8>) {
-    let mut line = Line(out);
+    let mut line = Members(out);
     line.0.extend_from_slice(b"\"msg\":");
     line.value(message(record));
     line.text_if("provider", record.provider.as_deref());
@@ -143,6 +164,7 @@ pub fn render_members(record: &Record, out: &mut Vec<u8>) {
         line.text("message", &error.message);
         line.0.push(b'}');
     }
+    line.cache(record.cache.as_deref());
     line.dollars_if("cost", record.cost_nanos);
     if record.unpriced {
         line.flag("priced", false);
@@ -151,7 +173,7 @@ pub fn render_members(record: &Record, out: &mut Vec<u8>) {
 }
 
 /// What the request belongs to, and what its caller calls it.
-fn links(record: &Record, line: &mut Line<'_>) {
+fn links(record: &Record, line: &mut Members<'_>) {
     line.text_if("parent_request_id", record.parent_request_id.as_deref());
     line.text_if("session_id", record.session_id.as_deref());
     if let Some(trace) = &record.trace {
@@ -179,64 +201,13 @@ fn message(record: &Record) -> &'static str {
     }
 }
 
-/// Writes the line to the log, in its style, if anybody wants it.
-pub fn write(record: &Record, sink: &Sink) {
-    if !log::log_enabled!(target: REQUEST, log::Level::Info) {
-        return;
-    }
-    match sink.style() {
-        Style::Json => sink.request(record),
-        Style::Pretty => {
-            let mut line = Vec::new();
-            render(record, &mut line);
-            log::info!(target: REQUEST, "{}", String::from_utf8_lossy(&line));
-        }
-    }
-}
-
-/// Members of a JSON object, written one behind another. By hand: the line is written for every request,
-/// and a serialiser takes three times as long.
-struct Line<'o>(&'o mut Vec<u8>);
-
-impl Line<'_> {
-    fn name(&mut self, name: &str) {
-        self.0.extend_from_slice(b",\"");
-        self.0.extend_from_slice(name.as_bytes());
-        self.0.extend_from_slice(b"\":");
-    }
-
-    fn text(&mut self, name: &str, text: &str) {
-        self.name(name);
-        self.value(text);
-    }
-
-    fn text_if(&mut self, name: &str, text: Option<&str>) {
-        if let Some(text) = text {
-            self.text(name, text);
-        }
-    }
-
-    fn count(&mut self, name: &str, count: u64) {
-        self.name(name);
-        self.0.extend_from_slice(itoa::Buffer::new().format(count).as_bytes());
-    }
-
-    fn count_if(&mut self, name: &str, count: Option<u64>) {
-        if let Some(count) = count {
-            self.count(name, count);
-        }
-    }
-
-    fn dollars_if(&mut self, name: &str, nanos: Option<u64>) {
-        if let Some(nanos) = nanos {
-            self.name(name);
-            write_dollars(nanos, self.0);
-        }
-    }
-
-    fn flag(&mut self, name: &str, flag: bool) {
-        self.name(name);
-        self.0.extend_from_slice(if flag { b"true" } else { b"false" });
+impl Members<'_> {
+    /// What the cache did, where it was asked.
+    fn cache(&mut self, seen: Option<&CacheSeen>) {
+        let Some(seen) = seen else { return };
+        self.name("cache");
+        // Names and numbers are always JSON, and a Vec takes every byte.
+        let _ = serde_json::to_writer(&mut *self.0, &CacheLine::of(seen));
     }
 
     fn caller(&mut self, caller: Option<Who<'_>>) {
@@ -253,21 +224,10 @@ impl Line<'_> {
     fn attempts(&mut self, attempts: &[AttemptRecord]) {
         self.name("attempts");
         for (at, attempt) in attempts.iter().enumerate() {
-            self.0.extend_from_slice(if at == 0 { b"[{\"provider\":" } else { b",{\"provider\":" });
-            self.value(&attempt.provider);
-            self.text("model", &attempt.model);
-            self.text_if("key", attempt.key.as_deref());
-            self.text_if("backend", attempt.backend.as_deref());
-            self.text("outcome", attempt.outcome);
-            self.count_if("status", attempt.status.map(u64::from));
-            self.count("latency_ms", attempt.latency_ms);
+            self.0.extend_from_slice(if at == 0 { b"[{" } else { b",{" });
+            attempt.render(self);
             self.phases(&attempt.phases);
-            self.text_if("reason", attempt.reason.as_deref());
-            if let Some(spent) = &attempt.spent {
-                self.count("input_tokens", spent.input_tokens);
-                self.count("output_tokens", spent.output_tokens);
-                self.dollars_if("cost", spent.cost_nanos);
-            }
+            self.dollars_if("cost", attempt.spent.and_then(|spent| spent.cost_nanos));
             self.0.push(b'}');
         }
         self.0.extend_from_slice(if attempts.is_empty() { b"[]" } else { b"]" });
@@ -280,29 +240,26 @@ impl Line<'_> {
         self.count_if("tls_us", spans.tls_us);
         self.count_if("first_byte_us", spans.first_byte_us);
     }
-
-    fn value(&mut self, text: &str) {
-        // Without a branch inside, so that the compiler looks at many bytes at once.
-        let escaped = |found: bool, byte: &u8| found | (*byte < 0x20) | (*byte == b'"') | (*byte == b'\\');
-        if text.as_bytes().iter().fold(false, escaped) {
-            // Text is always JSON, and a Vec takes every byte.
-            let _ = serde_json::to_writer(&mut *self.0, text);
-            return;
-        }
-        self.0.push(b'"');
-        self.0.extend_from_slice(text.as_bytes());
-        self.0.push(b'"');
-    }
 }
 
-/// Appends nano-dollars as a JSON number of dollars, without going through a float.
-pub fn write_dollars(nanos: u64, out: &mut Vec<u8>) {
-    const UNIT: u64 = 1_000_000_000;
-    let (whole, rest) = (nanos / UNIT, nanos % UNIT);
-    // Writing into a Vec cannot fail.
-    let _ = if rest == 0 { write!(out, "{whole}") } else { write!(out, "{whole}.{rest:09}") };
-    while rest != 0 && out.last() == Some(&b'0') {
-        out.pop();
+/// Lines of requests are wanted, as things stand.
+#[must_use]
+pub fn is_wanted() -> bool {
+    log::log_enabled!(target: REQUEST, log::Level::Info)
+}
+
+/// Writes the line to the log, in its style, if it was wanted when the request ended.
+pub fn write(record: &Record, sink: &Sink) {
+    if !record.logged {
+        return;
+    }
+    match sink.style() {
+        Style::Json => sink.request(record),
+        Style::Pretty => {
+            let mut line = Vec::new();
+            render(record, &mut line);
+            log::info!(target: REQUEST, "{}", String::from_utf8_lossy(&line));
+        }
     }
 }
 
@@ -448,8 +405,8 @@ mod tests {
             (u64::MAX, "18446744073.709551615"),
         ] {
             let mut out = Vec::new();
-            write_dollars(nanos, &mut out);
-            assert_eq!(String::from_utf8(out).unwrap(), text);
+            Members(&mut out).dollars("cost", nanos);
+            assert_eq!(String::from_utf8(out).unwrap(), format!(",\"cost\":{text}"));
         }
     }
 }

@@ -71,7 +71,8 @@ impl Sink {
         BUFFER.with_borrow_mut(|buffer| {
             buffer.clear();
             buffer.extend_from_slice(b"{\"level\":\"info\",\"time\":\"");
-            super::clock::write_rfc3339(SystemTime::now(), buffer);
+            let ended = Duration::from_micros(record.started_us.saturating_add(record.took_us));
+            super::clock::write_rfc3339(SystemTime::UNIX_EPOCH + ended, buffer);
             buffer.extend_from_slice(b"\",");
             access_log::render_members(record, buffer);
             buffer.extend_from_slice(b"}\n");

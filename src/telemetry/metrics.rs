@@ -4,6 +4,7 @@
 //! and those beyond the bound become `other`, so that callers cannot fill the memory with names. All of them are in
 //! docs/metrics.md, which a test holds against what is made here.
 
+mod cache;
 mod callers;
 mod cluster;
 mod config;
@@ -30,6 +31,7 @@ use std::sync::Arc;
 use prometheus::proto::MetricFamily;
 use prometheus::{CounterVec, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, Registry};
 
+pub use self::cache::Cached;
 pub use self::callers::Callers;
 pub use self::cluster::Cluster;
 pub use self::config::Config;
@@ -68,10 +70,8 @@ pub struct Metrics {
     pub requests: IntCounterVec,
     /// `bifrost_request_duration_seconds{provider}`.
     pub duration: HistogramVec,
-    /// `bifrost_cache_hits_total{type}`; counts from the cache milestone on.
-    pub cache_hits: IntCounterVec,
-    /// `bifrost_cache_misses_total`; likewise.
-    pub cache_misses: IntCounter,
+    /// Of the cache of answers.
+    pub cache: Cached,
     /// `bifrost_errors_total{provider, type}`.
     pub errors: IntCounterVec,
     /// `bifrost_attempts_total{provider, model, outcome}`.
@@ -149,8 +149,7 @@ impl Metrics {
         let mut metrics = Self {
             requests: counters("bifrost_requests_total", "Requests that went to a provider", model)?,
             duration: make.histograms("bifrost_request_duration_seconds", took, provider)?,
-            cache_hits: counters("bifrost_cache_hits_total", "Answers from the cache", &["type"])?,
-            cache_misses: make.counter("bifrost_cache_misses_total", "Cache lookups without an answer")?,
+            cache: Cached::new(&make)?,
             errors: counters("bifrost_errors_total", "Requests that failed", &["provider", "type"])?,
             attempts: counters("bifrost_attempts_total", "Attempts", &["provider", "model", "outcome"])?,
             in_flight: make.gauge("bifrost_in_flight_requests", "Requests being served")?,
@@ -191,15 +190,7 @@ impl Metrics {
             make.register(events.clone(), Kind::Counter)?;
         }
         (metrics.registry, metrics.known) = make.finish();
-        metrics.seed();
         Ok(metrics)
-    }
-
-    /// Series whose labels are known are there from the start, with 0.
-    fn seed(&self) {
-        for kind in ["direct", "semantic"] {
-            self.cache_hits.with_label_values(&[kind]);
-        }
     }
 
     /// One more request in flight, until the guard is dropped.

@@ -6,6 +6,7 @@ pub mod events;
 pub mod levels;
 pub mod limits;
 pub mod logger;
+pub mod members;
 pub mod metrics;
 pub mod queues;
 pub mod record;

@@ -15,6 +15,8 @@ use crate::auth::Caller;
 /// A finished request. Times are microseconds since its head was read, unless said otherwise.
 #[derive(Debug, Clone, Default)]
 pub struct Record {
+    /// Its line is to be logged: levels change at run time, and the line is written later.
+    pub logged: bool,
     /// Orders by time: the Unix milliseconds of its beginning in the upper 42 bits, 21 bits of its id's hash below.
     pub id: u64,
     /// The caller's `x-request-id`, or ours.
@@ -53,6 +55,8 @@ pub struct Record {
     pub decision: Decision,
     /// The answer came from a cache.
     pub cache_hit: bool,
+    /// What the cache did, where it was asked.
+    pub cache: Option<Box<CacheSeen>>,
     pub usage: Option<Usage>,
     /// The counts were estimated: the provider's own never came.
     pub usage_estimated: bool,
@@ -84,6 +88,29 @@ pub struct Record {
     pub mirror_of: Option<Box<str>>,
     /// Bodies, where they are to be kept.
     pub content: Option<Box<Content>>,
+}
+
+/// What the cache did with a request.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct CacheSeen {
+    /// How the answer was found: `direct`, `semantic`, `single_flight`. `None`: it was not.
+    pub hit: Option<&'static str>,
+    /// How it would have been, had it been given (shadow mode).
+    pub shadow: Option<&'static str>,
+    /// Cosine of what was given, or of the nearest that was not.
+    pub similarity: Option<f32>,
+    /// From which on something is near enough; `None`: it was not compared by meaning.
+    pub threshold: Option<f32>,
+    /// The guard that refused what was near enough.
+    pub guarded: Option<&'static str>,
+    /// Number of what was given.
+    pub entry: Option<Box<str>>,
+    /// Nano-dollars that the answer cost when it was first given.
+    pub saved_nanos: Option<u64>,
+    /// Microseconds less than its provider took.
+    pub saved_us: Option<u64>,
+    /// Microseconds that the lookup took, or the wait beside an equal request.
+    pub looked_us: u64,
 }
 
 /// Why a request failed.

@@ -10,6 +10,7 @@ mod admin;
 mod answers;
 mod bedrock;
 mod budgets;
+mod cache;
 mod clouds;
 mod command_line;
 mod counts;

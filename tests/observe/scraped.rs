@@ -47,6 +47,8 @@ fn a_scrape_has_what_is_documented_and_nothing_else() {
         documented.keys().copied().filter(|name| !found.contains_key(*name)).collect();
     let absent = [
         "bifrost_backend_healthy",
+        "bifrost_cache_shadow_hits_total",
+        "bifrost_cache_unkept_total",
         "bifrost_cluster_leased",
         "bifrost_mirror_cost_total",
         "bifrost_mirrored_requests_total",

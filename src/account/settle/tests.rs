@@ -111,6 +111,21 @@ fn an_answer_is_counted_once_for_everybody() {
 }
 
 #[test]
+fn a_part_of_another_request_costs_its_caller_and_is_none_of_its_requests() {
+    let stage = stage(&BOTH, &BOTH);
+    let tab = stage.tab();
+    tab.enter_as_part().unwrap();
+    let stake = staked(&tab, 40).unwrap();
+    stake.sent();
+    stake.spent(&spend(100));
+    drop((stake, tab));
+    assert_eq!((stage.key(), stage.model()), (vec![(100, 0), (0, 0)], vec![(100, 0), (1, 0)]));
+    let requests: u64 = stage.lines().iter().map(|line| line.1).sum();
+    assert_eq!(requests, 1, "of the provider: {:?}", stage.lines());
+    assert_eq!(stage.tab().enter_as_part().unwrap_err().owner.kind(), "virtual_key", "nothing is left");
+}
+
+#[test]
 fn a_failover_is_one_request_of_the_caller_and_two_of_providers() {
     let stage = stage(&BOTH, &BOTH);
     let tab = stage.tab();

@@ -36,7 +36,9 @@ const CLIENT_ACTIVE: [&str; 22] = [
     "logging_headers",
 ];
 /// Sections that are read, and the one that is for editors.
-const TOP_ACTIVE: [&str; 16] = [
+const TOP_ACTIVE: [&str; 18] = [
+    "vector_store",
+    "threshold",
     "cluster",
     "plugins",
     "auth_config",
@@ -56,7 +58,7 @@ const TOP_ACTIVE: [&str; 16] = [
 ];
 
 /// Plugins that run.
-pub(super) const PLUGINS: [&str; 2] = [super::telemetry::PLUGIN, super::traces::NAME];
+pub(super) const PLUGINS: [&str; 3] = [super::cache::NAME, super::telemetry::PLUGIN, super::traces::NAME];
 
 const PROVIDER_INACTIVE: [&str; 3] = ["send_back_raw_request", "send_back_raw_response", "openai_config"];
 const KEY_INACTIVE: [&str; 1] = ["use_for_batch_api"];

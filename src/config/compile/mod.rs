@@ -7,6 +7,7 @@
 mod access;
 mod account;
 mod backend;
+mod cache;
 mod certificate;
 mod cluster;
 mod endpoint;
@@ -165,6 +166,7 @@ impl<'a> Compiler<'a> {
         let traces = traces::compile(self, &config);
         let access = access::compile(self, &config);
         let push = telemetry::push(self, &config.plugins);
+        let cache = cache::compile(self, &config, &known);
         governance.enforced |= access::guards_models(self, &config);
         self.warnings.sort_by_key(|warning| warning.position);
         let warnings = self.warnings.iter().map(ToString::to_string).collect();
@@ -187,6 +189,7 @@ impl<'a> Compiler<'a> {
             secrets: std::mem::take(&mut self.secrets),
             push,
             traces,
+            cache,
             warnings,
             mock_only,
         };

@@ -11,7 +11,7 @@ use crate::config::document::At;
 use crate::config::problem::{Problem, child};
 use crate::config::reference::{Unresolved, resolve};
 
-const ACTIVE: [&str; 11] = [
+const ACTIVE: [&str; 12] = [
     "server",
     "client",
     "providers",
@@ -23,6 +23,7 @@ const ACTIVE: [&str; 11] = [
     "config_store",
     "logs_store",
     "cluster",
+    "vector_store",
 ];
 /// Fields below the active parts that are not read, patterns (a `$` in them is no reference), the one that
 /// names a variable without being a reference, and conditions of rules.

@@ -12,7 +12,7 @@ use crate::config::stores::{Database, RequestLog, Server, SslMode, Stores};
 /// Settings of the request log, in `logs_store` only.
 const REQUESTS: [&str; 1] = ["max_size_mb"];
 const SQLITE: [&str; 1] = ["path"];
-const POSTGRES: [&str; 8] =
+pub(super) const POSTGRES: [&str; 8] =
     ["host", "port", "user", "password", "db_name", "ssl_mode", "max_open_conns", "max_idle_conns"];
 const PORT: u16 = 5432;
 /// The background has one thread: more connections than this have nothing to do.
@@ -72,7 +72,7 @@ fn of(compiler: &mut Compiler<'_>, store: &raw::Store, pointer: &str) -> Option<
     }
 }
 
-fn server(fields: &mut Fields<'_, '_, '_>) -> Server {
+pub(super) fn server(fields: &mut Fields<'_, '_, '_>) -> Server {
     let host = fields.text("host").unwrap_or_else(|| "localhost".to_owned());
     let user = fields.needed("user");
     let database = fields.needed("db_name");
@@ -96,14 +96,14 @@ fn server(fields: &mut Fields<'_, '_, '_>) -> Server {
 }
 
 /// The settings of one store.
-struct Fields<'f, 'c, 'a> {
-    compiler: &'c mut Compiler<'a>,
-    store: &'f raw::Store,
-    pointer: &'f str,
+pub(super) struct Fields<'f, 'c, 'a> {
+    pub(super) compiler: &'c mut Compiler<'a>,
+    pub(super) store: &'f raw::Store,
+    pub(super) pointer: &'f str,
 }
 
 impl Fields<'_, '_, '_> {
-    fn only(&mut self, known: &[&str]) {
+    pub(super) fn only(&mut self, known: &[&str]) {
         for name in self.store.config.keys().filter(|name| !known.contains(&name.as_str())) {
             let near = did_you_mean(name, known.iter().copied());
             let advice = near.map(|near| format!("; did you mean {near:?}?")).unwrap_or_default();
@@ -112,7 +112,7 @@ impl Fields<'_, '_, '_> {
         }
     }
 
-    fn text(&mut self, name: &str) -> Option<String> {
+    pub(super) fn text(&mut self, name: &str) -> Option<String> {
         match self.store.config.get(name)? {
             Value::String(text) => Some(text.clone()),
             Value::Null => None,
@@ -134,7 +134,7 @@ impl Fields<'_, '_, '_> {
     }
 
     /// A number, or one in a text: references to variables become texts.
-    fn number(&mut self, name: &str, range: std::ops::RangeInclusive<u64>) -> Option<u64> {
+    pub(super) fn number(&mut self, name: &str, range: std::ops::RangeInclusive<u64>) -> Option<u64> {
         let number = match self.store.config.get(name)? {
             Value::Number(number) => number.as_u64(),
             Value::String(text) => text.parse().ok(),
@@ -164,7 +164,7 @@ impl Fields<'_, '_, '_> {
         }
     }
 
-    fn place(&self, name: &str) -> String {
+    pub(super) fn place(&self, name: &str) -> String {
         child(&child(self.pointer, "config"), name)
     }
 }

@@ -6,6 +6,7 @@
 
 mod access;
 mod backend;
+mod cache;
 mod client;
 mod cloud;
 mod cluster;
@@ -28,6 +29,7 @@ use serde_json::{Map, Value};
 
 pub use access::{AdminRole, AuthConfig, OidcLogin};
 pub use backend::{Affinity, BackendUrl, CheckKind, HealthCheck, Selection, WeightedUrl};
+pub use cache::{CacheOverride, CacheScope, CacheType, SemanticCache};
 pub use client::{Client, HeaderFilter, Priority};
 pub use cloud::{AwsAccessKey, AzureKey, BedrockKey, Deployments, VertexKey};
 pub use cluster::{Cluster, ClusterRedis, OnLoss};
@@ -72,9 +74,11 @@ pub struct Config {
     pub hedging: Option<Hedging>,
     /// Tool servers (Model Context Protocol). Not active in this version.
     pub mcp: Option<Mcp>,
-    /// Vector store of the semantic cache. Not active in this version.
+    /// Where the plugin `semantic_cache` keeps answers and vectors beside memory. Without it the gateway keeps them itself, in a file
+    /// `bifrost-cache.db` in the app directory; with `enabled: false` in memory alone.
     pub vector_store: Option<Store>,
-    /// Plugins in order. Those that are active in this version: `otel` (traces), `telemetry` (the push gateway).
+    /// Plugins in order. Those that are active in this version: `otel` (traces), `semantic_cache` (answers given
+    /// again), `telemetry` (the push gateway).
     pub plugins: Vec<Plugin>,
     /// Where settings made at run time, their history and the ledger are kept (`sqlite`, `postgres`). By default a file
     /// `bifrost.db` in the app directory; with `enabled: false` the configuration file is all there is. Read at start
@@ -100,7 +104,7 @@ pub struct Config {
     /// Telemetry exporters. Not active in this version; `/metrics` needs no configuration.
     pub telemetry: Option<Section>,
     /// Similarity threshold of the semantic cache, 0 to 1. Belongs in `plugins[].config`; accepted here so
-    /// that a published fragment loads as it is. Not active in this version.
+    /// that a published fragment loads as it is: what the plugin does not say is this.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub threshold: Option<f64>,
     /// Several gateways as one: budgets, limits, cool-downs and circuits are shared.

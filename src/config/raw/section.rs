@@ -100,12 +100,15 @@ pub struct McpServer {
 pub struct Store {
     /// Whether the store is used.
     pub enabled: bool,
-    /// Kind of store (`sqlite`, `postgres`, `weaviate`, `redis`, `qdrant`, `pinecone`).
+    /// Kind of store (`sqlite`, `postgres`; of `vector_store`: `embedded`, `weaviate`, `redis`, `qdrant`, `pgvector`, `memory`).
     #[serde(rename = "type")]
     pub kind: Option<String>,
     /// Settings of that kind. `sqlite`: `path`, below the app directory when relative. `postgres`: `host`, `port`, `user`,
     /// `password`, `db_name`, `ssl_mode` (`disable`, `allow`, `prefer`, `require`, `verify-ca`, `verify-full`),
     /// `max_open_conns`. In `logs_store` also `max_size_mb`: the most that the request log takes, in MiB (4096; 0: no bound).
+    /// `embedded`: `path`. `weaviate`: `scheme` (`http`, `https`), `host`, `api_key`, `headers`, `timeout`, `class_name`. `redis`:
+    /// `addr`, `username`, `password`, `db`, `use_tls`, `context_timeout`. `qdrant`: `host`, `port` (6334), `api_key`, `use_tls`,
+    /// `timeout`. `pgvector`: as `postgres`.
     pub config: Loose,
 }
 
@@ -124,7 +127,7 @@ pub struct Plugin {
     pub enabled: bool,
     /// Name of a built-in plugin, or any name for a file.
     pub name: String,
-    /// Settings of the plugin. `otel`: see `OtelCollector`. `telemetry`: `push_gateway` with `enabled` (true), `push_gateway_url`,
+    /// Settings of the plugin. `otel`: see `OtelCollector`. `semantic_cache`: see `SemanticCache`. `telemetry`: `push_gateway` with `enabled` (true), `push_gateway_url`,
     /// `job_name` (`bifrost`), `instance_id` (the host's name), `push_interval` (seconds, 15), `basic_auth` (`username`,
     /// `password`).
     #[serde(default)]

@@ -8,7 +8,7 @@ mod page;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
-use super::raw::{Config, OtelCollector};
+use super::raw::{Config, OtelCollector, SemanticCache};
 
 pub use page::page;
 
@@ -18,6 +18,7 @@ pub fn schema() -> Value {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
     // The `config` of a plugin is any value: those that are known are described beside.
     generator.subschema_for::<OtelCollector>();
+    generator.subschema_for::<SemanticCache>();
     generator.into_root_schema_for::<Config>().to_value()
 }
 

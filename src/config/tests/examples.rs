@@ -59,18 +59,27 @@ fn the_weight_fragment_gives_two_to_one_to_one() {
 
 #[test]
 fn fragments_of_later_features_load_and_say_so() {
-    for (file, name) in [
-        ("mcp-servers", "mcp"),
-        ("semantic-cache", "the plugin semantic_cache"),
-        ("semantic-cache", "vector_store"),
-        ("cache-threshold", "threshold"),
-        ("weaviate-local", "vector_store"),
-        ("weaviate-cloud", "vector_store"),
+    for (file, expected) in [
+        ("mcp-servers", "mcp is configured but not active in this version"),
+        ("cache-threshold", "threshold is configured, and the plugin semantic_cache, which uses it, is not"),
+        ("weaviate-local", "vector_store is configured, and the plugin semantic_cache"),
+        ("weaviate-cloud", "vector_store is configured, and the plugin semantic_cache"),
     ] {
         let snapshot = loaded(&format!("examples/{file}.json"), &keys());
-        let expected = format!("{name} is configured but not active in this version");
-        assert!(snapshot.warnings.iter().any(|w| w.contains(&expected)), "{file}: {:?}", snapshot.warnings);
+        assert!(snapshot.warnings.iter().any(|w| w.contains(expected)), "{file}: {:?}", snapshot.warnings);
     }
+}
+
+#[test]
+fn the_published_cache_is_on_as_it_is_printed() {
+    let snapshot = loaded("examples/semantic-cache.json", &keys());
+    assert!(snapshot.warnings.is_empty(), "{:?}", snapshot.warnings);
+    let cache = snapshot.cache.unwrap();
+    let semantic = cache.semantic.as_ref().unwrap();
+    assert_eq!((&*semantic.provider, &*semantic.model), ("openai", "text-embedding-3-small"));
+    assert_eq!((cache.ttl.as_secs(), semantic.threshold), (300, 0.8));
+    let store = cache.store.as_ref().unwrap();
+    assert_eq!((store.kind.name(), &*store.namespace), ("weaviate", "BifrostSemanticCachePlugin"));
 }
 
 #[test]

@@ -94,6 +94,8 @@ impl<'r> Entry<'r> {
             cell.add(Count::Output, usage.output);
             cell.add(Count::Reasoning, usage.reasoning);
         }
+        let saved = record.cache.as_ref().and_then(|seen| seen.saved_nanos);
+        cell.add(Count::Saved, saved.unwrap_or(0));
         let Some(outcome) = self.outcome else { return };
         cell.add_outcome(outcome);
         cell.add(Count::Took, record.took_us);

@@ -36,10 +36,12 @@ pub enum Count {
     FailedAttempts = 15,
     /// Requests whose tokens were estimated.
     Estimated = 16,
+    /// Nano-dollars that answers cost which were given again from the cache.
+    Saved = 17,
 }
 
 /// How many counts there are.
-const WIDTH: usize = 17;
+const WIDTH: usize = 18;
 
 /// Counts and times of one name in one span.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -4,12 +4,13 @@
 //! Hooks set it, the session obeys. It waits for nothing itself.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::HeaderValue;
 use pingora_core::protocols::http::ServerSession as HttpSession;
 
+use crate::cache::flight::Watched;
 use crate::proxy::hedge::Watch;
 
 /// Which limit a deadline stands for.
@@ -59,6 +60,8 @@ pub struct Stage {
     /// The value of `x-bifrost-cost`, known when the body is.
     cost: Mutex<Option<HeaderValue>>,
     pub(super) returned: Mutex<Option<Box<HttpSession>>>,
+    /// Whether others wait for the answer.
+    followed: OnceLock<Watched>,
     /// For a second attempt beside the running one.
     pub hedge: Watch,
 }
@@ -77,6 +80,7 @@ impl Stage {
             writing: AtomicU64::new(0),
             cost: Mutex::new(None),
             returned: Mutex::new(None),
+            followed: OnceLock::new(),
             hedge: Watch::default(),
         })
     }
@@ -117,6 +121,16 @@ impl Stage {
     /// Whether all of the answer was said, and only its counts are awaited: they are read behind a caller that left, too.
     pub fn await_counts(&self, awaited: bool) {
         self.counting.store(awaited, Ordering::Relaxed);
+    }
+
+    /// Others may wait for the answer.
+    pub fn follow(&self, flight: Watched) {
+        drop(self.followed.set(flight));
+    }
+
+    /// The caller has left. True: others wait, and the answer is read for them.
+    pub(super) fn goes_on(&self) -> bool {
+        self.followed.get().is_some_and(Watched::goes_on)
     }
 
     pub(super) fn awaits_counts(&self) -> bool {

@@ -133,6 +133,9 @@ pub struct Detail<'a> {
     pub bytes: (u64, u64),
     #[serde(rename = "v", skip_serializing_if = "is_default")]
     pub revision: u64,
+    /// What the cache did, where it was asked.
+    #[serde(rename = "ca", skip_serializing_if = "Option::is_none")]
+    pub cache: Option<CacheTold<'a>>,
     /// Names that the log had no number left for, by the numbers of their kinds.
     #[serde(rename = "n", skip_serializing_if = "Vec::is_empty")]
     pub unnumbered: Vec<(u8, Cow<'a, str>)>,
@@ -165,6 +168,33 @@ pub struct Tried<'a> {
     /// Absent: it was passed over.
     #[serde(rename = "ph", skip_serializing_if = "Option::is_none")]
     pub phases: Option<Steps>,
+}
+
+/// What the cache did with a request.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CacheTold<'a> {
+    /// `direct`, `semantic`, `single_flight`; empty: nothing was given.
+    #[serde(rename = "h", skip_serializing_if = "is_default")]
+    pub hit: Cow<'a, str>,
+    /// The same, of what would have been given.
+    #[serde(rename = "sh", skip_serializing_if = "is_default")]
+    pub shadow: Cow<'a, str>,
+    #[serde(rename = "id", skip_serializing_if = "is_default")]
+    pub entry: Cow<'a, str>,
+    #[serde(rename = "s", skip_serializing_if = "Option::is_none")]
+    pub similarity: Option<f32>,
+    #[serde(rename = "t", skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<f32>,
+    #[serde(rename = "g", skip_serializing_if = "is_default")]
+    pub guarded: Cow<'a, str>,
+    /// Nano-dollars.
+    #[serde(rename = "c", skip_serializing_if = "Option::is_none")]
+    pub saved_nanos: Option<u64>,
+    #[serde(rename = "u", skip_serializing_if = "Option::is_none")]
+    pub saved_us: Option<u64>,
+    #[serde(rename = "l", skip_serializing_if = "is_default")]
+    pub looked_us: u64,
 }
 
 /// Steps of an attempt: microseconds since the request began.

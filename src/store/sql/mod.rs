@@ -212,8 +212,8 @@ impl Work {
         matches!(self, Self::Postgres(_))
     }
 
-    /// The text for the database at hand, where the two differ.
-    pub(super) fn either(&self, sqlite: &'static str, postgres: &'static str) -> &'static str {
+    /// What is for the database at hand, where the two differ.
+    pub(super) fn either<T>(&self, sqlite: T, postgres: T) -> T {
         match self {
             Self::Sqlite(_) => sqlite,
             Self::Postgres(_) => postgres,

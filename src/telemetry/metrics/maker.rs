@@ -4,8 +4,8 @@ use std::cell::RefCell;
 
 use prometheus::core::Collector;
 use prometheus::{
-    CounterVec, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
-    IntGaugeVec, Opts, Registry, Result,
+    Counter, CounterVec, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec,
+    IntGauge, IntGaugeVec, Opts, Registry, Result,
 };
 
 /// What a metric is, without its values.
@@ -78,6 +78,10 @@ impl Maker {
 
     pub(crate) fn counter(&self, name: &str, help: &str) -> Result<IntCounter> {
         self.register(IntCounter::new(name, help)?, Kind::Counter)
+    }
+
+    pub(crate) fn amount(&self, name: &str, help: &str) -> Result<Counter> {
+        self.register(Counter::new(name, help)?, Kind::Counter)
     }
 
     pub(crate) fn amounts(&self, name: &str, help: &str, labels: &[&str]) -> Result<CounterVec> {

@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use prometheus::{Counter, Histogram, IntCounter};
 
 use super::Metrics;
+use super::upstream::Answered;
 
 /// Of one provider and model.
 pub struct Series {
@@ -18,6 +19,36 @@ pub struct Series {
     pub output_tokens: IntCounter,
     pub cost: Counter,
     pub unpriced: IntCounter,
+    /// By kind of request.
+    answered: RwLock<Vec<(&'static str, Arc<Answered>)>>,
+    /// Answers by key of the configuration.
+    keys: RwLock<Vec<(Arc<str>, IntCounter)>>,
+}
+
+impl Series {
+    /// The metrics of answers to one kind of request; `make` looks them up the first time.
+    pub fn answered(&self, method: &'static str, make: impl FnOnce() -> Answered) -> Arc<Answered> {
+        let known = self.answered.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, found)) = known.iter().find(|(name, _)| *name == method) {
+            return Arc::clone(found);
+        }
+        drop(known);
+        let made = Arc::new(make());
+        self.answered.write().unwrap_or_else(PoisonError::into_inner).push((method, Arc::clone(&made)));
+        made
+    }
+
+    /// The counter of answers that a key of the configuration was used for.
+    pub fn key(&self, key: &Arc<str>, make: impl FnOnce() -> IntCounter) -> IntCounter {
+        let known = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, found)) = known.iter().find(|(name, _)| name == key) {
+            return found.clone();
+        }
+        drop(known);
+        let made = make();
+        self.keys.write().unwrap_or_else(PoisonError::into_inner).push((Arc::clone(key), made.clone()));
+        made
+    }
 }
 
 /// By provider, then by model.
@@ -58,6 +89,8 @@ impl Metrics {
             output_tokens: self.output_tokens.with_label_values(both),
             cost: self.cost.with_label_values(both),
             unpriced: self.unpriced.with_label_values(both),
+            answered: RwLock::default(),
+            keys: RwLock::default(),
         }
     }
 

@@ -3,12 +3,14 @@
 //! Labels are provider, model, kind of request and key: what the original adds to each series (who called, how often it was
 //! tried) is in metrics of its own, since every label multiplies the others.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use prometheus::{Histogram, HistogramVec, IntCounterVec};
+use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec};
 
 use super::DURATIONS;
 use super::maker::Maker;
+use super::series::Series;
 
 /// What becomes of attempts.
 pub struct Upstream {
@@ -30,6 +32,13 @@ pub struct Upstream {
     pub per_request: Histogram,
 }
 
+/// What every answer of a model to one kind of request counts in.
+pub struct Answered {
+    requests: IntCounter,
+    latency: Histogram,
+    success: IntCounter,
+}
+
 /// An attempt that is over.
 #[derive(Debug, Clone, Copy)]
 pub struct Ended<'a> {
@@ -39,7 +48,7 @@ pub struct Ended<'a> {
     /// The same for histograms: see `Metrics::detail_label`.
     pub detail: &'a str,
     /// The original's name of the request: `chat_completion`, ….
-    pub method: &'a str,
+    pub method: &'static str,
     /// Of the configuration.
     pub key: Option<&'a str>,
     /// `success`, or the label of the fault.
@@ -94,6 +103,22 @@ impl Upstream {
                 ),
             )?,
         })
+    }
+
+    /// Counts an attempt that has answered, over what was looked up before.
+    pub fn answered(&self, series: &Series, ended: Ended<'_>, key: Option<&Arc<str>>) {
+        let Ended { provider, model, detail, method, took, .. } = ended;
+        let found = series.answered(method, || Answered {
+            requests: self.requests.with_label_values(&[provider, model, method]),
+            latency: self.latency.with_label_values(&[provider, detail, "true"]),
+            success: self.success.with_label_values(&[provider, model, method]),
+        });
+        found.requests.inc();
+        found.success.inc();
+        found.latency.observe(took.as_secs_f64());
+        if let Some(key) = key {
+            series.key(key, || self.by_key.with_label_values(&[provider, key, "success"])).inc();
+        }
     }
 
     /// Counts an attempt that is over.

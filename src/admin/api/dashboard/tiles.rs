@@ -25,6 +25,10 @@ pub struct Tiles {
     overhead_p99_us: Tile,
     tokens: Tile,
     spend: Spend,
+    /// Percent of the answers that came from the cache.
+    cache_hit_rate: Tile,
+    /// US dollars that those cost when they were first given.
+    saved: Tile,
     /// Budgets of which more than 80 % are used.
     budgets_at_risk: usize,
 }
@@ -86,6 +90,8 @@ pub fn of(facts: &Facts, budgets_at_risk: usize) -> Tiles {
         overhead_p99_us: p(|times| &times.overhead, 0.99, 1.0),
         tokens: all.tile(|cell, _| Some(cell.tokens() as f64)),
         spend: spend(&all),
+        cache_hit_rate: all.tile(|cell, _| cache_hit_rate(cell)),
+        saved: all.tile(|cell, _| Some(cell.get(Count::Saved) as f64 / 1e9)),
         budgets_at_risk,
     }
 }
@@ -96,6 +102,12 @@ pub fn success_rate(cell: &Cell) -> Option<f64> {
     let (answered, failed) = (cell.answered(), cell.failed());
     let ended = answered.saturating_add(failed);
     (ended > 0).then(|| answered as f64 * 100.0 / ended as f64)
+}
+
+/// Percent of the answers that came from the cache; `None`: there were none.
+fn cache_hit_rate(cell: &Cell) -> Option<f64> {
+    let answered = cell.answered();
+    (answered > 0).then(|| cell.get(Count::CacheHit) as f64 * 100.0 / answered as f64)
 }
 
 struct Seen<'f> {

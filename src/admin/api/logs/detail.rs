@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::cached::CacheDebug;
 use super::row::{Row, dollars};
 use crate::admin::api::AdminState;
 use crate::admin::api::body::Path;
@@ -55,6 +56,9 @@ struct LogDetail<'a> {
     /// Tokens by class.
     #[schema(value_type = std::collections::BTreeMap<String, u64>)]
     usage: Map<String, Value>,
+    /// What the cache did, where it was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_debug: Option<CacheDebug<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     trace: Option<Trace<'a>>,
     #[serde(flatten)]
@@ -291,6 +295,7 @@ fn detail<'a>(entry: &'a Entry<'_>, content: Content) -> LogDetail<'a> {
         decision: decision(entry),
         cost_details: detail.charge.as_ref().map(cost_details),
         usage: detail.usage.iter().map(|(name, count)| (name.to_string(), (*count).into())).collect(),
+        cache_debug: detail.cache.as_ref().map(CacheDebug::of),
         trace: trace(detail),
         content,
     }

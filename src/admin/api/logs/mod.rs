@@ -3,6 +3,7 @@
 //! Questions are answered on the log's own runtime. A page never takes longer than its budget: where not all could be
 //! looked at, the answer says so and has a place to go on from.
 
+mod cached;
 mod delete;
 mod detail;
 mod export;

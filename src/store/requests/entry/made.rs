@@ -5,11 +5,11 @@ use std::borrow::Cow;
 use govern::price::{Bill, CostLine};
 use translate::ir::{ServiceTier, Usage};
 
-use super::{Charged, Counts, Detail, Flags, Limit, Looked, Names, Steps, Traced, Tried};
+use super::{CacheTold, Charged, Counts, Detail, Flags, Limit, Looked, Names, Steps, Traced, Tried};
 use crate::account::charge::Charge;
 use crate::account::prices::Source;
 use crate::telemetry::access_log::AttemptRecord;
-use crate::telemetry::record::{AttemptPhases, Candidate, LimitSeen, Phases, Record, Trace};
+use crate::telemetry::record::{AttemptPhases, CacheSeen, Candidate, LimitSeen, Phases, Record, Trace};
 
 impl<'a> Names<'a> {
     pub(super) fn of(record: &'a Record) -> Self {
@@ -98,6 +98,7 @@ impl<'a> Detail<'a> {
             queued_us: record.queued_us.unwrap_or(0),
             bytes: (record.request_bytes, record.response_bytes),
             revision: record.revision,
+            cache: record.cache.as_deref().map(cache),
             unnumbered: Vec::new(),
         }
     }
@@ -146,6 +147,20 @@ fn looked(candidate: &Candidate) -> Looked<'_> {
         candidate.share,
         Cow::Borrowed(candidate.verdict),
     )
+}
+
+fn cache(seen: &CacheSeen) -> CacheTold<'_> {
+    CacheTold {
+        hit: text(seen.hit),
+        shadow: text(seen.shadow),
+        entry: text(seen.entry.as_deref()),
+        similarity: seen.similarity,
+        threshold: seen.threshold,
+        guarded: text(seen.guarded),
+        saved_nanos: seen.saved_nanos,
+        saved_us: seen.saved_us,
+        looked_us: seen.looked_us,
+    }
 }
 
 fn limit(seen: &LimitSeen) -> Limit<'_> {

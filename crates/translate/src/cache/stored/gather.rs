@@ -8,11 +8,11 @@ use serde_json::Value;
 
 use super::opaque::{self, Streamed};
 use super::{Stored, Unkept, empty_choice};
-use crate::frame::{FrameParser, Framing, Mender};
+use crate::frame::{Frame, FrameParser, Framing, Mender};
 use crate::ir::{Choice, Delta, Event, Extra, Part, PartKind, Response, Thinking, ToolCall};
 use crate::loss::Losses;
 use crate::provider::UsageStyle;
-use crate::wire::{BadResponse, Codec, ToolNames};
+use crate::wire::{BadResponse, Codec, StreamDecoder, ToolNames};
 
 /// More choices than any provider gives are not counted out in memory.
 const MOST_CHOICES: u32 = 128;
@@ -63,7 +63,15 @@ impl Gathering {
     ///
     /// # Errors
     /// [`Unkept`] with the first reason not to keep it; without [`Event::End`] it is [`Unkept::Unfinished`].
-    pub fn finish(mut self) -> Result<Stored, Unkept> {
+    pub fn finish(self) -> Result<Stored, Unkept> {
+        self.complete()?.kept()
+    }
+
+    /// The same, where the answer is wanted even if it is not to be kept.
+    ///
+    /// # Errors
+    /// [`Unkept`]: it is not complete, or cannot be read.
+    pub fn complete(mut self) -> Result<Complete, Unkept> {
         if let Some(unkept) = self.unkept.take() {
             return Err(unkept);
         }
@@ -78,7 +86,8 @@ impl Gathering {
                 *value = opaque::folded(one);
             }
         }
-        Stored::checked(self.response, self.losses.as_slice().to_vec(), self.streamed)
+        let losses = self.losses.as_slice().to_vec();
+        Ok(Complete::of(Stored { response: self.response, losses, streamed: self.streamed }))
     }
 
     fn note(&mut self, event: &Event) -> Result<(), Unkept> {
@@ -148,6 +157,99 @@ impl Gathering {
     }
 }
 
+/// A complete answer, whether it is to be kept or not: those who asked the same at the same time may have it too.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Complete {
+    pub answer: Stored,
+    /// Why it is not given to those who ask later.
+    pub unkept: Option<Unkept>,
+}
+
+impl Complete {
+    fn of(answer: Stored) -> Self {
+        let unkept = Stored::check(&answer.response).err();
+        Self { answer, unkept }
+    }
+
+    fn kept(self) -> Result<Stored, Unkept> {
+        self.unkept.map_or(Ok(self.answer), Err)
+    }
+}
+
+/// A stream's bytes as events, as they come: for those who follow it.
+pub struct Reading {
+    parser: FrameParser,
+    framing: Framing,
+    decoder: Box<dyn StreamDecoder>,
+    mender: Mender,
+    counts: UsageStyle,
+    names: ToolNames,
+}
+
+impl Reading {
+    /// At the beginning of a stream of a provider that speaks `codec`'s wire in `framing`. `counts` and `names` as the stream is
+    /// carried with.
+    #[must_use]
+    pub fn new(codec: &dyn Codec, framing: Framing, (counts, names): (UsageStyle, &ToolNames)) -> Self {
+        Self {
+            parser: FrameParser::new(framing),
+            framing,
+            decoder: codec.stream_decoder(),
+            mender: Mender::default(),
+            counts,
+            names: names.clone(),
+        }
+    }
+
+    /// Appends what a piece of the stream says. After an error it is of no use any more.
+    ///
+    /// # Errors
+    /// [`Unkept::Unreadable`]: the stream goes on without what is none of its wire; what is kept must be whole.
+    pub fn push(&mut self, piece: &[u8], events: &mut Vec<Event>) -> Result<(), Unkept> {
+        self.parser.push(piece);
+        self.read(events, false)
+    }
+
+    /// The stream is over: appends what only its end says.
+    ///
+    /// # Errors
+    /// As [`Self::push`].
+    pub fn end(&mut self, events: &mut Vec<Event>) -> Result<(), Unkept> {
+        self.read(events, true)?;
+        if let Some(message) = self.parser.broken() {
+            return Err(Unkept::Unreadable(message));
+        }
+        let from = events.len();
+        self.decoder.end(events);
+        put_right(events, from, self.counts, &self.names);
+        Ok(())
+    }
+
+    fn read(&mut self, events: &mut Vec<Event>, ended: bool) -> Result<(), Unkept> {
+        let Self { parser, framing, decoder, mender, counts, names } = self;
+        while let Some(frame) = if ended { parser.finish() } else { parser.next_frame() } {
+            let from = events.len();
+            if decoder.frame(&frame, events).is_err() && !frame.data.is_empty() {
+                events.truncate(from);
+                let mended = if *framing == Framing::Sse { mender.mend(frame.data) } else { None };
+                let again = mended.map(|data| decoder.frame(&Frame { data: &data, ..frame }, events));
+                if !matches!(again, Some(Ok(()))) {
+                    events.truncate(from);
+                    return Err(Unkept::Unreadable("an event of the stream is none of its wire".to_owned()));
+                }
+            }
+            put_right(events, from, *counts, names);
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Reading {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reading").field("framing", &self.framing).finish_non_exhaustive()
+    }
+}
+
 /// A stream's bytes, as they came from a provider that speaks `codec`'s wire in `framing`.
 ///
 /// `counts` and `names` as the stream was carried with. Beyond `most` bytes of content nothing is kept.
@@ -158,36 +260,32 @@ pub fn of_stream(
     codec: &dyn Codec,
     framing: Framing,
     body: &[u8],
-    (counts, names): (UsageStyle, &ToolNames),
+    named: (UsageStyle, &ToolNames),
     most: usize,
 ) -> Result<Stored, Unkept> {
+    complete_of_stream(codec, framing, body, named, most)?.kept()
+}
+
+/// The same, where the answer is wanted even if it is not to be kept.
+///
+/// # Errors
+/// [`Unkept`]: it is not complete, or cannot be read.
+pub fn complete_of_stream(
+    codec: &dyn Codec,
+    framing: Framing,
+    body: &[u8],
+    named: (UsageStyle, &ToolNames),
+    most: usize,
+) -> Result<Complete, Unkept> {
     let mut gathering = Gathering::new(most);
-    let mut decoder = codec.stream_decoder();
-    let (mut parser, mut mender) = (FrameParser::new(framing), Mender::default());
+    let mut reading = Reading::new(codec, framing, named);
     let mut events = Vec::new();
-    parser.push(body);
-    while let Some(frame) = parser.finish().filter(|_| gathering.unkept.is_none()) {
-        let read = decoder.frame(&frame, &mut events);
-        if read.is_err() && !frame.data.is_empty() {
-            events.clear();
-            let mended = if framing == Framing::Sse { mender.mend(frame.data) } else { None };
-            let again =
-                mended.map(|data| decoder.frame(&crate::frame::Frame { data: &data, ..frame }, &mut events));
-            if !matches!(again, Some(Ok(()))) {
-                // The caller's stream went on without it; what is kept must be whole.
-                return Err(Unkept::Unreadable("an event of the stream is none of its wire".to_owned()));
-            }
-        }
-        events.drain(..).for_each(|event| gathering.event(&put_right(event, counts, names)));
-    }
-    if let Some(message) = parser.broken() {
-        return Err(Unkept::Unreadable(message));
-    }
-    decoder.end(&mut events);
-    events.drain(..).for_each(|event| gathering.event(&put_right(event, counts, names)));
+    reading.push(body, &mut events)?;
+    reading.end(&mut events)?;
     // Not all wires have a word for the end: then the finish reasons are it.
-    gathering.event(&Event::End);
-    gathering.finish()
+    events.push(Event::End);
+    events.iter().for_each(|event| gathering.event(event));
+    gathering.complete()
 }
 
 /// A whole body, as it came from a provider.
@@ -197,9 +295,22 @@ pub fn of_stream(
 pub fn of_body(
     codec: &dyn Codec,
     body: &[u8],
-    (counts, names): (UsageStyle, &ToolNames),
+    named: (UsageStyle, &ToolNames),
     most: usize,
 ) -> Result<Stored, Unkept> {
+    complete_of_body(codec, body, named, most)?.kept()
+}
+
+/// The same, where the answer is wanted even if it is not to be kept.
+///
+/// # Errors
+/// [`Unkept`]: it is none, or cannot be read.
+pub fn complete_of_body(
+    codec: &dyn Codec,
+    body: &[u8],
+    (counts, names): (UsageStyle, &ToolNames),
+    most: usize,
+) -> Result<Complete, Unkept> {
     if body.len() > most {
         return Err(Unkept::TooLarge { most });
     }
@@ -209,14 +320,19 @@ pub fn of_body(
     })?;
     response.usage = response.usage.map(|usage| counts.apply(usage));
     names.restore(&mut response);
-    Stored::of(response)
+    if let Some(failure) = response.failure() {
+        return Err(Unkept::Failed(failure.message));
+    }
+    Ok(Complete::of(Stored { response, losses: Vec::new(), streamed: Vec::new() }))
 }
 
-fn put_right(mut event: Event, counts: UsageStyle, names: &ToolNames) -> Event {
-    names.restore_step(&mut event);
-    match event {
-        Event::Usage(usage) => Event::Usage(counts.apply(usage)),
-        other => other,
+/// Puts the events behind `from` as the caller's pipe has them.
+fn put_right(events: &mut [Event], from: usize, counts: UsageStyle, names: &ToolNames) {
+    for event in events.iter_mut().skip(from) {
+        names.restore_step(event);
+        if let Event::Usage(usage) = event {
+            *usage = counts.apply(*usage);
+        }
     }
 }
 
@@ -278,6 +394,21 @@ fn add_logprobs(choice: &mut Choice, value: &Value) {
             (_, Value::Null) => {}
             _ => drop(known.insert(name.clone(), more.clone())),
         }
+    }
+}
+
+/// Bytes of a part's contents.
+pub(super) fn size(part: &Part) -> usize {
+    match part {
+        Part::Text(text) => {
+            text.text.len() + text.citations.iter().map(|one| one.raw.to_string().len()).sum::<usize>()
+        }
+        Part::Refusal(text) => text.len(),
+        Part::Thinking(thinking) => {
+            thinking.text.len() + thinking.signature.as_ref().map_or(0, |signature| signature.text.len())
+        }
+        Part::ToolCall(call) => weight(part) + call.arguments.len(),
+        part => weight(part),
     }
 }
 

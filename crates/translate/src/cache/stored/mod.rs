@@ -6,6 +6,7 @@
 //! kept and says why ([`Unkept`]). Must not know for how long, for whom and where.
 
 mod gather;
+mod live;
 mod opaque;
 mod replay;
 mod shape;
@@ -13,7 +14,8 @@ mod shape;
 #[cfg(test)]
 mod tests;
 
-pub use gather::{Gathering, of_body, of_stream};
+pub use gather::{Complete, Gathering, Reading, complete_of_body, complete_of_stream, of_body, of_stream};
+pub use live::Live;
 pub use replay::{Grain, Replay, Steps};
 
 use crate::ir::{Choice, Extra, Finish, FinishReason, Part, Response};
@@ -113,14 +115,37 @@ impl Stored {
     }
 
     fn checked(response: Response, losses: Vec<Loss>, streamed: Vec<Streamed>) -> Result<Self, Unkept> {
+        Self::check(&response)?;
+        Ok(Self { response, losses, streamed })
+    }
+
+    fn check(response: &Response) -> Result<(), Unkept> {
         if let Some(failure) = response.failure() {
             return Err(Unkept::Failed(failure.message));
         }
         if response.choices.is_empty() {
             return Err(Unkept::Empty);
         }
-        response.choices.iter().try_for_each(keepable)?;
-        Ok(Self { response, losses, streamed })
+        response.choices.iter().try_for_each(keepable)
+    }
+
+    /// Takes off what names this one answer: whoever gets it again gets an id and a time of its own.
+    pub fn make_nameless(&mut self) {
+        self.response.id.clear();
+        self.response.created = None;
+    }
+
+    /// About how many bytes it takes in memory.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let parts = self.response.choices.iter().flat_map(|choice| &choice.parts);
+        let streamed = self.streamed.iter().flat_map(|one| one.deltas.iter().chain([&one.start]));
+        let losses = self.losses.iter().map(|loss| loss.path.len() + loss.reason.len() + size_of::<Loss>());
+        let logprobs = self.response.choices.iter().filter_map(|choice| choice.logprobs.as_ref());
+        size_of::<Self>()
+            + parts.map(|part| size_of::<Part>() + gather::size(part)).sum::<usize>()
+            + streamed.chain(logprobs).map(|value| value.to_string().len() * 2).sum::<usize>()
+            + losses.sum::<usize>()
     }
 
     /// Bytes for a store. [`Self::from_bytes`] reads them, in this version of the gateway and in later ones.
