@@ -7,7 +7,7 @@ use govern::queue::Ended;
 use govern::verdict::FaultClass;
 use pingora_error::Error;
 use pingora_proxy::Session;
-use translate::ir::Usage;
+use translate::ir::{Part, Usage};
 
 use super::attempt::{Answer, Attempt, Upstream};
 use super::exchange::Exchange;
@@ -196,6 +196,18 @@ fn unknown(exchange: &Exchange, attempt: &Attempt) -> Option<(Usage, bool)> {
 pub fn estimate(upstream: &Upstream, output_chars: u64) -> Usage {
     let input = u64::try_from(upstream.body.len()).unwrap_or(u64::MAX);
     Usage { input_uncached: input.div_ceil(4), output: output_chars.div_ceil(4), ..Usage::default() }
+}
+
+/// How much somebody wrote: the base of an estimate where no counts came.
+pub fn chars_of(part: &Part) -> u64 {
+    let text = match part {
+        Part::Text(text) => &text.text,
+        Part::Refusal(text) => text,
+        Part::Thinking(thinking) => &thinking.text,
+        Part::ToolCall(call) => &call.arguments,
+        _ => return 0,
+    };
+    u64::try_from(text.chars().count()).unwrap_or(u64::MAX)
 }
 
 fn error_label(exchange: &Exchange) -> &'static str {

@@ -11,6 +11,7 @@ use govern::queue::Ended;
 use govern::verdict::FaultClass;
 use pingora_error::{Error, ErrorSource, ErrorType, Result};
 use translate::ir::{FailureKind, Part, Usage};
+use translate::loss::UNCOUNTED;
 use translate::relay::{Flow, counts_in, splice_extra_fields};
 use translate::wire::{BadResponse, Observation, retry_delay_ms};
 
@@ -18,6 +19,7 @@ use super::attempt::{Answer, Attempt};
 use super::closing::CLOSING;
 use super::exchange::{Call, Exchange};
 use super::fault::{Fault, class_of};
+use super::logging::{chars_of, estimate};
 use super::replay::Limit;
 use super::upstream_response_filter::{echo, tool_names};
 use super::{cache, cost, count, extra_fields, recovery, set_deadline, tasks};
@@ -331,6 +333,10 @@ fn check_whole(
         done: true,
         ..Observation::default()
     };
+    if response.usage.is_none() && call.endpoint.codec().always_counts() {
+        response.usage = Some(estimate(&attempt.upstream, seen.output_chars));
+        attempt.upstream.losses.report("usage", UNCOUNTED);
+    }
     let echo = echo(call, &exchange.request_id);
     let out = call.endpoint.codec().encode_response(&response, &echo, &mut attempt.upstream.losses);
     Ok((out.into(), seen))
@@ -341,18 +347,6 @@ fn told_in(attempt: &Attempt, answer: &[u8]) -> Option<Usage> {
     let target = &attempt.upstream.target;
     let usage = counts_in(target.wire, answer)?;
     Some(target.quirks.usage.apply(usage)).filter(|usage| usage.total() > 0)
-}
-
-/// How much somebody wrote: the base of an estimate where no counts came.
-fn chars_of(part: &Part) -> u64 {
-    let text = match part {
-        Part::Text(text) => &text.text,
-        Part::Refusal(text) => text,
-        Part::Thinking(thinking) => &thinking.text,
-        Part::ToolCall(call) => &call.arguments,
-        _ => return 0,
-    };
-    u64::try_from(text.chars().count()).unwrap_or(u64::MAX)
 }
 
 /// The fault of an answer without an end.

@@ -21,6 +21,7 @@ use super::coding::Inflater;
 use super::content::Pieces;
 use super::exchange::{Call, Exchange};
 use super::headers::{passes_down, survives_translation};
+use super::logging::estimate;
 use super::replay::Limit;
 use super::unread::Unread;
 use super::{recovery, set_deadline};
@@ -152,6 +153,7 @@ pub fn stream_pipe(call: &Call, attempt: &Attempt, request_id: &str) -> StreamPi
         .with_framing(upstream.target.framing, call.endpoint.framing)
         .with_usage_style(upstream.target.quirks.usage)
         .with_tool_names(names)
+        .with_estimate(estimate(upstream, 0).input_uncached)
 }
 
 /// What reads the stream that `attempt` gets, and writes the caller's.
@@ -162,7 +164,8 @@ fn callers_pipe(call: &mut Call, attempt: &Attempt, request_id: &str) -> (Stream
     let options = options(call, upstream, request_id);
     let (pipe, list) =
         recovery::pipe(call, attempt, options, |call, options| fresh_pipe(call, upstream, named, options));
-    (pipe.with_usage_style(upstream.target.quirks.usage).with_tool_names(names), list)
+    let pipe = pipe.with_usage_style(upstream.target.quirks.usage).with_tool_names(names);
+    (pipe.with_estimate(estimate(upstream, 0).input_uncached), list)
 }
 
 fn options(call: &Call, upstream: &Upstream, request_id: &str) -> StreamPipeOptions {

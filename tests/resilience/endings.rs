@@ -213,3 +213,30 @@ fn row_08_a_stream_cut_between_two_choices_ends_with_an_error_event() {
     });
     expect_whole(&gateway, &ask(&gateway, RELAYED, "oa", 2));
 }
+
+#[test]
+fn row_11_counts_that_are_cut_off_are_estimated_where_the_dialect_cannot_do_without() {
+    // "all of it": nine characters, so three tokens of about four.
+    let cut = || {
+        let (_upstream, gateway) = stage(8.0, |model| {
+            let counts =
+                json!({"choices": [], "usage": {"prompt_tokens": 11, "completion_tokens": 4}}).to_string();
+            let half = counts.get(..counts.len() / 2).unwrap().to_owned();
+            let end = chunk(format!("data: {half}"));
+            vec![stream_head(), said(model, 0, "all of it", true), end, crate::support::answers::end()]
+        });
+        gateway
+    };
+    let gateway = cut();
+    let answer = ask(&gateway, TO_ANTHROPIC, "oa", 1);
+    expect_whole(&gateway, &answer);
+    let (events, _) = read_events(&answer.text());
+    let (_, told) = events.iter().find(|(_, event)| event["type"] == "message_delta").unwrap();
+    assert_eq!(told["usage"]["output_tokens"], 3, "{}", answer.text());
+    assert!(told["usage"]["input_tokens"].as_u64().unwrap() > 0, "{}", answer.text());
+    // A caller of the provider's own dialect is told what came: nothing.
+    let gateway = cut();
+    let answer = ask(&gateway, RELAYED, "oa", 1);
+    expect_whole(&gateway, &answer);
+    assert!(!answer.text().contains("\"usage\":{"), "{}", answer.text());
+}

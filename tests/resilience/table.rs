@@ -34,8 +34,8 @@ fn names(cell: &str) -> Vec<&str> {
 /// A test of this name is in a file of the suite.
 fn is_test(name: &str) -> bool {
     let Some((file, test)) = name.split_once("::") else { return false };
-    let mut suites =
-        ["tests/resilience", "tests/integration"].map(|suite| format!("{suite}/{file}.rs")).to_vec();
+    let suites = ["resilience", "integration", "money", "stores"];
+    let mut suites = suites.map(|suite| format!("tests/{suite}/{file}.rs")).to_vec();
     suites.push(format!("tests/{file}/main.rs"));
     let found = suites.iter().filter(|path| Path::new(env!("CARGO_MANIFEST_DIR")).join(path).exists());
     let declared = format!("#[test]\nfn {test}() {{");
@@ -50,7 +50,7 @@ fn every_row_of_the_fault_table_is_told_and_every_test_that_it_names_exists() {
     for (number, seen, tests) in &rows {
         assert!(!seen.trim().is_empty(), "row {number} does not say what the caller sees");
         let names = names(tests);
-        assert!(!names.is_empty() || tests.starts_with("Not yet"), "row {number} has no test");
+        assert!(!names.is_empty(), "row {number} has no test");
         for name in names {
             assert!(is_test(name), "row {number} names {name}, which is no test");
         }

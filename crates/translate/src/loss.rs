@@ -5,6 +5,9 @@
 
 use serde::Serialize;
 
+/// Why counts are an estimate: the answer ended before the provider told them, and the dialect has no answer without.
+pub const UNCOUNTED: &str = "the provider told no counts, so they are estimated";
+
 /// One thing the target wire could not carry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Loss {

@@ -126,6 +126,7 @@ impl StreamPipe {
             seen: Observation::default(),
             events: 0,
             losses: Losses::default(),
+            guess: None,
             hold: Hold::default(),
             mender: Mender::default(),
             reframed: Vec::new(),
@@ -145,6 +146,14 @@ impl StreamPipe {
     #[must_use]
     pub fn with_tool_names(mut self, names: ToolNames) -> Self {
         self.lane.translation.iter_mut().for_each(|translation| translation.names.clone_from(&names));
+        self
+    }
+
+    /// What the input is estimated at, in tokens: told to a caller whose dialect has no answer without counts, where the
+    /// provider's never came. Between wires only.
+    #[must_use]
+    pub fn with_estimate(mut self, input_tokens: u64) -> Self {
+        self.lane.guess = Some(input_tokens);
         self
     }
 

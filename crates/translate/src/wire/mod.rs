@@ -249,6 +249,12 @@ pub trait Dialect: Codec {
     fn closing_frame(&self) -> &'static [u8] {
         b""
     }
+
+    /// An answer of this dialect has counts in any case: where the provider told none, what would be written without an
+    /// estimate are zeros, which callers take for a count.
+    fn always_counts(&self) -> bool {
+        false
+    }
 }
 
 /// Turns provider frames into events.

@@ -6,8 +6,8 @@ use super::hold::Hold;
 use super::splice::Splice;
 use super::{Flow, watch};
 use crate::frame::{Frame, FrameParser, Framing, Mender, is_exception};
-use crate::ir::{Event, Failure};
-use crate::loss::Losses;
+use crate::ir::{Event, Failure, Usage};
+use crate::loss::{Losses, UNCOUNTED};
 use crate::provider::UsageStyle;
 use crate::wire::{
     Dialect, FrameVerdict, Observation, StreamDecoder, StreamEncoder, ToolNames, bedrock_converse,
@@ -32,6 +32,8 @@ pub(super) struct Lane {
     /// Frames with data so far.
     pub(super) events: u64,
     pub(super) losses: Losses,
+    /// Input tokens as estimated, for a caller whose dialect has no answer without counts.
+    pub(super) guess: Option<u64>,
     pub(super) hold: Hold,
     pub(super) mender: Mender,
     /// One frame in the caller's framing. Reused.
@@ -254,6 +256,12 @@ impl Lane {
         let terminator = self.caller.stream_terminator();
         if let Some(translation) = &mut self.translation {
             let mut tail = Vec::new();
+            if let (None, Some(input), true) = (self.seen.usage, self.guess, self.caller.always_counts()) {
+                let output = self.seen.output_chars.div_ceil(4);
+                let usage = Usage { input_uncached: input, output, ..Usage::default() };
+                self.losses.report("usage", UNCOUNTED);
+                translation.encoder.event(&Event::Usage(usage), &mut tail, &mut self.losses);
+            }
             translation.encoder.event(&Event::End, &mut tail, &mut self.losses);
             self.sort(&tail, true, out);
         } else if terminator.is_empty() && !self.seen.done {

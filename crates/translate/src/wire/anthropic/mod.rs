@@ -91,4 +91,8 @@ impl Dialect for Anthropic {
     fn closing_frame(&self) -> &'static [u8] {
         b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n"
     }
+
+    fn always_counts(&self) -> bool {
+        true
+    }
 }

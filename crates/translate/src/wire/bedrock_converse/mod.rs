@@ -96,4 +96,8 @@ impl Dialect for BedrockConverse {
     fn stream_terminator(&self) -> &'static [u8] {
         b""
     }
+
+    fn always_counts(&self) -> bool {
+        true
+    }
 }
