@@ -84,6 +84,7 @@ async fn whole_answers_of_both_dialects_are_good_on_one_connection() {
 #[tokio::test]
 async fn throughput_sends_exactly_the_asked_count() {
     let extent = throughput::Extent {
+        rate: 0.0,
         connections: 8,
         count: 500,
         lasting: Duration::from_secs(60),

@@ -469,6 +469,11 @@ fn deadline_from(exchange: &Exchange, limit: (Instant, Limit), after: Duration, 
 
 /// The stream ended, or said that it is complete.
 fn close(exchange: &mut Exchange, attempt: &mut Attempt, out: &mut Vec<u8>) -> Result<(), Refusal> {
+    let Answer::Stream(streaming) = &mut attempt.answer else { return Ok(()) };
+    let failed = streaming.pipe.seen().failure.is_some();
+    if !failed {
+        streaming.pipe.drain();
+    }
     cost::note(exchange, attempt);
     let extra = exchange.extra_fields().then(|| {
         let losses = match &attempt.answer {
@@ -478,7 +483,7 @@ fn close(exchange: &mut Exchange, attempt: &mut Attempt, out: &mut Vec<u8>) -> R
         extra_fields::of_answer(exchange, attempt, losses)
     });
     let Answer::Stream(streaming) = &mut attempt.answer else { return Ok(()) };
-    if streaming.pipe.seen().failure.is_none() && streaming.pipe.end(extra.as_deref(), out) {
+    if !failed && streaming.pipe.end(extra.as_deref(), out) {
         streaming.ended = true;
         return Ok(());
     }

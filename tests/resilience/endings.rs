@@ -234,6 +234,7 @@ fn row_11_counts_that_are_cut_off_are_estimated_where_the_dialect_cannot_do_with
     let (_, told) = events.iter().find(|(_, event)| event["type"] == "message_delta").unwrap();
     assert_eq!(told["usage"]["output_tokens"], 3, "{}", answer.text());
     assert!(told["usage"]["input_tokens"].as_u64().unwrap() > 0, "{}", answer.text());
+    assert!(answer.text().contains("so they are estimated"), "{}", answer.text());
     // A caller of the provider's own dialect is told what came: nothing.
     let gateway = cut();
     let answer = ask(&gateway, RELAYED, "oa", 1);

@@ -1,7 +1,7 @@
 //! `load --mode latency|throughput|streams|hold --address 127.0.0.1:PORT --path /v1/chat/completions
 //! --dialect openai|anthropic --body-file FILE`, and per mode:
 //!   latency     --count 2000 --warmup 100
-//!   throughput  --connections 64 --seconds 5 --count (unbounded)
+//!   throughput  --connections 64 --seconds 5 --count (unbounded) --rate (requests per second; 0: as fast as answers come)
 //!   streams     --streams 16 --repeat 1 --chunks 40 --spread-us 20000 --longest-seconds 60
 //!   hold        --streams 1000 --ready-seconds 30 --longest-seconds 60
 //! Prints one JSON object (`hold` prints `{"holding": n}` before). Exit 1 when anything failed.
@@ -56,6 +56,7 @@ fn mode(flags: &mut Flags) -> Result<Mode, String> {
         "throughput" => Ok(Mode::Throughput(throughput::Extent {
             connections: flags.value("connections", 64)?,
             count: flags.value("count", u64::MAX)?,
+            rate: flags.value("rate", 0.0)?,
             lasting: seconds(flags, "seconds", 5.0)?,
             grace: Duration::from_secs(5),
         })),

@@ -1,4 +1,4 @@
-//! Many connections, each a closed loop, as fast as the answers come. Every body is checked.
+//! Many connections, each a closed loop, as fast as the answers come or at a rate. Every body is checked.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,6 +25,8 @@ pub struct Extent {
     pub connections: usize,
     /// Requests over all connections.
     pub count: u64,
+    /// Requests per second over all connections; 0: as fast as the answers come.
+    pub rate: f64,
     /// No request starts after this time.
     pub lasting: Duration,
     /// What is still open this long after `lasting` counts as unfinished.
@@ -44,12 +46,13 @@ pub async fn run(target: Target, extent: Extent) -> Value {
     let tickets = Arc::new(AtomicU64::new(extent.count));
     let start = Instant::now();
     let mut workers = JoinSet::new();
-    for _ in 0..extent.connections {
+    for number in 0..extent.connections {
+        let pace = Pace::of(&extent, number, start);
         let (target, tickets) = (Arc::clone(&target), Arc::clone(&tickets));
         workers.spawn(async move {
             let mut worker = Worker::default();
             let end = start + extent.lasting;
-            let work = work(&mut worker, &target, &tickets, end);
+            let work = work(&mut worker, &target, (&tickets, pace), end);
             if timeout_at(end + extent.grace, work).await.is_err() {
                 worker.tally.count(Err(Failure::Unfinished));
             }
@@ -70,10 +73,39 @@ pub async fn run(target: Target, extent: Extent) -> Value {
     report(total, start.elapsed(), extent.connections)
 }
 
-async fn work(worker: &mut Worker, target: &Target, tickets: &AtomicU64, end: Instant) {
+/// When the requests of one connection are due.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    next: Instant,
+    every: Option<Duration>,
+}
+
+impl Pace {
+    /// The connections take turns, so that requests are spread evenly.
+    fn of(extent: &Extent, number: usize, start: Instant) -> Self {
+        let every =
+            (extent.rate > 0.0).then(|| Duration::from_secs_f64(extent.connections as f64 / extent.rate));
+        let turn = every.unwrap_or_default().mul_f64(number as f64 / extent.connections.max(1) as f64);
+        Self { next: start + turn, every }
+    }
+
+    /// Waits until a request is due. How late it is then: a slow answer delays what is behind it, and that is a part of what
+    /// a caller would have waited.
+    async fn due(&mut self) -> Duration {
+        let Some(every) = self.every else { return Duration::ZERO };
+        tokio::time::sleep_until(self.next).await;
+        let late = self.next.elapsed();
+        self.next += every;
+        // Timers are a millisecond coarse.
+        if late < Duration::from_millis(2) { Duration::ZERO } else { late }
+    }
+}
+
+async fn work(worker: &mut Worker, target: &Target, (tickets, mut pace): (&AtomicU64, Pace), end: Instant) {
     let mut connection = Reopening::new(target.address);
-    while Instant::now() < end && take(tickets) {
-        let sent = monotonic_ns();
+    while pace.next.max(Instant::now()) < end && take(tickets) {
+        let late = u64::try_from(pace.due().await.as_nanos()).unwrap_or(u64::MAX);
+        let sent = monotonic_ns().saturating_sub(late);
         let outcome = connection.exchange(&target.request, |_| (), check_whole).await;
         match outcome {
             Ok(()) => worker.spread.add(monotonic_ns() - sent),

@@ -58,6 +58,8 @@ pub struct StreamPipe {
     closed: bool,
     /// The body ended.
     drained: bool,
+    /// What the end of the body gave, before it was known how the answer ends.
+    tail: Vec<u8>,
     /// Whole frames so far, comments included.
     frames: u64,
     /// The caller's dialect.
@@ -132,7 +134,7 @@ impl StreamPipe {
             reframed: Vec::new(),
         };
         let parser = FrameParser::new(lane.from);
-        Self { parser, lane, closed: false, drained: false, frames: 0, wire, memory: None }
+        Self { parser, lane, closed: false, drained: false, tail: Vec::new(), frames: 0, wire, memory: None }
     }
 
     /// Counts what this provider's totals include; without it, what the wire says.
@@ -201,6 +203,18 @@ impl StreamPipe {
         }
     }
 
+    /// No more bytes come: reads what is left, so that [`Self::losses`], [`Self::seen`] and [`Self::usage`] tell all, and
+    /// writes nothing yet. [`Self::end`] does it by itself.
+    pub fn drain(&mut self) {
+        if self.drained || self.closed {
+            return;
+        }
+        let mut tail = std::mem::take(&mut self.tail);
+        self.read_rest(&mut tail);
+        self.tail = tail;
+        self.lane.miss_counts();
+    }
+
     /// Ends a whole answer: what was held goes out, the last data frame with `extra_fields` (JSON) in
     /// it, then the dialect's terminator, whether the provider sent one or not. False, and nothing
     /// appended, when no finish reason was seen or the provider failed: call [`Self::fail`] then.
@@ -208,8 +222,8 @@ impl StreamPipe {
         if self.closed {
             return false;
         }
-        let mut tail = Vec::new();
-        self.drain(&mut tail);
+        self.drain();
+        let mut tail = std::mem::take(&mut self.tail);
         if self.lane.seen.finish.is_none() || self.lane.seen.failure.is_some() {
             // Whole frames of an answer that is not: they go before the error.
             self.lane.hold.flush(&mut tail);
@@ -264,7 +278,7 @@ impl StreamPipe {
     }
 
     /// The body ended: an event without its blank line, and the events that the end implies.
-    fn drain(&mut self, out: &mut Vec<u8>) {
+    fn read_rest(&mut self, out: &mut Vec<u8>) {
         self.drained = true;
         let binary = self.lane.from != Framing::Sse;
         while !self.lane.is_complete() {

@@ -252,14 +252,27 @@ impl Lane {
         self.encode(&mut events, out);
     }
 
+    /// Counts that never came, where the caller's dialect has no answer without.
+    fn guessed(&self) -> Option<Usage> {
+        let input = self.guess.filter(|_| self.translation.is_some() && self.seen.usage.is_none())?;
+        let output = self.seen.output_chars.div_ceil(4);
+        let usage = Usage { input_uncached: input, output, ..Usage::default() };
+        self.caller.always_counts().then_some(usage)
+    }
+
+    /// Nothing comes any more: of a whole answer without counts it is said that they are guessed.
+    pub(super) fn miss_counts(&mut self) {
+        if self.seen.finish.is_some() && self.seen.failure.is_none() && self.guessed().is_some() {
+            self.losses.report("usage", UNCOUNTED);
+        }
+    }
+
     pub(super) fn close(&mut self, extra_fields: Option<&str>, out: &mut Vec<u8>) {
         let terminator = self.caller.stream_terminator();
+        let guessed = self.guessed();
         if let Some(translation) = &mut self.translation {
             let mut tail = Vec::new();
-            if let (None, Some(input), true) = (self.seen.usage, self.guess, self.caller.always_counts()) {
-                let output = self.seen.output_chars.div_ceil(4);
-                let usage = Usage { input_uncached: input, output, ..Usage::default() };
-                self.losses.report("usage", UNCOUNTED);
+            if let Some(usage) = guessed {
                 translation.encoder.event(&Event::Usage(usage), &mut tail, &mut self.losses);
             }
             translation.encoder.event(&Event::End, &mut tail, &mut self.losses);
